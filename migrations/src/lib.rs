@@ -1,0 +1,1 @@
+//! Schema changes, one file per change, forward only.

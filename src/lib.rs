@@ -1,0 +1,1 @@
+//! Switchyard: forwards messages between Telegram and Discord under supervision.
