@@ -1,0 +1,29 @@
+//! Newtypes and values of the domain: what a message, a pair, a delivery is, independent of any platform or store.
+
+mod account;
+mod alert;
+mod cursor;
+mod delivery;
+mod event;
+mod id;
+mod message;
+mod outcome;
+mod pair;
+mod place;
+mod rich_text;
+mod route;
+
+pub use account::{Account, AccountKind, AccountState};
+pub use alert::{Alert, AlertSeverity};
+pub use cursor::{Cursor, CursorKey, CursorValue};
+pub use delivery::{Delivery, DeliveryState, IdempotencyKey, NewDelivery, Part, PartBody, PartState};
+pub use event::{EventKind, SourceEvent};
+pub use id::{
+    AccountId, AlertId, DeliveryId, Epoch, EventId, Fence, IdSource, NodeId, PairId, RouteId, UserId,
+};
+pub use message::{Attachment, AttachmentKind, Message, Restriction, Sender, SenderKind};
+pub use outcome::{DeadReason, HoldScope, SendOutcome, SkipReason};
+pub use pair::{Pair, PauseCause};
+pub use place::{ChatId, MessageId, ParsePlaceError, Place, Platform, ThreadId};
+pub use rich_text::{Entity, EntityKind, RichText, RichTextError};
+pub use route::{OpenRoute, RouteVerdict};

@@ -1,0 +1,1 @@
+//! Pure functions between intake and outbox: filter, convert, split.

@@ -1,0 +1,432 @@
+//! Traits the domain needs from outside. `src/store` and `src/adapters` implement them; tests bring their own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use secrecy::SecretSlice;
+use thiserror::Error;
+
+use crate::model::{
+    Account, AccountId, AccountState, Alert, Cursor, DeadReason, Delivery, DeliveryId, Fence, IdempotencyKey,
+    MessageId, NodeId, OpenRoute, Pair, PairId, PartBody, PauseCause, Place, RouteId, RouteVerdict,
+    SendOutcome, SourceEvent,
+};
+
+/// The system's one clock. Durations are measured on tokio's clock, which tests may pause; this one tells the time of day.
+pub trait Clock: Send + Sync {
+    /// The time of day, UTC.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// The system's one source of randomness (ids, jitter; keys come from the vault).
+pub trait Rng: Send + Sync {
+    /// Fills the buffer.
+    fn fill(&self, buffer: &mut [u8]);
+
+    /// A uniform number.
+    fn next_u64(&self) -> u64 {
+        let mut bytes = [0_u8; 8];
+        self.fill(&mut bytes);
+        u64::from_ne_bytes(bytes)
+    }
+}
+
+/// Why the store could not do what was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The account now belongs to another assignment: this owner must stop writing.
+    #[error("account {} is no longer ours: epoch {} is fenced off", .0.account, .0.epoch.get())]
+    Fenced(Fence),
+    /// The row does not exist (any more).
+    #[error("{0} not found")]
+    NotFound(String),
+    /// Passing: busy, connection lost, serialization failure.
+    #[error("store is busy or unreachable: {0}")]
+    Unavailable(String),
+    /// No room left on the disk: intake stops, the cursor stays.
+    #[error("store's disk is full: {0}")]
+    DiskFull(String),
+    /// A row that this version cannot read, or that fails authentication.
+    #[error("store holds a row that cannot be read: {0}")]
+    Corrupt(String),
+    /// Anything else: the store cannot be used.
+    #[error("store failed: {0}")]
+    Failed(String),
+}
+
+/// One unit of intake: the events of one difference or batch and the cursors behind them, written in one transaction.
+#[derive(Clone, Debug)]
+pub struct IntakeUnit {
+    /// What happened, oldest first.
+    pub events: Vec<SourceEvent>,
+    /// Where the source stands after them.
+    pub cursors: Vec<Cursor>,
+}
+
+/// What intake made of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IntakeReceipt {
+    /// Events accepted, without repeats.
+    pub accepted: usize,
+    /// Pairs that have new routes.
+    pub pairs: Vec<PairId>,
+}
+
+/// Durable intake: events, routes and cursors in one transaction.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Writes the unit's events (each once, by account, chat, message, kind and revision), one route for every
+    /// pair subscribed to the chat through this account, and the cursors. Large units are written in chunks, the cursors with the last.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of a failed chunk is kept, and the cursors stay.
+    async fn record(&self, fence: Fence, unit: &IntakeUnit) -> Result<IntakeReceipt, StoreError>;
+
+    /// How far the account's streams have been read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn cursors(&self, account: AccountId) -> Result<Vec<Cursor>, StoreError>;
+}
+
+/// A pair's work: routes in, deliveries or skips out.
+#[async_trait]
+pub trait Routes: Send + Sync {
+    /// The pair itself, read anew.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn pair(&self, id: PairId) -> Result<Pair, StoreError>;
+
+    /// The pair's oldest open routes in order of acceptance, at most `limit`. Counts the claim as an attempt on
+    /// the FIRST of them, durably, before it answers: an event that kills its pair is known by its attempts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn claim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError>;
+
+    /// Writes deliveries or typed skips and closes the routes, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]; on an error no route of the list is closed.
+    async fn close(
+        &self,
+        fence: Fence,
+        pair: PairId,
+        verdicts: &[(RouteId, RouteVerdict)],
+    ) -> Result<(), StoreError>;
+
+    /// Adds or lifts one cause of a pause; others stay.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn set_pause(&self, pair: PairId, cause: PauseCause, on: bool) -> Result<(), StoreError>;
+}
+
+/// What a queue writes after a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TryResult {
+    /// The part is at the target; the last part completes the delivery (message map, ledger, counters).
+    Sent {
+        /// Which part.
+        part: u16,
+        /// Its id there, if known.
+        message: Option<MessageId>,
+    },
+    /// Try again not before this time (Unix milliseconds).
+    Later {
+        /// Not before, Unix milliseconds.
+        not_before: i64,
+        /// Whether the try counts against the retry bound.
+        counts: bool,
+        /// What was wrong, for the ledger.
+        error: String,
+    },
+    /// Given up for good.
+    Dead(DeadReason),
+}
+
+/// A queue's work: the outbox of one destination account.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// The delivery lanes (pairs) of the account that have pending deliveries and are not paused.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn lanes(&self, account: AccountId) -> Result<Vec<PairId>, StoreError>;
+
+    /// Pending deliveries of one lane in order, with `seq` greater than `after`, at most `limit`; none while the pair is paused.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn lane(
+        &self,
+        account: AccountId,
+        pair: PairId,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Marks a part as handed to the platform, durably, before it is.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the part must not be sent.
+    async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError>;
+
+    /// Writes how a try ended, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn finish(&self, fence: Fence, delivery: DeliveryId, result: &TryResult) -> Result<(), StoreError>;
+}
+
+/// Accounts and pairs as the tree starts them.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// Every account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+
+    /// One account, read anew.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn account(&self, id: AccountId) -> Result<Account, StoreError>;
+
+    /// Every pair, paused ones too.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn pairs(&self) -> Result<Vec<Pair>, StoreError>;
+
+    /// Notes what is known of an account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<(), StoreError>;
+}
+
+/// Node lease and account assignments: no two nodes ever use one account.
+#[async_trait]
+pub trait Lease: Send + Sync {
+    /// This daemon's node.
+    fn node(&self) -> NodeId;
+
+    /// Takes or renews the node's lease for `ttl`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn renew(&self, ttl: Duration) -> Result<DateTime<Utc>, StoreError>;
+
+    /// Assigns an account to this node under a new epoch. The same node retakes its own at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] while another node's lease lasts.
+    async fn assign(&self, account: AccountId) -> Result<Fence, StoreError>;
+}
+
+/// Credentials of an account, encrypted at rest: bot token, auth key, address, peers with access hashes.
+#[async_trait]
+pub trait Credentials: Send + Sync {
+    /// A secret by its name, such as `token` or `dc.2`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn secret(&self, account: AccountId, name: &str) -> Result<Option<SecretSlice<u8>>, StoreError>;
+
+    /// Keeps a secret under a name, replacing an older one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn set_secret(
+        &self,
+        account: AccountId,
+        name: &str,
+        value: SecretSlice<u8>,
+    ) -> Result<(), StoreError>;
+
+    /// All peers the account has met: platform id and an opaque record (access hash inside).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn peers(&self, account: AccountId) -> Result<Vec<(i64, SecretSlice<u8>)>, StoreError>;
+
+    /// Keeps peers, replacing older records of the same id, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn set_peers(&self, account: AccountId, peers: &[(i64, SecretSlice<u8>)])
+    -> Result<(), StoreError>;
+}
+
+/// Where alerts are kept.
+#[async_trait]
+pub trait Notice: Send + Sync {
+    /// Appends to the alert stream.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn raise(&self, alert: &Alert) -> Result<(), StoreError>;
+}
+
+/// Persisted runs of scheduled jobs.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// When the job last ran to its end.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn last_run(&self, job: &str) -> Result<Option<DateTime<Utc>>, StoreError>;
+
+    /// Notes a run.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn ran(&self, job: &str, at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Deletes bodies and rows older than retention allows, at most `limit`; answers how many went.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn purge(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// Everything of the store that the tree uses.
+pub trait Store: Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs {}
+
+impl<T: Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs> Store for T {}
+
+/// What a platform said about its limits with one answer (Discord's `X-RateLimit-*`; Telegram says nothing).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimitHint {
+    /// Requests per window.
+    pub limit: u32,
+    /// Requests left in this window.
+    pub remaining: u32,
+    /// Until the window resets.
+    pub reset_after: Duration,
+}
+
+/// One part to be sent.
+#[derive(Clone, Debug)]
+pub struct SendRequest {
+    /// Where to.
+    pub target: Place,
+    /// What.
+    pub body: PartBody,
+    /// The key under which the platform accepts it once.
+    pub key: IdempotencyKey,
+    /// When it was handed to the platform before and no answer came, Unix milliseconds: an adapter whose key has
+    /// a limited life looks at the channel first.
+    pub unclear_since: Option<i64>,
+}
+
+/// How a send ended, and what the answer said of limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendReport {
+    /// How it ended.
+    pub outcome: SendOutcome,
+    /// What the platform said of its limits.
+    pub hint: Option<RateLimitHint>,
+}
+
+/// Why a connection could not be made, or ended.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ConnectionError {
+    /// The platform ended the session or refused the credential: only a new login helps.
+    #[error("session is over: {0}")]
+    NeedsLogin(String),
+    /// The credential must not be used (a Discord user token, a frozen account).
+    #[error("credential is refused: {0}")]
+    Refused(String),
+    /// The platform asks to wait before connecting again.
+    #[error("platform asks to wait {} s: {reason}", .wait.as_secs())]
+    Wait {
+        /// How long.
+        wait: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// Network, timeout, 5xx: try again after a backoff.
+    #[error("platform is unreachable: {0}")]
+    Unreachable(String),
+    /// Store or vault failed under the connection.
+    #[error(transparent)]
+    Store(Arc<StoreErrorText>),
+}
+
+/// A store error in text form, so that connection errors can be copied.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct StoreErrorText(pub String);
+
+impl From<StoreError> for ConnectionError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(StoreErrorText(error.to_string())))
+    }
+}
+
+/// Sends through a connected account. Every call ends within the adapter's own timeout.
+#[async_trait]
+pub trait MessageSender: Send + Sync {
+    /// Sends one part.
+    async fn send(&self, request: SendRequest) -> SendReport;
+}
+
+/// Reads a connected account's events.
+#[async_trait]
+pub trait EventSource: Send {
+    /// The next unit of intake; waits until there is one. The unit must be recorded before the next call.
+    ///
+    /// # Errors
+    /// [`ConnectionError`]; the connection is over.
+    async fn next(&mut self) -> Result<IntakeUnit, ConnectionError>;
+}
+
+/// A connected account. Dropping it closes the connection.
+pub struct Connection {
+    /// Its events; `None` for an account that only sends.
+    pub source: Option<Box<dyn EventSource>>,
+    /// Its sender; `None` for an account that only reads.
+    pub sender: Option<Arc<dyn MessageSender>>,
+    /// The platform's id of the account, as it says itself.
+    pub platform_id: i64,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("platform_id", &self.platform_id)
+            .field("reads", &self.source.is_some())
+            .field("sends", &self.sender.is_some())
+            .finish()
+    }
+}
+
+/// What a connector needs to know of the account's role.
+#[derive(Clone, Debug)]
+pub struct ConnectRequest {
+    /// The account.
+    pub account: Account,
+    /// Under which assignment.
+    pub fence: Fence,
+    /// The chats that pairs read through it; empty for an account that only sends.
+    pub sources: Vec<Place>,
+    /// How far its streams have been read.
+    pub cursors: Vec<Cursor>,
+}
+
+/// Connects accounts of every kind to their platforms.
+#[async_trait]
+pub trait PlatformConnector: Send + Sync {
+    /// Connects and signs in. Ends within the adapter's own timeout.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    async fn connect(&self, request: ConnectRequest) -> Result<Connection, ConnectionError>;
+}

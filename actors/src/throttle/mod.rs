@@ -1,0 +1,1 @@
+//! The pure limiter: budgets, lanes, fairness, holds.

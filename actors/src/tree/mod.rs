@@ -1,0 +1,1 @@
+//! The actors of the supervision tree, one file each.
