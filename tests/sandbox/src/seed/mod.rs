@@ -1,0 +1,156 @@
+//! The seeded world: one customer, their accounts, the chats they are in, other people, and pairs between chats.
+//!
+//! Everything is derived from the seed's number and shape, so that a daemon that comes back finds the same ids.
+
+mod derive;
+mod discord;
+mod telegram;
+
+use uuid::Uuid;
+
+use crate::config::SeedShape;
+use crate::platform::Platform;
+use derive::Derive;
+pub use discord::{BotToken, DiscordBot, DiscordChannel, DiscordGuild, DiscordSeed};
+pub use telegram::{SignInCode, TelegramChannel, TelegramSeed, TelegramUser};
+
+/// The shape of a seed cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShapeError {
+    /// Pairs need an account on either side.
+    #[error("a seed needs at least one Telegram user and one Discord bot")]
+    NoAccount,
+}
+
+/// A person who is not the customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Platform id.
+    pub id: u64,
+    /// Name as the platform shows it.
+    pub name: String,
+}
+
+/// The customer of whom all seeded accounts are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedUser {
+    /// Id under which the daemon stores the user.
+    pub id: Uuid,
+    /// Name.
+    pub name: String,
+}
+
+/// One end of a pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairEnd {
+    /// The chat's platform.
+    pub platform: Platform,
+    /// The chat's id, as in [`TelegramChannel::dialog_id`] or a channel snowflake.
+    pub chat: String,
+    /// The account that reads or writes there.
+    pub account: Uuid,
+}
+
+/// A source chat joined to a target chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedPair {
+    /// Id under which the daemon stores the pair.
+    pub id: Uuid,
+    /// Where messages come from.
+    pub source: PairEnd,
+    /// Where they go.
+    pub target: PairEnd,
+}
+
+/// Everything that a seed makes.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    value: u64,
+    shape: SeedShape,
+    derive: Derive,
+    /// The customer.
+    pub user: SeedUser,
+    /// The Telegram side.
+    pub telegram: TelegramSeed,
+    /// The Discord side.
+    pub discord: DiscordSeed,
+    /// The pairs; sources and targets are all different chats.
+    pub pairs: Vec<SeedPair>,
+}
+
+impl Seed {
+    /// Grows the world of a seed.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if a pair would have no account.
+    pub fn new(value: u64, shape: SeedShape) -> Result<Self, ShapeError> {
+        if shape.telegram_users == 0 || shape.discord_bots == 0 {
+            return Err(ShapeError::NoAccount);
+        }
+        let derive = Derive::new(value);
+        let telegram = TelegramSeed::new(&derive, shape);
+        let discord = DiscordSeed::new(&derive, shape);
+        let user = SeedUser { id: derive.uuid("user"), name: "Sandbox User".to_owned() };
+        let pairs = pairs(&derive, &telegram, &discord);
+        Ok(Self { value, shape, derive, user, telegram, discord, pairs })
+    }
+
+    /// The number that everything is derived from.
+    #[must_use]
+    pub const fn value(&self) -> u64 {
+        self.value
+    }
+
+    /// 32 bytes for a label: the same for the same seed, unrelated for another label.
+    #[must_use]
+    pub fn bytes(&self, label: &str) -> [u8; 32] {
+        self.derive.bytes(label)
+    }
+
+    /// A number for a label.
+    #[must_use]
+    pub fn number(&self, label: &str) -> u64 {
+        self.derive.number(label)
+    }
+
+    /// Names what the world grew from, so that a journal of another seed is refused.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let SeedShape { telegram_users, discord_bots, pairs } = self.shape;
+        format!("seed {} users {telegram_users} bots {discord_bots} pairs {pairs}", self.value)
+    }
+
+    /// Whether an id names one of the seeded accounts.
+    #[must_use]
+    pub fn has_account(&self, account: Uuid) -> bool {
+        self.telegram.users.iter().any(|user| user.account == account)
+            || self.discord.bots.iter().any(|bot| bot.account == account)
+    }
+}
+
+/// Joins the n-th source channel to the n-th target channel.
+fn pairs(derive: &Derive, telegram: &TelegramSeed, discord: &DiscordSeed) -> Vec<SeedPair> {
+    let targets = discord.bots.iter().flat_map(|bot| {
+        let guild = discord.guilds.iter().find(|guild| guild.id == bot.guild);
+        let channels = guild.map(|guild| guild.channels.as_slice()).unwrap_or_default();
+        channels.iter().filter_map(move |channel| Some((channel.pair?, channel.id, bot.account)))
+    });
+    let mut targets: Vec<_> = targets.collect();
+    targets.sort_unstable_by_key(|(pair, _, _)| *pair);
+    let joined = telegram.channels.iter().zip(targets).enumerate();
+    joined
+        .map(|(index, (source, (_, channel, bot)))| SeedPair {
+            id: derive.uuid(&format!("pair {index}")),
+            source: PairEnd {
+                platform: Platform::Telegram,
+                chat: source.dialog_id().to_string(),
+                account: source.account,
+            },
+            target: PairEnd { platform: Platform::Discord, chat: channel.to_string(), account: bot },
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,91 @@
+//! Counters of what clients did that the real platforms forbid.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A rule of a platform that a client broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// A call over a route's published budget.
+    DiscordRateLimit,
+    /// A call over the bot's 50 requests a second.
+    DiscordGlobalRateLimit,
+    /// A call made while an earlier 429 still forbade it.
+    DiscordCallDuringWait,
+    /// An answer that counts against the address: 401, 403, or a 429 that the client brought on itself.
+    DiscordInvalidRequest,
+    /// A request body that is not what the route takes.
+    DiscordMalformedRequest,
+    /// A gateway payload that is not JSON of the right shape, or an unknown opcode.
+    DiscordGatewayMalformed,
+    /// A payload before IDENTIFY, or a second IDENTIFY on one connection.
+    DiscordGatewayOrder,
+    /// More than 120 gateway payloads in 60 seconds on one connection.
+    DiscordGatewayRateLimit,
+    /// IDENTIFY more often than once in five seconds.
+    DiscordIdentifyRate,
+    /// IDENTIFY more than 1,000 times in a day.
+    DiscordIdentifyBudget,
+    /// A gateway connection that stopped sending heartbeats.
+    DiscordHeartbeatMissed,
+}
+
+impl Rule {
+    /// The name under which the control API shows the counter.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DiscordRateLimit => "discord.rate_limit",
+            Self::DiscordGlobalRateLimit => "discord.global_rate_limit",
+            Self::DiscordCallDuringWait => "discord.call_during_wait",
+            Self::DiscordInvalidRequest => "discord.invalid_request",
+            Self::DiscordMalformedRequest => "discord.malformed_request",
+            Self::DiscordGatewayMalformed => "discord.gateway_malformed",
+            Self::DiscordGatewayOrder => "discord.gateway_order",
+            Self::DiscordGatewayRateLimit => "discord.gateway_rate_limit",
+            Self::DiscordIdentifyRate => "discord.identify_rate",
+            Self::DiscordIdentifyBudget => "discord.identify_budget",
+            Self::DiscordHeartbeatMissed => "discord.heartbeat_missed",
+        }
+    }
+}
+
+/// Counts by rule. Clones share the counters.
+#[derive(Clone, Debug, Default)]
+pub struct Violations {
+    counts: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+}
+
+impl Violations {
+    /// Counts one violation of a rule.
+    pub fn count(&self, rule: Rule) {
+        tracing::warn!(rule = rule.as_str(), "a client broke a rule of its platform");
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = counts.entry(rule.as_str()).or_default();
+        *slot = slot.saturating_add(1);
+    }
+
+    /// All counters that are not zero, by name.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<&'static str, u64> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_rule_through_clones() {
+        let violations = Violations::default();
+        let handle = violations.clone();
+        handle.count(Rule::DiscordRateLimit);
+        handle.count(Rule::DiscordRateLimit);
+        handle.count(Rule::DiscordGatewayOrder);
+        let seen = violations.snapshot();
+        assert_eq!(seen.get("discord.rate_limit"), Some(&2));
+        assert_eq!(seen.get("discord.gateway_order"), Some(&1));
+        assert_eq!(seen.len(), 2);
+    }
+}
