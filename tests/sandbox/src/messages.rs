@@ -41,6 +41,10 @@ pub enum EntityKind {
     Pre,
     /// Text that carries an address.
     TextLink,
+    /// A user without a username, named by [`TextEntity::user`].
+    TextMention,
+    /// An emoji of a custom set; the text holds the plain one.
+    CustomEmoji,
 }
 
 /// A stretch of a text with a meaning. Offsets count UTF-16 code units.
@@ -60,6 +64,19 @@ pub struct TextEntity {
     /// The language of a [`EntityKind::Pre`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// The user of a [`EntityKind::TextMention`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<MentionedUser>,
+    /// The document of a [`EntityKind::CustomEmoji`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_emoji_id: Option<String>,
+}
+
+/// A user named by a text mention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MentionedUser {
+    /// Telegram's id of the user.
+    pub id: i64,
 }
 
 /// A message that a person is to write.

@@ -28,6 +28,22 @@ pub enum Rule {
     DiscordIdentifyBudget,
     /// A gateway connection that stopped sending heartbeats.
     DiscordHeartbeatMissed,
+    /// Bytes that no Telegram transport sends, or a packet over the bound.
+    TelegramTransport,
+    /// A message in plain text: a key exchange, for which clients must not ask this server.
+    TelegramPlaintext,
+    /// A packet that does not decrypt, or whose content does not follow the schema.
+    TelegramMalformed,
+    /// A message id or sequence number that the protocol forbids.
+    TelegramBadMessage,
+    /// A call before `invokeWithLayer(initConnection(…))` was ever made with the key.
+    TelegramNotInited,
+    /// A call over a published limit.
+    TelegramRateLimit,
+    /// A call made while an earlier FLOOD_WAIT still forbade it.
+    TelegramCallDuringWait,
+    /// A client that does not read what it is sent.
+    TelegramSlowReader,
 }
 
 impl Rule {
@@ -46,6 +62,14 @@ impl Rule {
             Self::DiscordIdentifyRate => "discord.identify_rate",
             Self::DiscordIdentifyBudget => "discord.identify_budget",
             Self::DiscordHeartbeatMissed => "discord.heartbeat_missed",
+            Self::TelegramTransport => "telegram.transport",
+            Self::TelegramPlaintext => "telegram.plaintext",
+            Self::TelegramMalformed => "telegram.malformed",
+            Self::TelegramBadMessage => "telegram.bad_message",
+            Self::TelegramNotInited => "telegram.not_inited",
+            Self::TelegramRateLimit => "telegram.rate_limit",
+            Self::TelegramCallDuringWait => "telegram.call_during_wait",
+            Self::TelegramSlowReader => "telegram.slow_reader",
         }
     }
 }
