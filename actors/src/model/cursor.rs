@@ -15,6 +15,12 @@ pub enum CursorKey {
         /// The bare channel id, without the `-100` prefix.
         channel: i64,
     },
+    /// The last message seen in one Telegram chat: from there history is read when the server answers that a
+    /// difference is too long to be told (core.telegram.org/constructor/updates.channelDifferenceTooLong).
+    TelegramChat {
+        /// The chat.
+        chat: ChatId,
+    },
     /// The last message seen in a Discord channel.
     DiscordChannel {
         /// The channel.
