@@ -1,1 +1,4 @@
 //! Switchyard: forwards messages between Telegram and Discord under supervision.
+
+pub mod clock;
+pub mod crypto;

@@ -35,7 +35,7 @@ pub trait Rng: Send + Sync {
 }
 
 /// Why the store could not do what was asked.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum StoreError {
     /// The account now belongs to another assignment: this owner must stop writing.
     #[error("account {} is no longer ours: epoch {} is fenced off", .0.account, .0.epoch.get())]
@@ -43,6 +43,9 @@ pub enum StoreError {
     /// The row does not exist (any more).
     #[error("{0} not found")]
     NotFound(String),
+    /// Something else already stands where this should go: the same platform account, another owner of the store.
+    #[error("conflict: {0}")]
+    Conflict(String),
     /// Passing: busy, connection lost, serialization failure.
     #[error("store is busy or unreachable: {0}")]
     Unavailable(String),
@@ -71,7 +74,8 @@ pub struct IntakeUnit {
 pub struct IntakeReceipt {
     /// Events accepted, without repeats.
     pub accepted: usize,
-    /// Pairs that have new routes.
+    /// Pairs to wake: all that the unit's events are routed to, repeats too (a first try may have failed after its
+    /// first chunk, and nobody was woken then).
     pub pairs: Vec<PairId>,
 }
 
@@ -79,7 +83,9 @@ pub struct IntakeReceipt {
 #[async_trait]
 pub trait Intake: Send + Sync {
     /// Writes the unit's events (each once, by account, chat, message, kind and revision), one route for every
-    /// pair subscribed to the chat through this account, and the cursors. Large units are written in chunks, the cursors with the last.
+    /// pair subscribed to the chat through this account (paused pairs too: their routes wait), and the cursors, which
+    /// never go backwards. Large units are written in chunks, the cursors with the last. An event to which no pair is
+    /// subscribed is not kept.
     ///
     /// # Errors
     /// [`StoreError`]; nothing of a failed chunk is kept, and the cursors stay.
@@ -101,14 +107,16 @@ pub trait Routes: Send + Sync {
     /// [`StoreError`].
     async fn pair(&self, id: PairId) -> Result<Pair, StoreError>;
 
-    /// The pair's oldest open routes in order of acceptance, at most `limit`. Counts the claim as an attempt on
-    /// the FIRST of them, durably, before it answers: an event that kills its pair is known by its attempts.
+    /// The pair's oldest open routes in order of acceptance, at most `limit`; none while the pair is paused. Counts
+    /// the claim as an attempt on the FIRST of them, durably, before it answers: an event that kills its pair is known
+    /// by its attempts.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn claim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError>;
 
-    /// Writes deliveries or typed skips and closes the routes, in one transaction.
+    /// Writes deliveries or typed skips and closes the routes, in one transaction. The fence is that of the pair's
+    /// source or target account. A route that is closed already is left as it is: repeating the call changes nothing.
     ///
     /// # Errors
     /// [`StoreError`]; on an error no route of the list is closed.
@@ -173,13 +181,15 @@ pub trait Outbox: Send + Sync {
     /// Marks a part as handed to the platform, durably, before it is.
     ///
     /// # Errors
-    /// [`StoreError`]; then the part must not be sent.
+    /// [`StoreError`]; then the part must not be sent. [`StoreError::NotFound`] when the delivery is no longer pending
+    /// or the part is at the target already.
     async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError>;
 
-    /// Writes how a try ended, in one transaction.
+    /// Writes how a try ended, in one transaction. Repeating it changes nothing: a delivery that is no longer pending
+    /// stays as it is.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; [`StoreError::NotFound`] when the delivery went with its pair.
     async fn finish(&self, fence: Fence, delivery: DeliveryId, result: &TryResult) -> Result<(), StoreError>;
 }
 
@@ -223,10 +233,12 @@ pub trait Lease: Send + Sync {
     /// [`StoreError`].
     async fn renew(&self, ttl: Duration) -> Result<DateTime<Utc>, StoreError>;
 
-    /// Assigns an account to this node under a new epoch. The same node retakes its own at once.
+    /// Assigns an account to this node under a new epoch. The same node retakes its own at once; another node only
+    /// after the owner's lease has ended, and a Telegram session no earlier than 90 s after the owner last renewed.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] while another node's lease lasts.
+    /// [`StoreError::Fenced`] with the owner's fence while another node keeps the account;
+    /// [`StoreError::Unavailable`] when this node holds no lease: renew first.
     async fn assign(&self, account: AccountId) -> Result<Fence, StoreError>;
 }
 
@@ -289,7 +301,8 @@ pub trait Jobs: Send + Sync {
     /// [`StoreError`].
     async fn ran(&self, job: &str, at: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Deletes bodies and rows older than retention allows, at most `limit`; answers how many went.
+    /// Deletes what was closed before retention allows: events with their routes, deliveries and bodies, and alerts, at
+    /// most `limit` of each; answers how many went. What is open or pending stays, and so do message map and counts.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,1 +1,44 @@
 //! Schema changes, one file per change, forward only.
+//!
+//! Every change says the same thing to SQLite and PostgreSQL. Conventions: ids are UUIDs, times are Unix milliseconds in
+//! 64-bit integers (exact on both, and sortable), closed vocabularies are text, ciphertext is a blob, and deleting a user
+//! deletes everything of theirs by foreign keys.
+
+#![expect(
+    elided_lifetimes_in_paths,
+    reason = "async_trait wants the signature of `up` as the trait spells it"
+)]
+
+use sea_orm_migration::prelude::*;
+
+mod column;
+mod m20261122_000001_users;
+mod m20261122_000002_accounts;
+mod m20261122_000003_pairs;
+mod m20261122_000004_intake;
+mod m20261122_000005_outbox;
+mod m20261122_000006_nodes;
+mod m20261122_000007_alerts_and_jobs;
+mod m20261122_000008_store_meta;
+
+pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
+
+/// All schema changes in their order.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_users::Migration),
+            Box::new(m20261122_000002_accounts::Migration),
+            Box::new(m20261122_000003_pairs::Migration),
+            Box::new(m20261122_000004_intake::Migration),
+            Box::new(m20261122_000005_outbox::Migration),
+            Box::new(m20261122_000006_nodes::Migration),
+            Box::new(m20261122_000007_alerts_and_jobs::Migration),
+            Box::new(m20261122_000008_store_meta::Migration),
+        ]
+    }
+}

@@ -1,5 +1,7 @@
 //! What a source tells: a message is new, changed or gone.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Message, MessageId, Place};
@@ -31,6 +33,29 @@ pub enum EventKind {
     Edited,
     /// [`SourceEvent::Deleted`].
     Deleted,
+}
+
+impl EventKind {
+    /// The name in API and store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Edited => "edited",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl FromStr for EventKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::New, Self::Edited, Self::Deleted]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| format!("unknown event kind {text:?}"))
+    }
 }
 
 impl SourceEvent {

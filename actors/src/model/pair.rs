@@ -1,6 +1,7 @@
 //! A forwarding pair: one source chat to one target chat.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,36 @@ pub enum PauseCause {
     Suspension,
     /// Restored from a backup and not yet confirmed.
     Restored,
+}
+
+impl PauseCause {
+    /// Every cause.
+    pub const ALL: [Self; 6] =
+        [Self::User, Self::Admin, Self::Plan, Self::Permission, Self::Suspension, Self::Restored];
+
+    /// The name in API and store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+            Self::Plan => "plan",
+            Self::Permission => "permission",
+            Self::Suspension => "suspension",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+impl FromStr for PauseCause {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|cause| cause.as_str() == text)
+            .ok_or_else(|| format!("unknown pause cause {text:?}"))
+    }
 }
 
 /// One source chat to one target chat; many to many is many pairs.
