@@ -6,5 +6,6 @@
 pub mod model;
 pub mod pipeline;
 pub mod ports;
+pub mod supervision;
 pub mod throttle;
 pub mod tree;

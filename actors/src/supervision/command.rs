@@ -1,0 +1,59 @@
+//! Commands from a supervisor to a child's runner: they bypass the mailbox.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::failure::Failure;
+
+/// What a runner is told to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Load and run now.
+    Start,
+    /// Load and run after the delay.
+    Restart { delay: Duration },
+    /// Stay down; ask for a half-open attempt after the time given.
+    Park { probe_in: Option<Duration> },
+    /// Stay down until told otherwise.
+    Hold,
+    /// Handle nothing until resumed.
+    Suspend,
+    /// Go on after a suspension.
+    Resume,
+    /// The instance is to be treated as failed (a branch whose intensity was exceeded).
+    Fail(Failure),
+    /// End this instance in good order, keep the mailbox.
+    Halt { deadline: Option<Instant> },
+    /// End for good: finish the queue, drain, by the deadline.
+    Stop { deadline: Option<Instant> },
+    /// End for good; there is no instance any more.
+    End,
+    /// End for good at once.
+    Kill,
+}
+
+impl Command {
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Start
+            | Self::Restart { .. }
+            | Self::Park { .. }
+            | Self::Hold
+            | Self::Suspend
+            | Self::Resume => 0,
+            Self::Fail(_) => 1,
+            Self::Halt { .. } => 2,
+            Self::Stop { .. } => 3,
+            Self::End => 4,
+            Self::Kill => 5,
+        }
+    }
+
+    /// Combines a command that nobody has read yet with a newer one: the stronger wins, the newer among equals.
+    pub(crate) fn merge(&mut self, newer: Self) {
+        if newer.rank() >= self.rank() {
+            *self = newer;
+        }
+    }
+}

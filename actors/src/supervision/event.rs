@@ -1,0 +1,130 @@
+//! The stream of supervision events: delivered to an injected sink, one log line each.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use super::{failure::Failure, path::ChildPath};
+
+/// Something the runtime did to a child.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SupervisionEvent {
+    /// Wall clock.
+    pub at: DateTime<Utc>,
+    /// Which child.
+    pub path: ChildPath,
+    /// Its kind, `supervisor` for a branch.
+    pub kind: String,
+    /// What happened.
+    pub what: Happening,
+}
+
+/// What happened to a child.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Happening {
+    /// It is up.
+    Started {
+        /// Number of the start.
+        epoch: u64,
+    },
+    /// It failed or ended, and will be started again.
+    Restarting {
+        /// The failure; none when a permanent child ended normally.
+        failure: Option<Failure>,
+        /// Backoff before the start.
+        delay: Duration,
+        /// Restarts of this child inside its window, this one included.
+        restarts_in_window: u32,
+    },
+    /// It is parked: its mailbox refuses, nothing starts it but an admin or a probe.
+    Parked {
+        /// Why.
+        cause: ParkCause,
+        /// The failure or the reason it gave.
+        reason: String,
+        /// Time until the next half-open attempt.
+        probe_in: Option<Duration>,
+    },
+    /// It was parked and is started again.
+    Unparked {
+        /// By whom.
+        by: Unparker,
+    },
+    /// It is a branch whose intensity was exceeded: its children are stopped, it fails in its own supervisor.
+    Escalated {
+        /// The causal chain, leaf first.
+        chain: String,
+    },
+    /// It ended and stays down.
+    Stopped {
+        /// False when it was killed or lost queued messages or running work.
+        clean: bool,
+    },
+    /// A failure that changes nothing by itself: while it was stopping, or in a destructor or a snapshot.
+    Contained {
+        /// The failure.
+        failure: Failure,
+    },
+}
+
+/// Why a child was parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkCause {
+    /// Its restart intensity was exceeded.
+    Intensity,
+    /// Its load said that it cannot work.
+    Fatal,
+    /// It asked for it.
+    Asked,
+    /// Its half-open attempt failed.
+    Probe,
+    /// It is a branch that escalated to the root.
+    Escalated,
+}
+
+/// Who un-parked a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unparker {
+    /// An operator.
+    Admin,
+    /// A half-open attempt.
+    Probe,
+}
+
+/// Takes supervision events. Called on the actors' thread: hand over and return, never block.
+pub trait SupervisionSink: Send + Sync {
+    /// Takes one event. A panic in here is contained.
+    fn record(&self, event: &SupervisionEvent);
+}
+
+/// A sink that keeps nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSink;
+
+impl SupervisionSink for NoSink {
+    fn record(&self, _event: &SupervisionEvent) {}
+}
+
+/// Writes the one log line of an event.
+pub(crate) fn log(event: &SupervisionEvent) {
+    let (path, kind) = (event.path.as_str(), event.kind.as_str());
+    match &event.what {
+        Happening::Started { epoch } => info!(path, kind, epoch, "child is up"),
+        Happening::Restarting { failure, delay, restarts_in_window } => {
+            let failure = failure.as_ref().map(ToString::to_string);
+            warn!(path, kind, failure, ?delay, restarts_in_window, "child restarts");
+        }
+        Happening::Parked { cause, reason, probe_in } => {
+            warn!(path, kind, ?cause, reason, ?probe_in, "child is parked");
+        }
+        Happening::Unparked { by } => info!(path, kind, ?by, "child is un-parked"),
+        Happening::Escalated { chain } => warn!(path, kind, chain, "branch escalates"),
+        Happening::Stopped { clean } => info!(path, kind, clean, "child stopped"),
+        Happening::Contained { failure } => warn!(path, kind, %failure, "failure contained"),
+    }
+}

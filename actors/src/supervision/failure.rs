@@ -1,0 +1,127 @@
+//! What went wrong in a child, where, and how an instance of a child ends.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a child was doing when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Reading its state: `Child::load`.
+    Load,
+    /// `Child::started`.
+    Started,
+    /// Handling a message.
+    Handler,
+    /// A timer's callback.
+    Timer,
+    /// A future it runs, or that future's continuation.
+    Future,
+    /// `Child::drain`.
+    Drain,
+    /// `Child::stopped`.
+    Stopped,
+    /// Dropping its state, a future or a message.
+    Drop,
+    /// `Child::snapshot`.
+    Snapshot,
+    /// It had work in flight and made no progress for its stuck limit.
+    Stuck,
+    /// It declared itself failed through its context.
+    Declared,
+    /// It is a supervisor and one of its children exceeded its intensity.
+    Escalation,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Load => "load",
+            Self::Started => "started",
+            Self::Handler => "handler",
+            Self::Timer => "timer",
+            Self::Future => "future",
+            Self::Drain => "drain",
+            Self::Stopped => "stopped",
+            Self::Drop => "drop",
+            Self::Snapshot => "snapshot",
+            Self::Stuck => "stuck",
+            Self::Declared => "declared",
+            Self::Escalation => "escalation",
+        })
+    }
+}
+
+/// Longest kept failure text, in characters.
+const LONGEST_TEXT: usize = 400;
+
+/// One failure of a child.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What the child was doing.
+    pub phase: Phase,
+    /// Type of the message being handled, when there was one.
+    pub message: Option<String>,
+    /// The panic's or the error's text, cut at 400 characters.
+    pub text: String,
+    /// `file:line` of a panic.
+    pub location: Option<String>,
+}
+
+impl Failure {
+    /// A failure without a message or a place.
+    #[must_use]
+    pub fn new(phase: Phase, text: impl AsRef<str>) -> Self {
+        Self {
+            phase,
+            message: None,
+            text: text.as_ref().chars().take(LONGEST_TEXT).collect(),
+            location: None,
+        }
+    }
+
+    /// True when both failures have the same phase, message type and place (and, without a place, the same text).
+    #[must_use]
+    pub fn same_signature(&self, other: &Self) -> bool {
+        self.phase == other.phase
+            && self.message == other.message
+            && self.location == other.location
+            && (self.location.is_some() || self.text == other.text)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.text, self.phase)?;
+        if let Some(message) = &self.message {
+            write!(f, " of {message}")?;
+        }
+        if let Some(location) = &self.location {
+            write!(f, " at {location}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why an instance of a child ends; told to `Child::stopped`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitReason {
+    /// The child asked for it.
+    Normal,
+    /// Its supervisor stops it for good: drain, removal.
+    Shutdown,
+    /// Its supervisor ends this instance and will start another: admin restart, restart of the branch.
+    Restart,
+    /// It asked to be parked.
+    Parked(String),
+    /// It failed.
+    Failed(Failure),
+}
+
+/// The last segment of a type's name, generics cut off: `Wake` for `switchyard::tree::Wake`.
+pub(crate) fn short_type_name<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    let head = name.split('<').next().unwrap_or(name);
+    head.rsplit("::").next().unwrap_or(head)
+}

@@ -1,0 +1,147 @@
+//! The actix actor behind every child, and the link it shares with its runner.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+};
+
+use actix::{Actor, AsyncContext, Context, Handler, Supervised};
+use tokio::time::Instant;
+
+use super::{
+    child::{Child, Message, Receive},
+    context::{Cx, Heartbeat},
+    failure::{Phase, short_type_name},
+    message::Packet,
+    node::{Contained, Node},
+    reference::ChildRef,
+};
+
+/// What a child asked for through its context.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Fail(String),
+    Stop,
+    Park(String),
+}
+
+/// What a child is doing right now: names the culprit of a panic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doing {
+    pub(crate) phase: Phase,
+    pub(crate) message: Option<&'static str>,
+}
+
+/// How an instance is being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// For good: drain or removal.
+    Stop,
+    /// Another instance follows.
+    Restart,
+}
+
+/// Shared by a child's host, context, futures and runner; all on one thread.
+pub(crate) struct Link<C: Child> {
+    pub(crate) me: ChildRef<C>,
+    pub(crate) state: RefCell<Option<Contained<C>>>,
+    pub(crate) request: RefCell<Option<Request>>,
+    pub(crate) doing: Cell<Doing>,
+    /// Futures that count as work in flight.
+    pub(crate) inflight: Rc<Cell<usize>>,
+    /// The child asked to be judged even when idle.
+    pub(crate) vigil: Cell<bool>,
+    pub(crate) beat: Heartbeat,
+    pub(crate) dirty: Cell<bool>,
+    /// Messages it may still handle before it yields to its neighbours.
+    pub(crate) budget: Cell<u32>,
+    pub(crate) ending: Cell<Option<(Ending, Option<Instant>)>>,
+}
+
+impl<C: Child> Link<C> {
+    pub(crate) fn new(me: ChildRef<C>) -> Rc<Self> {
+        Rc::new(Self {
+            me,
+            state: RefCell::new(None),
+            request: RefCell::new(None),
+            doing: Cell::new(Doing { phase: Phase::Load, message: None }),
+            inflight: Rc::new(Cell::new(0)),
+            vigil: Cell::new(false),
+            beat: Heartbeat::new(),
+            dirty: Cell::new(false),
+            budget: Cell::new(0),
+            ending: Cell::new(None),
+        })
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        self.me.node()
+    }
+
+    pub(crate) fn doing(&self, phase: Phase, message: Option<&'static str>) {
+        self.doing.set(Doing { phase, message });
+    }
+
+    pub(crate) fn beat(&self) {
+        self.beat.beat();
+    }
+
+    /// Runs `work` on the state, if there is one.
+    pub(crate) fn with<R>(
+        self: &Rc<Self>,
+        host: &mut Context<Host<C>>,
+        work: impl FnOnce(&mut C, &mut Cx<'_, C>) -> R,
+    ) -> Option<R> {
+        let mut state = self.state.borrow_mut();
+        let state = state.as_mut()?.get_mut()?;
+        let outcome = work(state, &mut Cx::new(self, host));
+        self.dirty.set(true);
+        self.beat();
+        Some(outcome)
+    }
+}
+
+/// The actix actor; it owns nothing, so that nothing is torn when it is restarted.
+pub(crate) struct Host<C: Child> {
+    pub(crate) link: Rc<Link<C>>,
+}
+
+impl<C: Child> Actor for Host<C> {
+    type Context = Context<Self>;
+}
+
+impl<C: Child> Supervised for Host<C> {}
+
+impl<C: Receive<M>, M: Message> Handler<Packet<M>> for Host<C> {
+    type Result = ();
+
+    fn handle(&mut self, mut packet: Packet<M>, host: &mut Context<Self>) {
+        let link = &self.link;
+        let Some((message, responder)) = packet.open() else { return };
+        let responder = responder.taken(link.node().epoch());
+        link.doing(Phase::Handler, Some(short_type_name::<M>()));
+        link.with(host, |state, cx| state.receive(message, cx, responder));
+        let left = link.budget.get().saturating_sub(1);
+        link.budget.set(left);
+        if left == 0 {
+            // actix drains a mailbox without a break; a waiting future is the only way to make it yield.
+            host.wait(actix::fut::wrap_future(yield_once()));
+        }
+    }
+}
+
+/// Pending once.
+fn yield_once() -> impl Future<Output = ()> {
+    let mut yielded = false;
+    poll_fn(move |task| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        task.waker().wake_by_ref();
+        Poll::Pending
+    })
+}

@@ -1,0 +1,51 @@
+//! Supervision on actix: hosted children that restart in place, under supervisors that decide by rules.
+//!
+//! A [`Child`] never implements `actix::Actor`. The runtime hosts it: it owns the mailbox, the address and the arguments,
+//! catches every panic, loads the state anew and goes on with the queue as it was. What is promised stands in
+//! `SEMANTICS.md`, a sentence each with its test.
+
+mod backoff;
+mod branch;
+mod cell;
+mod child;
+mod command;
+mod context;
+pub mod core;
+mod directory;
+mod event;
+mod failure;
+mod health;
+mod host;
+mod message;
+mod node;
+mod panics;
+mod path;
+mod reference;
+mod runner;
+mod runtime;
+mod spec;
+mod task;
+mod tree;
+mod window;
+mod world;
+
+pub use backoff::{Backoff, jitter_key};
+pub use branch::Branch;
+pub use cell::AddError;
+pub use child::{Child, Handle, LoadEnv, LoadError, Loaded, Message, Receive};
+pub use context::{Cx, Heartbeat};
+pub use event::{Happening, NoSink, ParkCause, SupervisionEvent, SupervisionSink, Unparker};
+pub use failure::{ExitReason, Failure, Phase};
+pub use health::{Concern, Health, Verdict};
+pub use host::Ending;
+pub use message::{AskError, Responder};
+pub use node::{LastFailure, NodeState, Refusal};
+pub use panics::install_panic_hook;
+pub use path::{ChildPath, Segment};
+pub use reference::{Ask, ChildRef, Recipient, TellError};
+pub use runtime::{DrainReport, Runtime, RuntimeConfig, RuntimeError};
+pub use spec::{BranchSpec, ChildSpec, Order, Policy, Probe, RestartType, SpecError, StopLimit};
+pub use task::Token;
+pub use tree::{NodeView, OrderError, Tree};
+pub use window::{Intensity, SlidingWindow};
+pub use world::WallClock;

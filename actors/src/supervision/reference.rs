@@ -1,0 +1,314 @@
+//! Stable handles to children: they outlive restarts and may be used from any thread.
+
+use std::{
+    fmt,
+    future::Future,
+    hash::{Hash, Hasher},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix::dev::channel::AddressSender;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use super::{
+    child::{Child, Message, Receive},
+    host::Host,
+    message::{Answer, AskError, Packet},
+    node::{Node, NodeState, Refusal},
+    path::ChildPath,
+};
+
+/// A message that was not taken, handed back.
+#[derive(Error)]
+pub enum TellError<M> {
+    /// The mailbox holds as many messages as it may.
+    #[error("mailbox is full")]
+    Full(M),
+    /// The child is parked.
+    #[error("child is parked")]
+    Parked(M),
+    /// The child is finishing its queue and will end.
+    #[error("child is draining")]
+    Draining(M),
+    /// The child is down.
+    #[error("child is stopped")]
+    Stopped(M),
+}
+
+impl<M> TellError<M> {
+    fn new(refusal: Refusal, message: M) -> Self {
+        match refusal {
+            Refusal::Full => Self::Full(message),
+            Refusal::Parked => Self::Parked(message),
+            Refusal::Draining => Self::Draining(message),
+            Refusal::Stopped => Self::Stopped(message),
+        }
+    }
+
+    /// Why, without the message.
+    #[must_use]
+    pub const fn refusal(&self) -> Refusal {
+        match self {
+            Self::Full(_) => Refusal::Full,
+            Self::Parked(_) => Refusal::Parked,
+            Self::Draining(_) => Refusal::Draining,
+            Self::Stopped(_) => Refusal::Stopped,
+        }
+    }
+
+    /// The message.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::Full(message)
+            | Self::Parked(message)
+            | Self::Draining(message)
+            | Self::Stopped(message) => message,
+        }
+    }
+}
+
+impl<M> fmt::Debug for TellError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TellError({})", self.refusal())
+    }
+}
+
+struct Inner<C: Child> {
+    sender: AddressSender<Host<C>>,
+    node: Arc<Node>,
+}
+
+/// A handle to a child: cheap to clone, equal to every clone of itself, valid across restarts.
+pub struct ChildRef<C: Child> {
+    inner: Arc<Inner<C>>,
+}
+
+impl<C: Child> ChildRef<C> {
+    pub(crate) fn new(sender: AddressSender<Host<C>>, node: Arc<Node>) -> Self {
+        Self { inner: Arc::new(Inner { sender, node }) }
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.inner.node
+    }
+
+    /// Puts a message into the mailbox, or hands it back.
+    ///
+    /// # Errors
+    /// [`TellError`] with the message when the mailbox is full or the child takes none. `Ok` means queued: a crash
+    /// while it is being handled loses this one message, a stop loses what is still queued at its limit.
+    pub fn tell<M>(&self, message: M) -> Result<(), TellError<M>>
+    where
+        C: Receive<M>,
+        M: Message,
+    {
+        self.send(message, None)
+    }
+
+    /// Puts a message into the mailbox and returns its answer.
+    pub fn ask<M>(&self, message: M) -> Ask<M::Reply>
+    where
+        C: Receive<M>,
+        M: Message,
+    {
+        let (slot, answer) = oneshot::channel();
+        match self.send(message, Some(slot)) {
+            Ok(()) => Ask(Ok(answer)),
+            Err(refused) => Ask(Err(refused.refusal())),
+        }
+    }
+
+    /// As [`ask`](Self::ask), for at most `limit`. The message stays queued when the time is over.
+    ///
+    /// # Errors
+    /// [`AskError::TimedOut`], or why there is no answer.
+    pub fn ask_within<M>(
+        &self,
+        limit: Duration,
+        message: M,
+    ) -> impl Future<Output = Answer<M::Reply>> + Send + use<C, M>
+    where
+        C: Receive<M>,
+        M: Message,
+    {
+        let answer = self.ask(message);
+        async move { tokio::time::timeout(limit, answer).await.unwrap_or(Err(AskError::TimedOut(limit))) }
+    }
+
+    fn send<M>(&self, message: M, slot: Option<oneshot::Sender<Answer<M::Reply>>>) -> Result<(), TellError<M>>
+    where
+        C: Receive<M>,
+        M: Message,
+    {
+        let permit = match self.inner.node.admit() {
+            Ok(permit) => permit,
+            Err(refusal) => return Err(TellError::new(refusal, message)),
+        };
+        match self.inner.sender.do_send(Packet::new(message, slot, permit)) {
+            Ok(()) => Ok(()),
+            // The runner ended between the check and the send.
+            Err(closed) => {
+                closed.into_inner().give_back().map_or(Ok(()), |message| Err(TellError::Stopped(message)))
+            }
+        }
+    }
+
+    /// The same child, known only by one message it takes.
+    #[must_use]
+    pub fn recipient<M>(&self) -> Recipient<M>
+    where
+        C: Receive<M>,
+        M: Message,
+    {
+        Recipient { target: Arc::new(self.clone()) }
+    }
+
+    /// Where the child stands.
+    #[must_use]
+    pub fn path(&self) -> &ChildPath {
+        &self.inner.node.path
+    }
+
+    /// Its state right now.
+    #[must_use]
+    pub fn status(&self) -> NodeState {
+        self.inner.node.state()
+    }
+
+    /// Number of its latest start; 0 before the first.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.inner.node.epoch()
+    }
+
+    /// Messages in its mailbox, the one in hand included.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.inner.node.depth()
+    }
+}
+
+impl<C: Child> Clone for ChildRef<C> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<C: Child> PartialEq for ChildRef<C> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner.node, &other.inner.node)
+    }
+}
+
+impl<C: Child> Eq for ChildRef<C> {}
+
+impl<C: Child> Hash for ChildRef<C> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.node.id.hash(state);
+    }
+}
+
+impl<C: Child> fmt::Debug for ChildRef<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChildRef({})", self.inner.node.path)
+    }
+}
+
+/// The answer to an ask; refused asks are known at once, without waiting.
+#[derive(Debug)]
+#[must_use = "an ask is answered only to whoever awaits it"]
+pub struct Ask<R>(Result<oneshot::Receiver<Answer<R>>, Refusal>);
+
+impl<R> Future for Ask<R> {
+    type Output = Answer<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Err(refusal) => Poll::Ready(Err(AskError::Refused(*refusal))),
+            Ok(answer) => Pin::new(answer).poll(cx).map(|answer| answer.unwrap_or(Err(AskError::Stopped))),
+        }
+    }
+}
+
+/// Object-safe side of a reference.
+trait Target<M: Message>: Send + Sync {
+    fn tell(&self, message: M) -> Result<(), TellError<M>>;
+    fn ask(&self, message: M) -> Ask<M::Reply>;
+    fn node(&self) -> &Arc<Node>;
+}
+
+impl<C: Receive<M>, M: Message> Target<M> for ChildRef<C> {
+    fn tell(&self, message: M) -> Result<(), TellError<M>> {
+        Self::tell(self, message)
+    }
+
+    fn ask(&self, message: M) -> Ask<M::Reply> {
+        Self::ask(self, message)
+    }
+
+    fn node(&self) -> &Arc<Node> {
+        Self::node(self)
+    }
+}
+
+/// A handle to any child that takes one kind of message.
+pub struct Recipient<M: Message> {
+    target: Arc<dyn Target<M>>,
+}
+
+impl<M: Message> Recipient<M> {
+    /// As [`ChildRef::tell`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn tell(&self, message: M) -> Result<(), TellError<M>> {
+        self.target.tell(message)
+    }
+
+    /// As [`ChildRef::ask`].
+    pub fn ask(&self, message: M) -> Ask<M::Reply> {
+        self.target.ask(message)
+    }
+
+    /// Where the child stands.
+    #[must_use]
+    pub fn path(&self) -> &ChildPath {
+        &self.target.node().path
+    }
+
+    /// Its state right now.
+    #[must_use]
+    pub fn status(&self) -> NodeState {
+        self.target.node().state()
+    }
+}
+
+impl<M: Message> Clone for Recipient<M> {
+    fn clone(&self) -> Self {
+        Self { target: Arc::clone(&self.target) }
+    }
+}
+
+impl<M: Message> PartialEq for Recipient<M> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.target.node(), other.target.node())
+    }
+}
+
+impl<M: Message> Eq for Recipient<M> {}
+
+impl<M: Message> Hash for Recipient<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.target.node().id.hash(state);
+    }
+}
+
+impl<M: Message> fmt::Debug for Recipient<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recipient({})", self.target.node().path)
+    }
+}

@@ -1,0 +1,217 @@
+//! One instance of a child: load, start, run, publish, fail, end.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+};
+
+use tokio::time::Instant;
+
+use super::{Phase, Runner, Turn};
+use crate::supervision::{
+    child::{Child, LoadEnv, LoadError, Loaded},
+    core::{Event, Exit},
+    failure::{ExitReason, Failure, Phase as Doing},
+    host::Request,
+    node::{Contained, NodeState, Teardown, failure_of},
+    panics::{Caught, catch},
+};
+
+/// Attempts to drop what a context holds; each gets further, for what panicked is gone.
+const ATTEMPTS_TO_CLEAR: u32 = 4;
+
+impl<C: Child> Runner<C> {
+    pub(super) fn begin_load(&mut self) {
+        let node = self.node();
+        node.set_state(NodeState::Starting);
+        let last_failure = node.last_failure();
+        let env = LoadEnv { path: node.path.clone(), epoch: node.next_epoch(), last_failure };
+        let until = Instant::now() + self.limits.load;
+        let args = self.args.clone();
+        match catch(|| C::load(args, env)) {
+            Ok(load) => {
+                self.phase = Phase::Loading { load: Contained::new(load, Arc::clone(self.node())), until }
+            }
+            Err(caught) => self.crashed(failure_of(Doing::Load, None, caught)),
+        }
+    }
+
+    pub(super) fn turn_loading(&mut self, task: &mut TaskContext<'_>, now: Instant) -> Turn {
+        let Phase::Loading { load, until } = &mut self.phase else { return Turn::Again };
+        let late = *until <= now;
+        let Some(future) = load.get_mut() else { return Turn::Wait };
+        match catch(|| future.as_mut().poll(task)) {
+            Ok(Poll::Pending) if late => {
+                let text = format!("load took longer than {:?}", self.limits.load);
+                self.crashed(Failure::new(Doing::Load, text));
+            }
+            Ok(Poll::Pending) => return Turn::Wait,
+            Ok(Poll::Ready(Ok(Loaded::Ready(state)))) => self.install(state),
+            Ok(Poll::Ready(Ok(Loaded::Ignore))) => {
+                self.phase = Phase::Idle(None);
+                self.parent.step(Event::Ignored { key: self.key });
+            }
+            Ok(Poll::Ready(Err(LoadError::Retry(text)))) => self.crashed(Failure::new(Doing::Load, text)),
+            Ok(Poll::Ready(Err(LoadError::Fatal(text)))) => {
+                self.phase = Phase::Idle(None);
+                self.node().record(&Failure::new(Doing::Load, &text));
+                self.report(Exit::Fatal, Some(&text));
+            }
+            Err(caught) => self.crashed(failure_of(Doing::Load, None, caught)),
+        }
+        Turn::Again
+    }
+
+    /// The state is there: the instance begins.
+    fn install(&mut self, state: C) {
+        let state = Contained::new(state, Arc::clone(self.node()));
+        self.phase = Phase::Running;
+        let link = &self.link;
+        let before = link.state.borrow_mut().replace(state);
+        drop(before);
+        *link.request.borrow_mut() = None;
+        link.vigil.set(false);
+        link.ending.set(None);
+        link.beat.beat();
+        link.doing(Doing::Started, None);
+        let Some(context) = self.context.as_mut() else { return };
+        let started = catch(|| link.with(context.ctx(), |state, cx| state.started(cx)));
+        if let Err(caught) = started {
+            return self.crashed(failure_of(Doing::Started, None, caught));
+        }
+        let failed = self.link.request.borrow_mut().take_if(|request| matches!(request, Request::Fail(_)));
+        if let Some(request) = failed {
+            return self.requested(request);
+        }
+        // A branch is up once its children are; it says so itself.
+        if !self.node().branch {
+            self.node().set_state(NodeState::Running);
+            self.parent.step(Event::Up { key: self.key });
+        }
+        self.publish(true);
+    }
+
+    /// Polls the context once: messages, timers, futures.
+    pub(super) fn run(&mut self, task: &mut TaskContext<'_>) -> Result<Option<Request>, Failure> {
+        let Some(context) = self.context.as_mut() else { return Ok(None) };
+        if let Some(request) = self.link.request.borrow_mut().take() {
+            return Ok(Some(request));
+        }
+        self.link.budget.set(self.link.node().world.config.messages_a_turn.get());
+        let polled = catch(|| Pin::new(context).poll(task));
+        let _pending = polled.map_err(|caught| self.blame(caught))?;
+        Ok(self.link.request.borrow_mut().take())
+    }
+
+    fn blame(&self, caught: Caught) -> Failure {
+        let doing = self.link.doing.get();
+        failure_of(doing.phase, doing.message, caught)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.link.vigil.get() || self.has_work()
+    }
+
+    /// Messages queued or futures in flight.
+    pub(super) fn has_work(&self) -> bool {
+        self.link.inflight.get() > 0 || self.node().depth() > 0
+    }
+
+    pub(super) fn stuck_at(&self) -> Option<Instant> {
+        let limit = self.limits.stuck.filter(|_| self.is_busy())?;
+        Some(self.link.beat.latest() + limit)
+    }
+
+    pub(super) fn stuck(&self) -> Option<Failure> {
+        let at = self.stuck_at().filter(|at| *at <= Instant::now())?;
+        let limit = self.limits.stuck.unwrap_or_default();
+        let (queued, inflight) = (self.node().depth(), self.link.inflight.get());
+        let late = Instant::now().saturating_duration_since(at);
+        let text = format!(
+            "no progress for {:?} with {queued} messages queued and {inflight} futures in flight",
+            limit + late
+        );
+        Some(Failure::new(Doing::Stuck, text))
+    }
+
+    pub(super) fn publish_at(&self) -> Option<Instant> {
+        let interval = self.node().world.config.publish_interval;
+        self.link.dirty.get().then(|| self.published.map_or_else(Instant::now, |last| last + interval))
+    }
+
+    /// Publishes the observable state when it changed and its interval is over.
+    pub(super) fn publish(&mut self, now: bool) {
+        let at = Instant::now();
+        if !now && self.publish_at().is_none_or(|due| due > at) {
+            return;
+        }
+        self.link.dirty.set(false);
+        self.published = Some(at);
+        let value = {
+            let state = self.link.state.borrow();
+            let Some(state) = state.as_ref().and_then(Contained::get) else { return };
+            catch(|| state.snapshot())
+        };
+        match value {
+            Ok(value) => self.node().ledger().observable = Arc::new(value),
+            Err(caught) => self.node().contain(Doing::Snapshot, None, caught),
+        }
+    }
+
+    /// The instance failed; its supervisor says what follows.
+    pub(super) fn crashed(&mut self, failure: Failure) {
+        self.node().record(&failure);
+        let exit = if failure.phase == Doing::Escalation { Exit::Escalated } else { Exit::Failed };
+        self.end_instance(&ExitReason::Failed(failure), Teardown::Crash);
+        self.report(exit, None);
+    }
+
+    /// Drops futures, timers and state; the mailbox stays.
+    pub(super) fn end_instance(&mut self, reason: &ExitReason, teardown: Teardown) {
+        self.phase = Phase::Idle(None);
+        self.node().set_teardown(teardown);
+        self.clear_context();
+        let state = self.link.state.borrow_mut().take();
+        if let Some(mut state) = state {
+            if let Some(state) = state.get_mut()
+                && let Err(caught) = catch(|| state.stopped(reason))
+            {
+                self.node().contain(Doing::Stopped, None, caught);
+            }
+            state.clear();
+        }
+        *self.link.request.borrow_mut() = None;
+        self.link.dirty.set(false);
+        self.node().set_teardown(Teardown::None);
+    }
+
+    /// Drops what runs inside the context and makes it ready for the next instance; queued messages stay.
+    pub(super) fn clear_context(&mut self) {
+        let node = Arc::clone(self.node());
+        let Some(context) = self.context.as_mut() else { return };
+        for _ in 0..ATTEMPTS_TO_CLEAR {
+            match catch(|| context.restart()) {
+                Ok(_) => return,
+                Err(caught) => node.contain(Doing::Drop, None, caught),
+            }
+        }
+    }
+
+    /// Drops everything, the mailbox included.
+    pub(super) fn let_go(&mut self) {
+        let node = Arc::clone(self.node());
+        self.phase = Phase::Ended;
+        let state = self.link.state.borrow_mut().take();
+        drop(state);
+        self.timer = None;
+        if let Some(mut context) = self.context.take() {
+            // Terminated, so that its drop does not poll it once more.
+            actix::ActorContext::terminate(context.ctx());
+            if let Err(caught) = catch(|| drop(context)) {
+                node.contain(Doing::Drop, None, caught);
+            }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The task behind a child: polls its actix context under a guard, obeys its control word, loads and ends instances.
+
+mod closing;
+mod instance;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use actix::{
+    Context,
+    dev::{ContextFut, channel},
+};
+use futures_util::future::LocalBoxFuture;
+use tokio::time::{Instant, Sleep};
+
+use self::closing::Closing;
+use super::{
+    cell::{AddError, BranchCell},
+    child::{Child, LoadError, Loaded},
+    command::Command,
+    core::{Event, Exit, Key},
+    failure::Failure,
+    host::{Host, Link, Request},
+    node::{Contained, Node, NodeState, Teardown},
+    reference::ChildRef,
+    spec::{ChildSpec, Policy, StopLimit},
+};
+
+/// State changes followed inside one poll before the neighbours get a turn.
+const STEPS_A_POLL: u32 = 8;
+
+/// What `Child::load` returns.
+type Load<C> = LocalBoxFuture<'static, Result<Loaded<C>, LoadError>>;
+
+/// Limits of a child that its runner keeps; a branch has none of its own.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    stop: Option<StopLimit>,
+    load: Duration,
+    stuck: Option<Duration>,
+}
+
+impl Limits {
+    fn new(policy: &Policy, branch: bool) -> Self {
+        Self {
+            stop: (!branch).then_some(policy.stop),
+            load: policy.load_limit,
+            stuck: policy.stuck_after.filter(|_| !branch),
+        }
+    }
+}
+
+/// What to do when the time comes and no instance exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alarm {
+    Start,
+    Probe,
+}
+
+enum Phase<C: Child> {
+    /// No instance: not started, in backoff, parked, down.
+    Idle(Option<(Instant, Alarm)>),
+    Loading {
+        load: Contained<Load<C>>,
+        until: Instant,
+    },
+    Running,
+    Suspended,
+    Closing(Closing),
+    Ended,
+}
+
+/// What came out of one turn.
+enum Turn {
+    /// Something changed: take another turn.
+    Again,
+    /// Nothing to do until woken.
+    Wait,
+}
+
+/// See the module.
+pub(crate) struct Runner<C: Child> {
+    args: C::Args,
+    link: Rc<Link<C>>,
+    context: Option<ContextFut<Host<C>, Context<Host<C>>>>,
+    parent: Arc<BranchCell>,
+    key: Key,
+    limits: Limits,
+    phase: Phase<C>,
+    timer: Option<Pin<Box<Sleep>>>,
+    published: Option<Instant>,
+}
+
+impl<C: Child> Runner<C> {
+    /// Makes the mailbox here and the runner on the actors' thread; it waits for its first command.
+    pub(crate) fn launch(
+        parent: &Arc<BranchCell>,
+        key: Key,
+        node: Arc<Node>,
+        spec: ChildSpec<C>,
+    ) -> Result<ChildRef<C>, AddError> {
+        let (sender, receiver) = channel::channel::<Host<C>>(0);
+        let world = Arc::clone(&node.world);
+        let reference = ChildRef::new(sender, node);
+        let (me, parent) = (reference.clone(), Arc::clone(parent));
+        world.runner_made();
+        let launched = world.at_home(move || {
+            let link = Link::new(me);
+            let context = Context::with_receiver(receiver).into_future(Host { link: Rc::clone(&link) });
+            let limits = Limits::new(&spec.policy, link.node().branch);
+            let phase = Phase::Idle(None);
+            let args = spec.args;
+            let runner = Self {
+                args,
+                link,
+                context: Some(context),
+                parent,
+                key,
+                limits,
+                phase,
+                timer: None,
+                published: None,
+            };
+            actix_rt::spawn(runner);
+        });
+        if launched {
+            return Ok(reference);
+        }
+        world.runner_gone();
+        reference.node().set_state(NodeState::Stopped);
+        Err(AddError::Gone)
+    }
+
+    fn node(&self) -> &Arc<Node> {
+        self.link.node()
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Start => {
+                if let Phase::Idle(_) = self.phase {
+                    self.begin_load();
+                }
+            }
+            Command::Restart { delay } => self.idle_until(Some((Instant::now() + delay, Alarm::Start))),
+            Command::Park { probe_in } => {
+                self.idle_until(probe_in.map(|delay| (Instant::now() + delay, Alarm::Probe)))
+            }
+            Command::Hold => self.idle_until(None),
+            Command::Suspend => {
+                if let Phase::Running = self.phase {
+                    self.phase = Phase::Suspended;
+                    self.node().set_state(NodeState::Suspended);
+                }
+            }
+            Command::Resume => {
+                if let Phase::Suspended = self.phase {
+                    self.link.beat.beat();
+                    self.phase = Phase::Running;
+                    self.node().set_state(NodeState::Running);
+                }
+            }
+            Command::Fail(failure) => {
+                if let Phase::Running | Phase::Suspended = self.phase {
+                    self.crashed(failure);
+                }
+            }
+            Command::Halt { deadline } => self.halt(deadline),
+            Command::Stop { deadline } => self.stop(deadline),
+            Command::End => self.finish(true, false),
+            Command::Kill => self.kill(),
+        }
+    }
+
+    fn idle_until(&mut self, alarm: Option<(Instant, Alarm)>) {
+        if let Phase::Idle(waiting) = &mut self.phase {
+            *waiting = alarm;
+        }
+    }
+
+    fn turn(&mut self, task: &mut TaskContext<'_>) -> Turn {
+        let now = Instant::now();
+        match &mut self.phase {
+            Phase::Idle(alarm) => {
+                let Some((_, due)) = alarm.take_if(|(at, _)| *at <= now) else { return Turn::Wait };
+                match due {
+                    Alarm::Start => self.begin_load(),
+                    Alarm::Probe => self.parent.step(Event::ProbeDue { key: self.key }),
+                }
+                Turn::Again
+            }
+            Phase::Loading { .. } => self.turn_loading(task, now),
+            Phase::Running => self.turn_running(task),
+            Phase::Suspended | Phase::Ended => Turn::Wait,
+            Phase::Closing(_) => self.turn_closing(task, now),
+        }
+    }
+
+    fn turn_running(&mut self, task: &mut TaskContext<'_>) -> Turn {
+        match self.run(task) {
+            Ok(None) => {
+                if let Some(failure) = self.stuck() {
+                    self.crashed(failure);
+                    return Turn::Again;
+                }
+                self.publish(false);
+                Turn::Wait
+            }
+            Ok(Some(request)) => {
+                self.requested(request);
+                Turn::Again
+            }
+            Err(failure) => {
+                self.crashed(failure);
+                Turn::Again
+            }
+        }
+    }
+
+    /// The moment this runner has to be polled again even if nothing happens.
+    fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Idle(alarm) => alarm.map(|(at, _)| at),
+            Phase::Loading { until, .. } => Some(*until),
+            Phase::Running => self.stuck_at().into_iter().chain(self.publish_at()).min(),
+            Phase::Closing(closing) => closing.next(),
+            Phase::Suspended | Phase::Ended => None,
+        }
+    }
+
+    /// Arms the one timer; true when its time has come already.
+    fn is_due(&mut self, task: &mut TaskContext<'_>) -> bool {
+        let Some(at) = self.deadline() else { return false };
+        let timer = match &mut self.timer {
+            Some(timer) => {
+                if timer.deadline() != at {
+                    timer.as_mut().reset(at);
+                }
+                timer
+            }
+            None => self.timer.insert(Box::pin(tokio::time::sleep_until(at))),
+        };
+        timer.as_mut().poll(task).is_ready()
+    }
+
+    fn report(&self, exit: Exit, reason: Option<&str>) {
+        self.parent.exited(self.key, exit, reason);
+    }
+}
+
+// Nothing in it is pinned in place: context, load and timer are boxed or `Unpin` themselves.
+impl<C: Child> Unpin for Runner<C> {}
+
+impl<C: Child> Future for Runner<C> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.node().waker.register(task.waker());
+        for _ in 0..STEPS_A_POLL {
+            while let Some(command) = this.node().take_command() {
+                this.obey(command);
+            }
+            if let Phase::Ended = this.phase {
+                return Poll::Ready(());
+            }
+            match this.turn(task) {
+                Turn::Again => {}
+                Turn::Wait if this.is_due(task) => {}
+                Turn::Wait => return Poll::Pending,
+            }
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<C: Child> Drop for Runner<C> {
+    fn drop(&mut self) {
+        if !matches!(self.phase, Phase::Ended) {
+            // The whole system goes down without a drain.
+            self.node().set_teardown(Teardown::Stop);
+            self.node().set_state(NodeState::Stopped);
+            self.let_go();
+        }
+        self.node().world.runner_gone();
+    }
+}
+
+/// What the runner does when a child asked for its own end.
+impl<C: Child> Runner<C> {
+    fn requested(&mut self, request: Request) {
+        match request {
+            Request::Fail(text) => self.crashed(Failure::new(super::failure::Phase::Declared, text)),
+            Request::Stop => {
+                self.end_instance(&super::failure::ExitReason::Normal, Teardown::Stop);
+                self.report(Exit::Normal, None);
+            }
+            Request::Park(reason) => {
+                self.end_instance(&super::failure::ExitReason::Parked(reason.clone()), Teardown::Stop);
+                self.report(Exit::Park, Some(&reason));
+            }
+        }
+    }
+}

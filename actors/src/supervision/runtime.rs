@@ -1,0 +1,146 @@
+//! One supervised system: made once per process in production, as often as wanted in tests.
+
+use std::{
+    future::Future,
+    num::NonZeroU32,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use actix_rt::Arbiter;
+use thiserror::Error;
+
+use super::{
+    branch::Branch,
+    cell::{AddError, BranchCell},
+    core::{CorePolicy, EndHow, Event},
+    event::SupervisionSink,
+    panics::install_panic_hook,
+    path::ChildPath,
+    spec::{BranchSpec, Order},
+    tree::Tree,
+    world::{WallClock, World},
+};
+
+/// Numbers of a runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuntimeConfig {
+    /// Seed of all jitter.
+    pub seed: u64,
+    /// Shortest time between two publications of a child's observable state.
+    pub publish_interval: Duration,
+    /// Messages a child handles before its neighbours get a turn.
+    pub messages_a_turn: NonZeroU32,
+}
+
+impl Default for RuntimeConfig {
+    /// Seed 0, 250 ms, 64 messages.
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            publish_interval: Duration::from_millis(250),
+            messages_a_turn: NonZeroU32::MIN.saturating_add(63),
+        }
+    }
+}
+
+/// Why no runtime was made.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum RuntimeError {
+    /// It needs an actix system on this thread.
+    #[error("no actix system runs on this thread")]
+    NoSystem,
+    /// The root could not be added.
+    #[error(transparent)]
+    Root(#[from] AddError),
+}
+
+/// What a drain left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainReport {
+    /// Children that were ended by force or lost queued messages or running work, in order of their end.
+    pub unfinished: Vec<ChildPath>,
+}
+
+impl DrainReport {
+    /// True when nothing was cut short.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.unfinished.is_empty()
+    }
+}
+
+/// A supervised system. Dropping it kills everything in it.
+#[derive(Debug)]
+pub struct Runtime {
+    world: Arc<World>,
+    /// The supervisor of the root; not part of the tree.
+    origin: Arc<BranchCell>,
+    root: Branch,
+}
+
+impl Runtime {
+    /// Makes a system whose children live on this thread. Installs the panic hook if that was not done yet.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NoSystem`] when no actix system runs here.
+    pub fn new(
+        config: RuntimeConfig,
+        clock: WallClock,
+        sink: Arc<dyn SupervisionSink>,
+    ) -> Result<Self, RuntimeError> {
+        install_panic_hook();
+        let arbiter = Arbiter::try_current().ok_or(RuntimeError::NoSystem)?;
+        let world = World::new(config, clock, sink, arbiter);
+        let policy = CorePolicy { order: Order::Concurrent, intensity: None, parks_escalated: false };
+        let origin = BranchCell::new(&world, ChildPath::root(), policy);
+        let spec = BranchSpec::ordered(ChildPath::root().as_str()).intensity(None);
+        let root = Branch::add_at(&origin, ChildPath::root(), spec, true)?;
+        Ok(Self { world, origin, root })
+    }
+
+    /// The root supervisor: one_for_one, ordered start, reverse drain.
+    #[must_use]
+    pub fn root(&self) -> Branch {
+        self.root.clone()
+    }
+
+    /// Starts the tree in order. The future ends when every child of the root had its first attempt.
+    pub fn start(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.origin.step(Event::Begin);
+        self.root.settled()
+    }
+
+    /// The view.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        Tree { world: Arc::clone(&self.world) }
+    }
+
+    /// Stops the tree in reverse order within `limit`. From the call on nothing is added. The future ends when
+    /// the last child is gone, at the latest at the limit or soon after [`kill`](Self::kill).
+    pub fn drain(&self, limit: Duration) -> impl Future<Output = DrainReport> + Send + use<> {
+        self.world.draining.store(true, Ordering::Release);
+        let deadline = self.world.now().saturating_add(limit);
+        let ended = self.origin.end(EndHow::Stop, Some(deadline));
+        let world = Arc::clone(&self.world);
+        async move {
+            let _ended_or_killed = ended.await;
+            world.all_gone().await;
+            DrainReport { unfinished: world.take_unfinished() }
+        }
+    }
+
+    /// Ends everything at once: the second signal.
+    pub fn kill(&self) {
+        self.world.draining.store(true, Ordering::Release);
+        self.origin.step(Event::Abandon);
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.kill();
+        self.world.clear();
+    }
+}

@@ -1,0 +1,222 @@
+//! What a supervisor knows of a child before it starts: identity, restart type, bounds and limits.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use thiserror::Error;
+
+use super::{backoff::Backoff, child::Child, path::Segment, window::Intensity};
+
+/// When a child that ended is started again (the terms are Erlang/OTP's).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartType {
+    /// Always.
+    Permanent,
+    /// After a failure only; after a normal end it stays down and its spec is kept.
+    Transient,
+    /// Never; its spec is forgotten as soon as it ends.
+    Temporary,
+}
+
+/// How long a child may take to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopLimit {
+    /// From the request to the end; then what is left is dropped.
+    pub limit: Duration,
+    /// The part at the end of `limit` that is kept for `Child::drain`: queued messages and running futures get the rest.
+    pub reserve: Duration,
+}
+
+impl Default for StopLimit {
+    /// 10 s, of which 3 s for `drain`.
+    fn default() -> Self {
+        Self { limit: Duration::from_secs(10), reserve: Duration::from_secs(3) }
+    }
+}
+
+/// Half-open attempts of a parked child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Time from parking to the first attempt; doubled after each attempt that fails.
+    pub interval: Duration,
+    /// Longest time between attempts.
+    pub cap: Duration,
+}
+
+/// Everything but identity and arguments: restart type, limits, bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// When to start it again.
+    pub restart: RestartType,
+    /// Delay before a restart.
+    pub backoff: Backoff,
+    /// Restarts allowed before it is parked.
+    pub intensity: Intensity,
+    /// Messages its mailbox holds.
+    pub mailbox: NonZeroUsize,
+    /// How long it may take to stop.
+    pub stop: StopLimit,
+    /// Longest time for one `Child::load`.
+    pub load_limit: Duration,
+    /// With work in flight and no progress for this long it is failed; `None` never judges.
+    pub stuck_after: Option<Duration>,
+    /// Attempts to un-park it when it was parked for its intensity; `None` waits for an admin.
+    pub probe: Option<Probe>,
+}
+
+impl Default for Policy {
+    /// Permanent; 5 restarts in 60 s; mailbox of 1,024; load within 60 s; stuck after 120 s; no probe.
+    fn default() -> Self {
+        Self {
+            restart: RestartType::Permanent,
+            backoff: Backoff::default(),
+            intensity: Intensity::new(5, Duration::from_secs(60)),
+            mailbox: NonZeroUsize::MIN.saturating_add(1023),
+            stop: StopLimit::default(),
+            load_limit: Duration::from_secs(60),
+            stuck_after: Some(Duration::from_secs(120)),
+            probe: None,
+        }
+    }
+}
+
+impl Policy {
+    /// Checks that the limits make sense together.
+    ///
+    /// # Errors
+    /// The [`SpecError`] naming the first field at fault.
+    pub fn check(&self) -> Result<(), SpecError> {
+        check_intensity(self.intensity)?;
+        if self.backoff.cap < self.backoff.base {
+            return Err(SpecError::CapBelowBase);
+        }
+        if self.backoff.jitter_percent > 100 {
+            return Err(SpecError::JitterOver100);
+        }
+        if self.stop.limit < self.stop.reserve {
+            return Err(SpecError::ReserveOverLimit);
+        }
+        if self.load_limit.is_zero() || self.stuck_after.is_some_and(|limit| limit.is_zero()) {
+            return Err(SpecError::ZeroLimit);
+        }
+        if self.probe.is_some_and(|probe| probe.interval.is_zero() || probe.cap < probe.interval) {
+            return Err(SpecError::BadProbe);
+        }
+        Ok(())
+    }
+}
+
+fn check_intensity(intensity: Intensity) -> Result<(), SpecError> {
+    if intensity.window.is_zero() { Err(SpecError::ZeroWindow) } else { Ok(()) }
+}
+
+/// A child to add: its id in its branch, its arguments and its policy.
+#[derive(Debug)]
+pub struct ChildSpec<C: Child> {
+    pub(crate) id: String,
+    pub(crate) args: C::Args,
+    pub(crate) policy: Policy,
+}
+
+impl<C: Child> ChildSpec<C> {
+    /// A child under the default [`Policy`]. The id is checked when the child is added.
+    pub fn new(id: impl Into<String>, args: C::Args) -> Self {
+        Self { id: id.into(), args, policy: Policy::default() }
+    }
+
+    /// Replaces the whole policy.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Replaces the restart type.
+    #[must_use]
+    pub const fn restart(mut self, restart: RestartType) -> Self {
+        self.policy.restart = restart;
+        self
+    }
+}
+
+/// In which order a supervisor starts and stops its children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// A static branch: one after the other in the order they were added, stopped in reverse.
+    Ordered,
+    /// A dynamic branch: all at once.
+    Concurrent,
+}
+
+/// A supervisor to add. Its strategy is one_for_one: a failed child is restarted alone.
+#[derive(Clone, Debug)]
+pub struct BranchSpec {
+    pub(crate) id: String,
+    pub(crate) order: Order,
+    pub(crate) intensity: Option<Intensity>,
+    pub(crate) policy: Policy,
+}
+
+impl BranchSpec {
+    /// A static branch: ordered start, reverse drain. Escalates at more than 10 restarts in 60 s.
+    pub fn ordered(id: impl Into<String>) -> Self {
+        Self::new(id, Order::Ordered, Some(Intensity::new(10, Duration::from_secs(60))))
+    }
+
+    /// A dynamic branch: children come and go, start and drain are concurrent. Without an intensity of its own, for
+    /// each child has one and is parked alone.
+    pub fn dynamic(id: impl Into<String>) -> Self {
+        Self::new(id, Order::Concurrent, None)
+    }
+
+    fn new(id: impl Into<String>, order: Order, intensity: Option<Intensity>) -> Self {
+        Self { id: id.into(), order, intensity, policy: Policy::default() }
+    }
+
+    /// Restarts of all its children together before it escalates to its own supervisor; `None` never escalates.
+    #[must_use]
+    pub const fn intensity(mut self, intensity: Option<Intensity>) -> Self {
+        self.intensity = intensity;
+        self
+    }
+
+    /// How it is itself restarted by its supervisor (restart type, backoff, intensity, probe).
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<Segment, SpecError> {
+        self.policy.check()?;
+        if let Some(intensity) = self.intensity {
+            check_intensity(intensity)?;
+        }
+        Segment::parse(self.id.clone())
+    }
+}
+
+/// A spec that was refused before anything started.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SpecError {
+    /// An id or a path's segment is empty, too long, reserved or holds a forbidden character.
+    #[error("bad id {0:?}: expected 1 to 120 printable ASCII characters without '/'")]
+    BadId(String),
+    /// An intensity's window is zero.
+    #[error("the intensity's window is zero")]
+    ZeroWindow,
+    /// A backoff's cap is below its base.
+    #[error("the backoff's cap is below its base")]
+    CapBelowBase,
+    /// More than all of the delay would be jitter.
+    #[error("the backoff's jitter is over 100 %")]
+    JitterOver100,
+    /// The time kept for `drain` is longer than the whole stop.
+    #[error("the stop limit is shorter than its reserve")]
+    ReserveOverLimit,
+    /// The load limit or the stuck limit is zero.
+    #[error("the load limit or the stuck limit is zero")]
+    ZeroLimit,
+    /// A probe's interval is zero or above its cap.
+    #[error("the probe's interval is zero or above its cap")]
+    BadProbe,
+}

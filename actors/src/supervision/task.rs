@@ -1,0 +1,288 @@
+//! Futures, streams and timers that run inside a child's context and die with its instance.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, Waker},
+    time::Duration,
+};
+
+use actix::{Context, fut::ActorFuture};
+use futures_util::{
+    Stream,
+    future::LocalBoxFuture,
+    stream::{LocalBoxStream, StreamExt},
+};
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::{
+    child::Child,
+    context::Cx,
+    failure::Phase,
+    host::{Host, Link},
+    node::Contained,
+};
+
+/// Items of one stream handled before its neighbours get a turn.
+const STREAM_BUDGET: u32 = 32;
+
+#[derive(Debug, Default)]
+struct Flag {
+    over: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// Cancels a future, stream or timer; dropping it cancels nothing. A token of an earlier instance does nothing.
+#[derive(Clone, Debug)]
+pub struct Token(Rc<Flag>);
+
+impl Token {
+    /// Drops the work; its continuation is never called.
+    pub fn cancel(&self) {
+        self.0.over.set(true);
+        if let Some(waker) = self.0.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// True once it ran to its end or was cancelled.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.over.get() || Rc::strong_count(&self.0) == 1
+    }
+}
+
+impl Flag {
+    fn cancelled(&self, task: &TaskContext<'_>) -> bool {
+        if self.over.get() {
+            return true;
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(task.waker())) {
+            *waker = Some(task.waker().clone());
+        }
+        false
+    }
+}
+
+/// What a piece of work counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Waited for by a drain, judged by the stuck limit.
+    InFlight,
+    /// Lives as long as the child.
+    Service,
+    /// A pending timer.
+    Timer,
+}
+
+/// Counts one piece of work in flight while it lives.
+struct InFlight(Rc<Cell<usize>>);
+
+impl InFlight {
+    fn new(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get().saturating_add(1));
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// A future with its continuation.
+pub(crate) struct Task<C: Child, T, K> {
+    link: Rc<Link<C>>,
+    flag: Rc<Flag>,
+    phase: Phase,
+    future: Contained<LocalBoxFuture<'static, T>>,
+    then: Contained<K>,
+    _counted: Option<InFlight>,
+}
+
+impl<C: Child, T, K> Task<C, T, K> {
+    pub(crate) fn new<F>(link: &Rc<Link<C>>, work: Work, future: F, then: K) -> (Self, Token)
+    where
+        F: Future<Output = T> + 'static,
+    {
+        if work == Work::InFlight && link.inflight.get() == 0 {
+            link.beat();
+        }
+        let flag = Rc::new(Flag::default());
+        let task = Self {
+            link: Rc::clone(link),
+            flag: Rc::clone(&flag),
+            phase: if work == Work::Timer { Phase::Timer } else { Phase::Future },
+            future: Contained::new(Box::pin(future), Arc::clone(link.node())),
+            then: Contained::new(then, Arc::clone(link.node())),
+            _counted: (work == Work::InFlight).then(|| InFlight::new(&link.inflight)),
+        };
+        (task, Token(flag))
+    }
+}
+
+// Nothing in it is pinned in place: the future is boxed.
+impl<C: Child, T, K> Unpin for Task<C, T, K> {}
+
+impl<C, T, K> ActorFuture<Host<C>> for Task<C, T, K>
+where
+    C: Child,
+    K: FnOnce(&mut C, T, &mut Cx<'_, C>),
+{
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        _: &mut Host<C>,
+        host: &mut Context<Host<C>>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        if self.flag.cancelled(task) {
+            self.future.clear();
+            return Poll::Ready(());
+        }
+        self.link.doing(self.phase, None);
+        let Some(future) = self.future.get_mut() else { return Poll::Ready(()) };
+        let Poll::Ready(output) = future.as_mut().poll(task) else { return Poll::Pending };
+        self.future.clear();
+        // Cancelled by its own last step.
+        if let Some(then) = self.then.take().filter(|_| !self.flag.over.get()) {
+            self.flag.over.set(true);
+            self.link.with(host, |state, cx| then(state, output, cx));
+        }
+        Poll::Ready(())
+    }
+}
+
+/// A stream with what to do for each item and at its end.
+pub(crate) struct Service<C: Child, I, K, E> {
+    link: Rc<Link<C>>,
+    flag: Rc<Flag>,
+    stream: Contained<LocalBoxStream<'static, I>>,
+    each: Contained<K>,
+    end: Contained<E>,
+}
+
+impl<C: Child, I, K, E> Service<C, I, K, E> {
+    pub(crate) fn new<S>(link: &Rc<Link<C>>, stream: S, each: K, end: E) -> (Self, Token)
+    where
+        S: Stream<Item = I> + 'static,
+    {
+        let flag = Rc::new(Flag::default());
+        let service = Self {
+            link: Rc::clone(link),
+            flag: Rc::clone(&flag),
+            stream: Contained::new(Box::pin(stream), Arc::clone(link.node())),
+            each: Contained::new(each, Arc::clone(link.node())),
+            end: Contained::new(end, Arc::clone(link.node())),
+        };
+        (service, Token(flag))
+    }
+}
+
+impl<C: Child, I, K, E> Unpin for Service<C, I, K, E> {}
+
+impl<C, I, K, E> ActorFuture<Host<C>> for Service<C, I, K, E>
+where
+    C: Child,
+    K: FnMut(&mut C, I, &mut Cx<'_, C>),
+    E: FnOnce(&mut C, &mut Cx<'_, C>),
+{
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        _: &mut Host<C>,
+        host: &mut Context<Host<C>>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        for _ in 0..STREAM_BUDGET {
+            if self.flag.cancelled(task) {
+                self.stream.clear();
+                return Poll::Ready(());
+            }
+            self.link.doing(Phase::Future, None);
+            let this = &mut *self;
+            let Some(stream) = this.stream.get_mut() else { return Poll::Ready(()) };
+            match stream.poll_next_unpin(task) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(item)) => {
+                    if let Some(each) = this.each.get_mut() {
+                        this.link.with(host, |state, cx| each(state, item, cx));
+                    }
+                    if this.link.request.borrow().is_some() {
+                        return Poll::Pending;
+                    }
+                }
+                Poll::Ready(None) => {
+                    this.stream.clear();
+                    this.flag.over.set(true);
+                    if let Some(end) = this.end.take() {
+                        this.link.with(host, end);
+                    }
+                    return Poll::Ready(());
+                }
+            }
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// A repeating timer.
+pub(crate) struct Ticker<C: Child, K> {
+    link: Rc<Link<C>>,
+    flag: Rc<Flag>,
+    interval: Interval,
+    each: Contained<K>,
+}
+
+impl<C: Child, K> Ticker<C, K> {
+    pub(crate) fn new(link: &Rc<Link<C>>, period: Duration, each: K) -> (Self, Token) {
+        let period = period.max(Duration::from_millis(1));
+        let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let flag = Rc::new(Flag::default());
+        let each = Contained::new(each, Arc::clone(link.node()));
+        (Self { link: Rc::clone(link), flag: Rc::clone(&flag), interval, each }, Token(flag))
+    }
+}
+
+impl<C: Child, K> Unpin for Ticker<C, K> {}
+
+impl<C, K> ActorFuture<Host<C>> for Ticker<C, K>
+where
+    C: Child,
+    K: FnMut(&mut C, &mut Cx<'_, C>),
+{
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        _: &mut Host<C>,
+        host: &mut Context<Host<C>>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        loop {
+            if self.flag.cancelled(task) {
+                return Poll::Ready(());
+            }
+            if self.interval.poll_tick(task).is_pending() {
+                return Poll::Pending;
+            }
+            self.link.doing(Phase::Timer, None);
+            let this = &mut *self;
+            if let Some(each) = this.each.get_mut() {
+                this.link.with(host, |state, cx| each(state, cx));
+            }
+            if this.link.request.borrow().is_some() {
+                return Poll::Pending;
+            }
+        }
+    }
+}

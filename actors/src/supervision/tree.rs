@@ -1,0 +1,177 @@
+//! The tree as operators, tests and metrics see it, from any thread.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{
+    child::Child,
+    command::Command,
+    directory::Listed,
+    health::Health,
+    node::{LastFailure, NodeState, Refusal},
+    path::ChildPath,
+    reference::ChildRef,
+    world::World,
+};
+
+/// One child of the tree at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Where it stands.
+    pub path: ChildPath,
+    /// What kind of actor it is; `supervisor` for a branch.
+    pub kind: String,
+    /// Its state.
+    pub state: NodeState,
+    /// Why it is in this state, for a parked child.
+    pub reason: Option<String>,
+    /// Since when it is in this state.
+    pub since: DateTime<Utc>,
+    /// Number of its latest start; 0 before the first.
+    pub epoch: u64,
+    /// Automatic restarts since it was added.
+    pub restarts_total: u64,
+    /// Automatic restarts inside its intensity window.
+    pub restarts_in_window: u32,
+    /// When it will be started by itself.
+    pub next_attempt: Option<DateTime<Utc>>,
+    /// Messages in its mailbox.
+    pub depth: usize,
+    /// Its latest failure.
+    pub last_failure: Option<LastFailure>,
+    /// What it last published of itself.
+    pub observable: Value,
+}
+
+/// Why an operator's order was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum OrderError {
+    /// No child of that path.
+    #[error("no such child")]
+    NotFound,
+    /// The root is not restarted: restart the process.
+    #[error("the root cannot be restarted")]
+    Root,
+    /// Its branch is stopping, parked or not started.
+    #[error("its branch is not running")]
+    BranchDown,
+    /// It is stopping for good.
+    #[error("the child is stopping")]
+    Stopping,
+}
+
+/// A view of a runtime's tree, and an operator's way in.
+#[derive(Clone)]
+pub struct Tree {
+    pub(crate) world: Arc<World>,
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tree")
+    }
+}
+
+impl Tree {
+    /// Everything at or below `prefix`, the root first, then in order of paths.
+    #[must_use]
+    pub fn snapshot(&self, prefix: &ChildPath) -> Vec<NodeView> {
+        self.world.within(prefix).iter().map(Self::view_of).collect()
+    }
+
+    /// One child.
+    #[must_use]
+    pub fn view(&self, path: &ChildPath) -> Option<NodeView> {
+        self.world.find(path).as_ref().map(Self::view_of)
+    }
+
+    /// A handle to the child at a path, if it is of this type.
+    #[must_use]
+    pub fn find<C: Child>(&self, path: &ChildPath) -> Option<ChildRef<C>> {
+        self.world.find(path)?.reference.downcast_ref::<ChildRef<C>>().cloned()
+    }
+
+    /// How many children, branches included, are in which state.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<NodeState, usize> {
+        self.world.counts.by_state()
+    }
+
+    /// The verdict over the whole tree.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::of(self)
+    }
+
+    /// Restarts a child, or starts it when it is parked, in backoff or down; its failures are forgotten and none is
+    /// counted. A running one ends its instance in good order first; its queue is kept.
+    ///
+    /// # Errors
+    /// [`OrderError`] when there is nothing to restart.
+    pub fn restart(&self, path: &ChildPath) -> Result<(), OrderError> {
+        if path.is_root() {
+            return Err(OrderError::Root);
+        }
+        let listed = self.world.find(path).ok_or(OrderError::NotFound)?;
+        let parent = listed.parent.upgrade().ok_or(OrderError::NotFound)?;
+        if listed.node.state() == NodeState::Draining {
+            return Err(OrderError::Stopping);
+        }
+        parent.restart(listed.key).map_err(|_: Refusal| OrderError::BranchDown)
+    }
+
+    /// Holds a running child: it handles nothing, its mailbox fills, its timers rest.
+    ///
+    /// # Errors
+    /// [`OrderError::NotFound`].
+    pub fn suspend(&self, path: &ChildPath) -> Result<(), OrderError> {
+        self.order(path, Command::Suspend)
+    }
+
+    /// Lets a suspended child go on.
+    ///
+    /// # Errors
+    /// [`OrderError::NotFound`].
+    pub fn resume(&self, path: &ChildPath) -> Result<(), OrderError> {
+        self.order(path, Command::Resume)
+    }
+
+    /// Supervisors and direct children of the root: those that decide about health.
+    pub(crate) fn pillars(&self) -> Vec<NodeView> {
+        self.world.pillars().iter().map(Self::view_of).collect()
+    }
+
+    fn order(&self, path: &ChildPath, command: Command) -> Result<(), OrderError> {
+        let listed = self.world.find(path).ok_or(OrderError::NotFound)?;
+        listed.node.command(command);
+        Ok(())
+    }
+
+    fn view_of(listed: &Listed) -> NodeView {
+        let node = &listed.node;
+        let restarts_in_window = listed
+            .parent
+            .upgrade()
+            .and_then(|parent| parent.slot(listed.key))
+            .map_or(0, |slot| slot.restarts_in_window);
+        let ledger = node.ledger();
+        NodeView {
+            path: node.path.clone(),
+            kind: node.kind.to_owned(),
+            state: node.state(),
+            reason: ledger.reason.clone(),
+            since: ledger.since,
+            epoch: node.epoch(),
+            restarts_total: node.restarts(),
+            restarts_in_window,
+            next_attempt: ledger.next_attempt,
+            depth: node.depth(),
+            last_failure: ledger.last_failure.clone(),
+            observable: Value::clone(&ledger.observable),
+        }
+    }
+}

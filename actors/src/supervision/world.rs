@@ -1,0 +1,179 @@
+//! What all children of one runtime share: clocks, seed, sink, directory, counts.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread::{self, ThreadId},
+    time::Duration,
+};
+
+use actix_rt::ArbiterHandle;
+use chrono::{DateTime, Utc};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    directory::{Directory, Listed},
+    event::{self, Happening, SupervisionEvent, SupervisionSink},
+    failure::Failure,
+    node::{Counts, Node, lock},
+    panics,
+    path::ChildPath,
+    runtime::RuntimeConfig,
+};
+
+/// The injected wall clock.
+pub type WallClock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) config: RuntimeConfig,
+    pub(crate) counts: Counts,
+    clock: WallClock,
+    sink: Arc<dyn SupervisionSink>,
+    origin: Instant,
+    home: ThreadId,
+    arbiter: ArbiterHandle,
+    ids: AtomicU64,
+    directory: Mutex<Directory>,
+    pub(crate) draining: AtomicBool,
+    unfinished: Mutex<Vec<ChildPath>>,
+    runners: AtomicUsize,
+    idle: Notify,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl World {
+    pub(crate) fn new(
+        config: RuntimeConfig,
+        clock: WallClock,
+        sink: Arc<dyn SupervisionSink>,
+        arbiter: ArbiterHandle,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            counts: Counts::default(),
+            clock,
+            sink,
+            origin: Instant::now(),
+            home: thread::current().id(),
+            arbiter,
+            ids: AtomicU64::new(0),
+            directory: Mutex::new(Directory::default()),
+            draining: AtomicBool::new(false),
+            unfinished: Mutex::new(Vec::new()),
+            runners: AtomicUsize::new(0),
+            idle: Notify::new(),
+        })
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn wall(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    /// Time since the runtime was made.
+    pub(crate) fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    pub(crate) fn instant(&self, moment: Duration) -> Instant {
+        self.origin + moment
+    }
+
+    pub(crate) fn moment(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.origin)
+    }
+
+    /// Runs `work` on the actors' thread; false when that thread is gone.
+    pub(crate) fn at_home(&self, work: impl FnOnce() + Send + 'static) -> bool {
+        if thread::current().id() == self.home {
+            work();
+            return true;
+        }
+        self.arbiter.spawn_fn(work)
+    }
+
+    /// Logs an event and hands it to the sink, whose panic is contained.
+    pub(crate) fn emit(&self, node: &Node, what: Happening) {
+        let event =
+            SupervisionEvent { at: self.wall(), path: node.path.clone(), kind: node.kind.to_owned(), what };
+        event::log(&event);
+        if let Err(caught) = panics::catch(|| self.sink.record(&event)) {
+            tracing::error!(text = caught.text, location = caught.location, "supervision sink panicked");
+        }
+    }
+
+    pub(crate) fn list(&self, listed: Listed) {
+        lock(&self.directory).insert(listed);
+    }
+
+    /// Takes a child and everything below it off the directory.
+    pub(crate) fn unlist(&self, node: &Node) {
+        lock(&self.directory).remove(node);
+    }
+
+    pub(crate) fn find(&self, path: &ChildPath) -> Option<Listed> {
+        lock(&self.directory).find(path)
+    }
+
+    /// Everything at or below a path, in order of paths.
+    pub(crate) fn within(&self, branch: &ChildPath) -> Vec<Listed> {
+        lock(&self.directory).within(branch)
+    }
+
+    /// Supervisors and direct children of the root.
+    pub(crate) fn pillars(&self) -> Vec<Listed> {
+        lock(&self.directory).pillars()
+    }
+
+    pub(crate) fn clear(&self) {
+        let directory = std::mem::take(&mut *lock(&self.directory));
+        drop(directory);
+    }
+
+    pub(crate) fn left_unfinished(&self, path: ChildPath) {
+        lock(&self.unfinished).push(path);
+    }
+
+    pub(crate) fn take_unfinished(&self) -> Vec<ChildPath> {
+        std::mem::take(&mut *lock(&self.unfinished))
+    }
+
+    pub(crate) fn runner_made(&self) {
+        self.runners.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn runner_gone(&self) {
+        if self.runners.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// Waits until no runner is left.
+    pub(crate) async fn all_gone(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.runners.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// The text with which a branch fails in its own supervisor.
+    pub(crate) fn chain(branch: &ChildPath, culprit: &ChildPath, failure: Option<&Failure>) -> String {
+        let why = failure.map_or_else(|| "ended normally too often".to_owned(), ToString::to_string);
+        format!("{branch} gave up: too many restarts, last of {culprit}: {why}")
+    }
+}
