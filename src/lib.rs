@@ -1,4 +1,5 @@
 //! Switchyard: forwards messages between Telegram and Discord under supervision.
 
 pub mod clock;
+pub mod config;
 pub mod crypto;

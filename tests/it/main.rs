@@ -1,1 +1,3 @@
 //! Integration tests: one binary, a file per capability.
+
+mod config_layers;

@@ -1,0 +1,75 @@
+//! Section `discord`: where the API is, and its timeouts.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::check::Check;
+use super::units;
+
+/// Discord.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscordConfig {
+    /// Base of the API without its version. Never left for another one when it fails.
+    pub api_base: String,
+    /// Longest time to connect and sign in.
+    #[serde(deserialize_with = "units::positive")]
+    pub connect_timeout: Duration,
+    /// Longest time for the answer to a request.
+    #[serde(deserialize_with = "units::positive")]
+    pub request_timeout: Duration,
+    /// How long after a send its nonce is trusted to stop a repeat; later the channel is looked at first.
+    #[serde(deserialize_with = "units::positive")]
+    pub nonce_life: Duration,
+}
+
+impl DiscordConfig {
+    pub(super) fn check(&self, check: &mut Check<'_>) {
+        if let Err(reason) = web_address(&self.api_base) {
+            check.refuse("discord.api_base", reason);
+        }
+    }
+}
+
+/// An address to which a token may be sent: by TLS, or to this machine.
+pub(super) fn web_address(text: &str) -> Result<(), &'static str> {
+    let url = Url::parse(text).map_err(|_| "it is not a web address")?;
+    let local = url.host_str().is_some_and(|host| {
+        let host = host.trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    });
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if local => Ok(()),
+        "http" => {
+            Err("it must begin with https:// unless it is on this machine: a token would go in plain text")
+        }
+        _ => Err("it must begin with https:// or http://"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_on_this_machine() {
+        for address in
+            ["https://discord.com", "http://127.0.0.1:80", "http://[::1]:80/x", "http://localhost:1"]
+        {
+            assert_eq!(web_address(address), Ok(()), "{address}");
+        }
+        for address in [
+            "http://discord.com",
+            "http://10.0.0.1",
+            "ftp://localhost",
+            "discord.com",
+            "",
+            "http://127.0.0.1.evil.example",
+        ] {
+            assert!(web_address(address).is_err(), "{address}");
+        }
+    }
+}

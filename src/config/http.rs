@@ -1,0 +1,58 @@
+//! Section `http`: where the API listens and what it bounds.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::check::Check;
+use super::units::{self, ByteSize};
+
+/// The HTTP server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port of the API; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Whether an address outside loopback is meant.
+    pub allow_public: bool,
+    /// Threads that serve requests.
+    pub workers: NonZeroUsize,
+    /// Open connections, all workers together.
+    pub connections_max: NonZeroUsize,
+    /// Connections that wait to be accepted.
+    pub backlog: NonZeroU32,
+    /// Longest request body.
+    pub body_max: ByteSize,
+    /// Longest time for a request's head to arrive.
+    #[serde(deserialize_with = "units::positive")]
+    pub head_timeout: Duration,
+    /// Longest time for a request's body to arrive.
+    #[serde(deserialize_with = "units::positive")]
+    pub body_timeout: Duration,
+    /// Longest time for an answer to be made.
+    #[serde(deserialize_with = "units::positive")]
+    pub answer_timeout: Duration,
+    /// How long an idle connection is kept.
+    #[serde(deserialize_with = "units::positive")]
+    pub keep_alive: Duration,
+    /// How long running requests may take after the server was told to stop.
+    #[serde(deserialize_with = "units::positive")]
+    pub stop_deadline: Duration,
+}
+
+impl HttpConfig {
+    pub(super) fn check(&self, check: &mut Check<'_>) {
+        check.refuse_if(
+            !self.listen.ip().is_loopback() && !self.allow_public,
+            "http.listen",
+            "it is not a loopback address: set http.allow_public to true when the network may reach the API",
+        );
+        check.refuse_if(
+            self.connections_max < self.workers,
+            "http.connections_max",
+            "it must be at least http.workers",
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! Section `limits`: how much one daemon takes on.
+
+use std::num::NonZeroUsize;
+
+use serde::Deserialize;
+
+/// Bounds of one daemon.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Connected accounts.
+    pub accounts_max: NonZeroUsize,
+    /// Forwarding pairs.
+    pub pairs_max: NonZeroUsize,
+}

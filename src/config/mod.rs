@@ -1,0 +1,120 @@
+//! Configuration: `config.toml` compiled in, under a file, under the environment, under flags; checked as a whole.
+
+mod check;
+mod discord;
+mod error;
+mod http;
+mod layers;
+mod limits;
+mod log;
+mod queue;
+mod retention;
+mod sandbox;
+mod secret;
+mod store;
+mod supervision;
+mod telegram;
+mod throttle;
+mod units;
+mod vault;
+
+use std::path::PathBuf;
+
+use figment::error::Kind;
+use serde::Deserialize;
+
+use check::Check;
+
+pub use discord::DiscordConfig;
+pub use error::{ConfigError, Fault};
+pub use http::HttpConfig;
+pub use layers::{Flag, REFERENCE, Sources};
+pub use limits::LimitsConfig;
+pub use log::{LogConfig, LogFormat};
+pub use queue::QueueConfig;
+pub use retention::RetentionConfig;
+pub use sandbox::{SandboxLimits, SandboxMode, SandboxSettings};
+pub use secret::Secret;
+pub use store::StoreConfig;
+pub use supervision::SupervisionConfig;
+pub use telegram::TelegramConfig;
+pub use throttle::{ThrottleConfig, ThrottleProfile};
+pub use units::ByteSize;
+pub use vault::VaultConfig;
+
+/// Keys whose values are never shown, not even in an error.
+const SECRET_KEYS: [&str; 3] = ["store.url", "telegram.api_hash", "vault.master_key"];
+
+/// A whole configuration that was checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The data folder: a flag, not a key.
+    #[serde(skip)]
+    pub data_dir: PathBuf,
+    /// The HTTP server.
+    pub http: HttpConfig,
+    /// The database.
+    pub store: StoreConfig,
+    /// The supervision tree.
+    pub supervision: SupervisionConfig,
+    /// The throttle.
+    pub throttle: ThrottleConfig,
+    /// Pairs and queues.
+    pub queue: QueueConfig,
+    /// Telegram.
+    pub telegram: TelegramConfig,
+    /// Discord.
+    pub discord: DiscordConfig,
+    /// The vault.
+    pub vault: VaultConfig,
+    /// Logs.
+    pub log: LogConfig,
+    /// The sandbox.
+    pub sandbox: SandboxSettings,
+    /// Retention.
+    pub retention: RetentionConfig,
+    /// Bounds of one daemon.
+    pub limits: LimitsConfig,
+}
+
+impl Config {
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming each key at fault and the layer that set it.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let figment = layers::merge(sources)?;
+        let mut config: Self = figment.extract().map_err(|error| refused(&error))?;
+        config.data_dir.clone_from(&sources.data_dir);
+        let mut check = Check::new(&figment);
+        config.check(&mut check, sources);
+        check.finish()?;
+        Ok(config)
+    }
+
+    fn check(&mut self, check: &mut Check<'_>, sources: &Sources) {
+        self.http.check(check);
+        self.store.check(check);
+        self.supervision.check(check);
+        self.throttle.check(check);
+        self.queue.check(check);
+        self.telegram.check(check);
+        self.discord.check(check);
+        self.vault.check(check, sources);
+        self.log.check(check);
+        self.sandbox.check(check);
+    }
+}
+
+fn refused(error: &figment::Error) -> ConfigError {
+    let key = error.path.join(".");
+    let reason = match &error.kind {
+        _ if SECRET_KEYS.contains(&key.as_str()) => "it must be a text in quotes".to_owned(),
+        Kind::Message(text) => text.clone(),
+        kind => kind.to_string(),
+    };
+    let layer =
+        error.metadata.as_ref().map_or("an unknown layer", |metadata| metadata.name.as_ref()).to_owned();
+    ConfigError::Refused(vec![Fault { key, layer, reason }])
+}

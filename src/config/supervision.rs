@@ -1,0 +1,89 @@
+//! Section `supervision`: how children are restarted, parked, judged and stopped.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::check::Check;
+use super::units;
+
+/// The supervision tree.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupervisionConfig {
+    /// Delay before a child's first restart; doubles with each failure in a row.
+    #[serde(deserialize_with = "units::positive")]
+    pub backoff_base: Duration,
+    /// Longest delay before a restart.
+    #[serde(deserialize_with = "units::positive")]
+    pub backoff_cap: Duration,
+    /// Share of the delay that chance may take away, 0 to 100.
+    pub backoff_jitter_percent: u8,
+    /// A child that was up this long starts again from the base.
+    #[serde(deserialize_with = "units::positive")]
+    pub backoff_reset_after: Duration,
+    /// Restarts of one child within the window; one more parks it. 0 parks at the first failure.
+    pub restarts_max: u32,
+    /// The window.
+    #[serde(deserialize_with = "units::positive")]
+    pub restarts_window: Duration,
+    /// Restarts in a branch of fixed children within its window; one more parks the branch.
+    pub branch_restarts_max: u32,
+    /// The branch's window.
+    #[serde(deserialize_with = "units::positive")]
+    pub branch_restarts_window: Duration,
+    /// Time from parking to the first attempt to un-park; none waits for an admin.
+    #[serde(deserialize_with = "units::maybe")]
+    pub probe_interval: Option<Duration>,
+    /// Longest time between two attempts to un-park.
+    #[serde(deserialize_with = "units::positive")]
+    pub probe_cap: Duration,
+    /// Messages that a mailbox holds.
+    pub mailbox: NonZeroUsize,
+    /// Longest time for a child to load its state.
+    #[serde(deserialize_with = "units::positive")]
+    pub load_deadline: Duration,
+    /// With work in flight and no progress for this long a child has failed.
+    #[serde(deserialize_with = "units::maybe")]
+    pub stuck_after: Option<Duration>,
+    /// Longest time for one child to stop.
+    #[serde(deserialize_with = "units::positive")]
+    pub stop_deadline: Duration,
+    /// The end of that time which is kept for the child's own farewell.
+    #[serde(deserialize_with = "units::positive")]
+    pub stop_reserve: Duration,
+    /// Longest time for the whole tree to drain.
+    #[serde(deserialize_with = "units::positive")]
+    pub drain_deadline: Duration,
+}
+
+impl SupervisionConfig {
+    pub(super) fn check(&self, check: &mut Check<'_>) {
+        check.refuse_if(
+            self.backoff_cap < self.backoff_base,
+            "supervision.backoff_cap",
+            "it must be at least supervision.backoff_base",
+        );
+        check.refuse_if(
+            self.backoff_jitter_percent > 100,
+            "supervision.backoff_jitter_percent",
+            "it must be 100 or less",
+        );
+        check.refuse_if(
+            self.probe_interval.is_some_and(|interval| interval > self.probe_cap),
+            "supervision.probe_cap",
+            "it must be at least supervision.probe_interval",
+        );
+        check.refuse_if(
+            self.stop_reserve >= self.stop_deadline,
+            "supervision.stop_reserve",
+            "it must be shorter than supervision.stop_deadline",
+        );
+        check.refuse_if(
+            self.drain_deadline < self.stop_deadline,
+            "supervision.drain_deadline",
+            "it must be at least supervision.stop_deadline",
+        );
+    }
+}
