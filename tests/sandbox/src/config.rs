@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::discord::DiscordConfig;
+
 /// Which of the platforms' published limits the servers enforce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -75,6 +77,8 @@ pub struct SandboxConfig {
     pub limits: Limits,
     /// How much the seed makes.
     pub shape: SeedShape,
+    /// Bounds and times of the Discord server.
+    pub discord: DiscordConfig,
 }
 
 impl Default for SandboxConfig {
@@ -89,6 +93,7 @@ impl Default for SandboxConfig {
             seed: 1,
             limits: Limits::None,
             shape: SeedShape::default(),
+            discord: DiscordConfig::default(),
         }
     }
 }

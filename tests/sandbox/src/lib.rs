@@ -5,7 +5,10 @@
 
 pub mod clock;
 pub mod config;
+mod control;
+pub mod discord;
 pub mod faults;
+mod http;
 pub mod journal;
 pub mod messages;
 pub mod platform;

@@ -3,6 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+/// The longest text that any platform takes, in UTF-16 code units (Telegram: 4,096). Platforms check their own.
+pub const MAX_TEXT_UNITS: usize = 4096;
+
 /// The kind of a text entity, named as in Telegram's Bot API (core.telegram.org/bots/api#messageentity).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,9 +2,13 @@
 
 use std::net::SocketAddr;
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 
 use crate::config::SandboxConfig;
+use crate::control::{Control, ControlState, restore_clock};
+use crate::discord::{Discord, DiscordError};
 use crate::journal::{Journal, JournalError};
 use crate::platform::Platform;
 use crate::seed::{Seed, ShapeError};
@@ -42,9 +46,8 @@ pub enum SandboxError {
 /// A sandbox that runs. Dropping it without [`Sandbox::stop`] leaves its tasks to the runtime.
 #[derive(Debug)]
 pub struct Sandbox {
-    seed: Seed,
-    shared: Shared,
-    telegram: Telegram,
+    state: Arc<ControlState>,
+    control: Control,
 }
 
 impl Sandbox {
@@ -63,39 +66,83 @@ impl Sandbox {
         if let Some(folder) = &config.data_dir {
             std::fs::create_dir_all(folder).map_err(SandboxError::Folder)?;
         }
+        let journal = |name| open_journal(&config, &seed, name);
+        let clock = journal("clock")?;
+        restore_clock(&shared.clock, &clock)?;
         let listener = listen(config.telegram_listen).await?;
-        let journal = open_journal(&config, &seed, Platform::Telegram.as_str())?;
-        let telegram = Telegram::start(shared.clone(), &seed, journal, listener)?;
-        Ok(Self { seed, shared, telegram })
+        let telegram =
+            Telegram::start(shared.clone(), &seed, journal(Platform::Telegram.as_str())?, listener)?;
+        let started = journal(Platform::Discord.as_str()).map_err(DiscordError::from).and_then(|journal| {
+            Discord::start(shared.clone(), config.discord, &seed, journal, config.discord_listen)
+        });
+        let discord = match started {
+            Ok(discord) => discord,
+            Err(error) => {
+                telegram.stop().await;
+                return Err(match error {
+                    DiscordError::Journal(error) => SandboxError::Journal(error),
+                    DiscordError::Listen(source) => {
+                        SandboxError::Listen { address: config.discord_listen, source }
+                    }
+                });
+            }
+        };
+        let state = Arc::new(ControlState { seed, shared, telegram, discord, journal: clock });
+        match Control::start(Arc::clone(&state), config.control_listen) {
+            Ok(control) => Ok(Self { state, control }),
+            Err(source) => {
+                state.stop().await;
+                Err(SandboxError::Listen { address: config.control_listen, source })
+            }
+        }
     }
 
     /// Everything that the seed made.
     #[must_use]
-    pub const fn seed(&self) -> &Seed {
-        &self.seed
+    pub fn seed(&self) -> &Seed {
+        &self.state.seed
     }
 
     /// The clock, faults and violation counters.
     #[must_use]
-    pub const fn shared(&self) -> &Shared {
-        &self.shared
+    pub fn shared(&self) -> &Shared {
+        &self.state.shared
     }
 
     /// Address of the Telegram data centre.
     #[must_use]
-    pub const fn telegram_address(&self) -> SocketAddr {
-        self.telegram.address()
+    pub fn telegram_address(&self) -> SocketAddr {
+        self.state.telegram.address()
+    }
+
+    /// Address of the control API.
+    #[must_use]
+    pub const fn control_address(&self) -> SocketAddr {
+        self.control.address()
+    }
+
+    /// Address of Discord's REST API and gateway.
+    #[must_use]
+    pub fn discord_address(&self) -> SocketAddr {
+        self.state.discord.address()
     }
 
     /// The Telegram data centre, for tests that drive it without the control API.
     #[must_use]
-    pub const fn telegram(&self) -> &Telegram {
-        &self.telegram
+    pub fn telegram(&self) -> &Telegram {
+        &self.state.telegram
+    }
+
+    /// The Discord server, for tests that drive it without the control API.
+    #[must_use]
+    pub fn discord(&self) -> &Discord {
+        &self.state.discord
     }
 
     /// Stops all servers and closes the journals.
     pub async fn stop(self) {
-        self.telegram.stop().await;
+        self.control.stop().await;
+        self.state.stop().await;
     }
 }
 

@@ -1,0 +1,162 @@
+//! The control API: plays the people in the chats, causes faults, moves the clock, shows what was seeded.
+
+mod body;
+mod identity;
+mod messages;
+mod operations;
+mod problem;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::discord::Discord;
+use crate::http::{self, HttpHandle};
+use crate::journal::Journal;
+use crate::platform::Platform;
+use crate::seed::Seed;
+use crate::shared::Shared;
+use crate::telegram::Telegram;
+pub(crate) use operations::restore_clock;
+use problem::Problem;
+
+/// The largest body that the control API reads, in bytes.
+const MAX_BODY: usize = 256 * 1024;
+
+/// What the control API's handlers work on.
+pub(crate) struct ControlState {
+    pub(crate) seed: Seed,
+    pub(crate) shared: Shared,
+    pub(crate) telegram: Telegram,
+    pub(crate) discord: Discord,
+    /// Keeps the clock's offset.
+    pub(crate) journal: Journal,
+}
+
+impl std::fmt::Debug for ControlState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ControlState").field("seed", &self.seed.value()).finish_non_exhaustive()
+    }
+}
+
+impl ControlState {
+    /// Stops the worlds and closes all journals.
+    pub(crate) async fn stop(&self) {
+        self.telegram.stop().await;
+        self.discord.stop().await;
+        self.journal.close();
+    }
+}
+
+/// The running control API.
+#[derive(Debug)]
+pub(crate) struct Control {
+    server: HttpHandle,
+}
+
+impl Control {
+    pub(crate) fn start(state: Arc<ControlState>, listen: SocketAddr) -> std::io::Result<Self> {
+        let configure = move |config: &mut web::ServiceConfig| {
+            let state = Arc::clone(&state);
+            let handler = move |request: HttpRequest, body: web::Payload| {
+                let state = Arc::clone(&state);
+                async move { answer(&state, &request, body).await }
+            };
+            config.default_service(web::to(handler));
+        };
+        Ok(Self { server: http::serve(listen, NonZeroUsize::MIN, configure)? })
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.server.address
+    }
+
+    pub(crate) async fn stop(&self) {
+        self.server.stop().await;
+    }
+}
+
+/// A path of the control API.
+enum Route<'a> {
+    Identity,
+    Messages(Platform, &'a str),
+    Message(Platform, &'a str, &'a str),
+    AuthKeys,
+    Faults,
+    Clock,
+    Violations,
+}
+
+impl<'a> Route<'a> {
+    fn parse(path: &'a str) -> Option<Self> {
+        let segments: Vec<&str> = path.strip_prefix("/sandbox")?.split('/').skip(1).collect();
+        Some(match segments.as_slice() {
+            [] => Self::Identity,
+            ["telegram", "auth-keys"] => Self::AuthKeys,
+            ["faults"] => Self::Faults,
+            ["clock"] => Self::Clock,
+            ["violations"] => Self::Violations,
+            [platform, "chats", chat, "messages"] => Self::Messages(platform_named(platform)?, chat),
+            [platform, "chats", chat, "messages", id] => Self::Message(platform_named(platform)?, chat, id),
+            _ => return None,
+        })
+    }
+
+    const fn methods(&self) -> &'static [Method] {
+        match self {
+            Self::Identity | Self::Violations => &[Method::GET],
+            Self::Messages(..) => &[Method::GET, Method::POST],
+            Self::Message(..) => &[Method::GET, Method::PATCH, Method::DELETE],
+            Self::AuthKeys | Self::Clock => &[Method::POST],
+            Self::Faults => &[Method::GET, Method::POST, Method::DELETE],
+        }
+    }
+}
+
+fn platform_named(name: &str) -> Option<Platform> {
+    [Platform::Telegram, Platform::Discord].into_iter().find(|platform| platform.as_str() == name)
+}
+
+async fn answer(state: &ControlState, request: &HttpRequest, body: web::Payload) -> HttpResponse {
+    let body = match body.to_bytes_limited(MAX_BODY).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return Problem::malformed("the body could not be read").into(),
+        Err(_) => return Problem::too_large(MAX_BODY).into(),
+    };
+    dispatch(state, request, &body).unwrap_or_else(HttpResponse::from)
+}
+
+fn dispatch(state: &ControlState, request: &HttpRequest, body: &[u8]) -> Result<HttpResponse, Problem> {
+    let path = request.path();
+    let route = Route::parse(path).ok_or_else(|| Problem::unknown_route(path))?;
+    let method = request.method();
+    if !route.methods().contains(method) {
+        return Err(Problem::method_not_allowed(method, route.methods()));
+    }
+    match route {
+        Route::Identity => {
+            let address = request.app_config().local_addr();
+            Ok(HttpResponse::Ok().json(identity::Identity::of(state, address)))
+        }
+        Route::Violations => Ok(HttpResponse::Ok().json(state.shared.violations.snapshot())),
+        Route::Clock => operations::advance_clock(state, body),
+        Route::AuthKeys => operations::register_auth_key(state, body),
+        Route::Faults if method == Method::POST => operations::add_fault(state, body),
+        Route::Faults if method == Method::DELETE => Ok(operations::clear_faults(state)),
+        Route::Faults => Ok(operations::list_faults(state)),
+        Route::Messages(platform, chat) if method == Method::POST => {
+            messages::post(state, platform, chat, body)
+        }
+        Route::Messages(platform, chat) => messages::list(state, platform, chat, request.query_string()),
+        Route::Message(platform, chat, id) if method == Method::PATCH => {
+            messages::edit(state, platform, chat, id, body)
+        }
+        Route::Message(platform, chat, id) if method == Method::DELETE => {
+            messages::delete(state, platform, chat, id)
+        }
+        Route::Message(platform, chat, id) => messages::get(state, platform, chat, id),
+    }
+}
