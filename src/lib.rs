@@ -1,5 +1,6 @@
 //! Switchyard: forwards messages between Telegram and Discord under supervision.
 
+pub mod adapters;
 pub mod clock;
 pub mod config;
 pub mod crypto;

@@ -1,6 +1,7 @@
 //! Section `telegram`: the application under which user and bot sessions sign in, and their timeouts.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,13 +37,57 @@ pub struct TelegramConfig {
     /// After this long without an update the account's differences are asked for.
     #[serde(deserialize_with = "units::positive")]
     pub difference_interval: Duration,
+    /// Between two pings; one that stays unanswered for `request_timeout` ends the connection.
+    #[serde(deserialize_with = "units::positive")]
+    pub ping_interval: Duration,
+    /// Before a channel's difference is asked for again after the server could not give it.
+    #[serde(deserialize_with = "units::positive")]
+    pub difference_retry: Duration,
+    /// How much later positions are recorded that move without an event.
+    #[serde(deserialize_with = "units::positive")]
+    pub cursor_interval: Duration,
+    /// Between two pages of history.
+    #[serde(deserialize_with = "units::positive")]
+    pub history_interval: Duration,
+    /// Messages in a page of history.
+    pub history_page: i32,
+    /// Steps of one channel difference.
+    pub channel_difference_limit: i32,
+    /// Chats that one request asks for.
+    pub chats_per_request: NonZeroUsize,
+    /// Pages of dialogs that are read to find source chats whose access hash is not known.
+    pub dialog_pages_max: u32,
+    /// Update containers that wait to be recorded.
+    pub updates_capacity: NonZeroUsize,
+    /// Live events in one unit of intake.
+    pub events_per_unit: NonZeroUsize,
+    /// Names of people and chats kept in memory per account.
+    pub names_max: usize,
 }
+
+/// Before this the server hangs up on a client that is silent: the takeover of a session relies on it.
+const PING_INTERVAL_MAX: Duration = Duration::from_secs(60);
+/// The most that Telegram gives a user in one answer.
+const PAGE_MAX: i32 = 100;
 
 impl TelegramConfig {
     pub(super) fn check(&mut self, check: &mut Check<'_>) {
         check.secret("telegram.api_hash", &mut self.api_hash, self.api_hash_file.as_ref());
         check.refuse_if(self.api_id < 0, "telegram.api_id", "it must not be negative");
         check.refuse_if(self.device.trim().is_empty(), "telegram.device", "it must not be empty");
+        check.refuse_if(
+            self.ping_interval > PING_INTERVAL_MAX,
+            "telegram.ping_interval",
+            "it must be at most \"60s\": the server hangs up after 75 s of silence",
+        );
+        for (key, value) in [
+            ("telegram.history_page", self.history_page),
+            ("telegram.channel_difference_limit", self.channel_difference_limit),
+        ] {
+            check.refuse_if(!(1..=PAGE_MAX).contains(&value), key, "it must be from 1 to 100");
+        }
+        let chats = self.chats_per_request.get();
+        check.refuse_if(chats > 100, "telegram.chats_per_request", "it must be from 1 to 100");
     }
 }
 

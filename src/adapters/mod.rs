@@ -1,0 +1,3 @@
+//! Adapters: thin implementations of the domain's ports over the platforms' real clients.
+
+pub mod telegram;

@@ -1,0 +1,225 @@
+//! One connection to Telegram: the client's runner, requests that always end, and an inbox of updates.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use grammers_client::Client;
+use grammers_client::client::ClientConfiguration;
+use grammers_mtproto::transport;
+use grammers_mtsender::{
+    ConnectionParams, InvocationError, NoRetries, SenderPool, ServerAddr, connect_with_auth,
+};
+use grammers_session::updates::UpdatesLike;
+use grammers_tl_types as tl;
+use switchyard_actors::ports::ConnectionError;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tracing::{debug, error, warn};
+
+use crate::config::TelegramConfig;
+
+use super::errors::{Fault, classify, connection_error};
+use super::session::StoredSession;
+
+/// Seconds of silence after which the server hangs up, so that a frozen owner's connection is gone before another
+/// node may take over its key.
+const HANG_UP_AFTER_SECONDS: i32 = 75;
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// The client or the server says so.
+    Answer(InvocationError),
+    /// Nothing came in time.
+    Timeout(&'static str, Duration),
+}
+
+impl CallError {
+    /// What it means for a request.
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            Self::Answer(error) => classify(error),
+            Self::Timeout(..) => Fault::Lost,
+        }
+    }
+
+    /// Telegram's name of the error.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        matches!(self, Self::Answer(error) if error.is(name))
+    }
+}
+
+impl From<CallError> for ConnectionError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Answer(error) => connection_error(&error),
+            CallError::Timeout(what, after) => {
+                Self::Unreachable(format!("no answer to {what} within {} ms", after.as_millis()))
+            }
+        }
+    }
+}
+
+/// A connection. Dropping it ends it.
+pub(crate) struct Link {
+    client: Client,
+    session: Arc<StoredSession>,
+    runner: AbortHandle,
+    timeout: Duration,
+}
+
+impl Link {
+    /// Starts a runner for the session. The socket is opened by the first request.
+    pub(crate) fn open(
+        session: &Arc<StoredSession>,
+        config: &TelegramConfig,
+        runtime: &Handle,
+    ) -> (Self, Inbox) {
+        let defaults = ConnectionParams::default();
+        let parameters = ConnectionParams {
+            device_model: config.device.clone(),
+            app_version: env!("CARGO_PKG_VERSION").to_owned(),
+            use_ipv6: config.address.is_some_and(|address| address.is_ipv6()),
+            retry_policy: Box::new(NoRetries),
+            updates_channel_capacity: config.updates_capacity,
+            ..defaults
+        };
+        let pool = SenderPool::with_configuration(Arc::clone(session), config.api_id, parameters);
+        let running = runtime.spawn(pool.runner.run());
+        let runner = running.abort_handle();
+        runtime.spawn(async move {
+            match running.await {
+                Err(end) if end.is_panic() => error!(error = %end, "the telegram client's runner panicked"),
+                _ => debug!("the telegram client's runner ended"),
+            }
+        });
+        let inbox = Inbox::drain(pool.updates, config, runtime);
+        let configuration = ClientConfiguration { auto_cache_peers: false };
+        let client = Client::with_configuration(pool.handle, configuration);
+        (Self { client, session: Arc::clone(session), runner, timeout: config.request_timeout }, inbox)
+    }
+
+    /// The session under the connection.
+    pub(crate) fn session(&self) -> &StoredSession {
+        &self.session
+    }
+
+    /// Calls a method of the API.
+    ///
+    /// # Errors
+    /// [`CallError`], at the latest after the configured time.
+    pub(crate) async fn call<R>(&self, request: &R) -> Result<R::Return, CallError>
+    where
+        R: tl::RemoteCall + tl::Identifiable + Sync,
+    {
+        match tokio::time::timeout(self.timeout, self.client.invoke(request)).await {
+            Ok(answer) => answer.map_err(CallError::Answer),
+            Err(_) => Err(CallError::Timeout(tl::name_for_id(R::CONSTRUCTOR_ID), self.timeout)),
+        }
+    }
+
+    /// Tells the server to hang up unless it hears from us again in time, and proves that it answers.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub(crate) async fn ping(&self) -> Result<(), CallError> {
+        let ping = tl::functions::PingDelayDisconnect { ping_id: 1, disconnect_delay: HANG_UP_AFTER_SECONDS };
+        self.call(&ping).await.map(drop)
+    }
+
+    /// Asks the server by a connection of its own whether it still knows the account's key: the client itself would
+    /// answer an unknown key with an exchange of a new one, which may never end.
+    pub(crate) async fn key_is_unknown(&self) -> bool {
+        let (Some(address), Some(key)) = (self.session.home_address(), self.session.home_key()) else {
+            return false;
+        };
+        let probe = async {
+            let address = ServerAddr::Tcp { address };
+            let mut sender = connect_with_auth(transport::Full::new(), address, key).await?;
+            sender.invoke(&tl::functions::Ping { ping_id: 1 }).await
+        };
+        match tokio::time::timeout(self.timeout, probe).await {
+            Ok(Err(InvocationError::Transport(transport::Error::BadStatus { status: 404 }))) => true,
+            Ok(_) | Err(_) => false,
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.runner.abort();
+    }
+}
+
+/// What the inbox holds next.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// Updates as the server pushed them.
+    Updates(Box<UpdatesLike>),
+    /// Some were dropped for want of room: everything must be asked for again.
+    Dropped,
+    /// The runner ended.
+    Closed,
+}
+
+/// Updates between the client, which never waits, and the pump, which does.
+pub(crate) struct Inbox {
+    queue: mpsc::Receiver<UpdatesLike>,
+    dropped: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// Empties the client's channel at once, whatever the pump does.
+    fn drain(mut source: mpsc::Receiver<UpdatesLike>, config: &TelegramConfig, runtime: &Handle) -> Self {
+        let (sender, queue) = mpsc::channel(config.updates_capacity.get());
+        let dropped = Arc::new(AtomicBool::new(false));
+        let mark = Arc::clone(&dropped);
+        runtime.spawn(async move {
+            while let Some(updates) = source.recv().await {
+                match sender.try_send(updates) {
+                    Ok(()) => {}
+                    Err(mpsc::error::TrySendError::Closed(_)) => break,
+                    Err(mpsc::error::TrySendError::Full(_)) => {
+                        if !mark.swap(true, Ordering::AcqRel) {
+                            warn!(
+                                "telegram updates arrive faster than they are recorded, asking for them again"
+                            );
+                        }
+                    }
+                }
+            }
+        });
+        Self { queue, dropped }
+    }
+
+    /// The next arrival; waits for one. Cancelling it loses nothing.
+    pub(crate) async fn next(&mut self) -> Arrival {
+        if self.take_dropped() {
+            return Arrival::Dropped;
+        }
+        let next = self.queue.recv().await;
+        if self.take_dropped() {
+            return Arrival::Dropped;
+        }
+        next.map_or(Arrival::Closed, |updates| Arrival::Updates(Box::new(updates)))
+    }
+
+    /// Updates that are already here.
+    pub(crate) fn ready(&mut self) -> Option<Box<UpdatesLike>> {
+        if self.dropped.load(Ordering::Acquire) {
+            return None;
+        }
+        self.queue.try_recv().ok().map(Box::new)
+    }
+
+    /// After a drop, what is queued is older or newer than what is missing: differences tell all of it again.
+    fn take_dropped(&mut self) -> bool {
+        let dropped = self.dropped.swap(false, Ordering::AcqRel);
+        if dropped {
+            while self.queue.try_recv().is_ok() {}
+        }
+        dropped
+    }
+}
