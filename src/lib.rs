@@ -4,3 +4,4 @@ pub mod adapters;
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod store;

@@ -1,0 +1,23 @@
+//! The tables as rows, one file each. Only the repositories of this room see them.
+
+#![expect(unreachable_pub, reason = "the derive makes its own items public, so the model must be too")]
+
+pub(super) mod account;
+pub(super) mod account_secret;
+pub(super) mod alert;
+pub(super) mod assignment;
+pub(super) mod cursor;
+pub(super) mod data_key;
+pub(super) mod delivery;
+pub(super) mod delivery_count;
+pub(super) mod delivery_part;
+pub(super) mod event;
+pub(super) mod job;
+pub(super) mod message_map;
+pub(super) mod node;
+pub(super) mod pair;
+pub(super) mod pair_pause;
+pub(super) mod peer;
+pub(super) mod route;
+pub(super) mod store_meta;
+pub(super) mod user;

@@ -1,0 +1,218 @@
+//! SQLite's one writer: operations that wait at the same time share a transaction, so that one sync to disk serves all.
+//!
+//! Each runs in a savepoint: one that fails is undone alone. All are answered after the commit. When the transaction
+//! itself is lost (a full disk may roll it back by itself), every operation of the group fails and the connection is made
+//! anew, since its savepoints no longer stand for anything.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use switchyard_actors::ports::StoreError;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::error;
+use super::pools::{SAVEPOINT, WRITING};
+
+/// Makes the writing connection anew.
+pub(super) type Reconnect =
+    Box<dyn Fn() -> BoxFuture<'static, Result<DatabaseConnection, DbErr>> + Send + Sync>;
+
+/// How many operations shared how many transactions, since the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupStats {
+    /// Operations that were run.
+    pub operations: u64,
+    /// Transactions that were begun for them.
+    pub transactions: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    operations: AtomicU64,
+    transactions: AtomicU64,
+}
+
+/// The queue in front of SQLite's writing connection.
+#[derive(Debug)]
+pub(super) struct GroupCommit {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    closing: CancellationToken,
+    task: TaskTracker,
+    counters: Arc<Counters>,
+}
+
+impl GroupCommit {
+    /// Starts the writer. `waiting_max` operations may wait, `group_max` share a transaction.
+    pub(super) fn start(
+        connection: DatabaseConnection,
+        reconnect: Reconnect,
+        waiting_max: usize,
+        group_max: usize,
+    ) -> Self {
+        let (queue, waiting) = mpsc::channel(waiting_max.max(1));
+        let closing = CancellationToken::new();
+        let counters = Arc::new(Counters::default());
+        let writer = Connection { connection, reconnect, counters: Arc::clone(&counters) };
+        let task = TaskTracker::new();
+        task.spawn(writer.serve(waiting, group_max.max(1), closing.clone()));
+        task.close();
+        Self { queue, closing, task, counters }
+    }
+
+    /// Waits for a place in the queue, then for the commit. The operation runs to its end even if the caller goes away.
+    pub(super) async fn run<T, F>(&self, operation: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Operation { operation: Some(operation), outcome: None, reply });
+        self.queue.send(job).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    pub(super) fn stats(&self) -> GroupStats {
+        GroupStats {
+            operations: self.counters.operations.load(Ordering::Relaxed),
+            transactions: self.counters.transactions.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.closing.cancel();
+        self.task.wait().await;
+    }
+}
+
+/// One waiting operation, whatever it answers.
+trait Job: Send {
+    /// Runs it; on an error the savepoint must be undone.
+    fn run<'t>(&'t mut self, transaction: &'t DatabaseTransaction) -> BoxFuture<'t, Result<(), StoreError>>;
+
+    /// Answers the caller: the operation's own outcome, or that of the lost transaction.
+    fn settle(self: Box<Self>, lost: Option<&StoreError>);
+}
+
+struct Operation<T, F> {
+    operation: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Operation<T, F>
+where
+    T: Send + 'static,
+    F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+{
+    fn run<'t>(&'t mut self, transaction: &'t DatabaseTransaction) -> BoxFuture<'t, Result<(), StoreError>> {
+        async move {
+            let Some(operation) = self.operation.take() else { return Ok(()) };
+            // A panic in one operation must not take the writer from all others.
+            let run = AssertUnwindSafe(async move { operation(transaction).await });
+            let outcome = run
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Failed("a write operation panicked".to_owned())));
+            let verdict = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+            self.outcome = Some(outcome);
+            verdict
+        }
+        .boxed()
+    }
+
+    fn settle(self: Box<Self>, lost: Option<&StoreError>) {
+        let answer = match (self.outcome, lost) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Some(lost)) => Err(lost.clone()),
+            (Some(done), None) => done,
+            (None, None) => Err(StoreError::Failed("a write operation was not run".to_owned())),
+        };
+        // The caller may have gone away; the write stands all the same.
+        let _gone = self.reply.send(answer);
+    }
+}
+
+/// The writing end.
+struct Connection {
+    connection: DatabaseConnection,
+    reconnect: Reconnect,
+    counters: Arc<Counters>,
+}
+
+impl Connection {
+    async fn serve(
+        mut self,
+        mut waiting: mpsc::Receiver<Box<dyn Job>>,
+        group_max: usize,
+        closing: CancellationToken,
+    ) {
+        let mut group = Vec::with_capacity(group_max);
+        loop {
+            // After the closing call no operation is accepted any more, and those that wait are still written.
+            let taken = tokio::select! {
+                biased;
+                taken = waiting.recv_many(&mut group, group_max) => taken,
+                () = closing.cancelled(), if !waiting.is_closed() => {
+                    waiting.close();
+                    continue;
+                }
+            };
+            if taken == 0 {
+                break;
+            }
+            let lost = self.commit(&mut group).await.err();
+            if let Some(error) = &lost {
+                tracing::warn!(%error, operations = taken, "a group of writes was lost and is answered so");
+                self.reopen().await;
+            }
+            for job in group.drain(..) {
+                job.settle(lost.as_ref());
+            }
+        }
+        if let Err(error) = self.connection.close_by_ref().await {
+            tracing::warn!(%error, "the writing connection was not closed cleanly");
+        }
+    }
+
+    async fn commit(&self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        let failed = |failure| error::run_time(&failure);
+        let operations = u64::try_from(group.len()).unwrap_or(u64::MAX);
+        self.counters.operations.fetch_add(operations, Ordering::Relaxed);
+        self.counters.transactions.fetch_add(1, Ordering::Relaxed);
+        let transaction = self.connection.begin_with_options(WRITING).await.map_err(failed)?;
+        if let [job] = group {
+            return match job.run(&transaction).await {
+                Ok(()) => transaction.commit().await.map_err(failed),
+                Err(_) => transaction.rollback().await.map_err(failed),
+            };
+        }
+        for job in group {
+            let savepoint = transaction.begin_with_options(SAVEPOINT).await.map_err(failed)?;
+            match job.run(&savepoint).await {
+                Ok(()) => savepoint.commit().await.map_err(failed)?,
+                // When the savepoint is gone, so is the transaction: the cause tells more than that.
+                Err(cause) => savepoint.rollback().await.map_err(|_| cause)?,
+            }
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn reopen(&mut self) {
+        match (self.reconnect)().await {
+            Ok(connection) => {
+                let old = std::mem::replace(&mut self.connection, connection);
+                if let Err(error) = old.close().await {
+                    tracing::debug!(%error, "the lost connection was not closed cleanly");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the writing connection could not be made anew"),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! How a try ended: part progress, message map, counts and the delivery's fate, in one transaction.
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter};
+use switchyard_actors::model::{DeliveryId, DeliveryState, EventKind, Fence, MessageId, PartState};
+use switchyard_actors::ports::{StoreError, TryResult};
+
+use super::entity::{delivery, delivery_count, delivery_part, message_map, pair};
+use super::error::{run_time, unreadable};
+use super::outbox::hold_delivery;
+
+const MILLIS_PER_HOUR: i64 = 3_600_000;
+
+/// Writes a result. A delivery that is no longer pending stays as it is.
+pub(super) async fn finish(
+    transaction: &DatabaseTransaction,
+    fence: Fence,
+    id: DeliveryId,
+    result: TryResult,
+    now: i64,
+) -> Result<(), StoreError> {
+    let row = hold_delivery(transaction, fence, id).await?;
+    if row.state != DeliveryState::Pending.as_str() {
+        return Ok(());
+    }
+    let mut change = delivery::ActiveModel { id: Set(row.id), ..Default::default() };
+    match result {
+        TryResult::Sent { part, message } => {
+            let complete = sent(transaction, &row, part, message, now).await?;
+            if !complete && row.not_before.is_none() {
+                return Ok(());
+            }
+            change.not_before = Set(None);
+            if complete {
+                change.state = Set(DeliveryState::Delivered.as_str().to_owned());
+                change.finished_at = Set(Some(now));
+            }
+        }
+        TryResult::Later { not_before, counts, error } => {
+            change.not_before = Set(Some(not_before));
+            change.tries = Set(row.tries.saturating_add(i32::from(counts)));
+            change.last_error = Set(Some(error));
+        }
+        TryResult::Dead(reason) => {
+            let reason = serde_json::to_string(&reason).map_err(|f| unreadable("dead reason", f))?;
+            change.state = Set(DeliveryState::Dead.as_str().to_owned());
+            change.dead = Set(Some(reason));
+            change.not_before = Set(None);
+            change.finished_at = Set(Some(now));
+        }
+    }
+    delivery::Entity::update(change).exec(transaction).await.map_err(|failure| run_time(&failure))?;
+    Ok(())
+}
+
+/// Notes a part as sent, once; answers whether it was the last one.
+async fn sent(
+    transaction: &DatabaseTransaction,
+    row: &delivery::Model,
+    part: u16,
+    message: Option<MessageId>,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let failed = |failure| run_time(&failure);
+    let noted = delivery_part::Entity::update_many()
+        .set(delivery_part::ActiveModel {
+            state: Set(PartState::Sent.as_str().to_owned()),
+            remote_id: Set(message.map(MessageId::get)),
+            ..Default::default()
+        })
+        .filter(delivery_part::Column::DeliveryId.eq(row.id))
+        .filter(delivery_part::Column::Part.eq(i32::from(part)))
+        .filter(delivery_part::Column::State.ne(PartState::Sent.as_str()))
+        .exec(transaction)
+        .await
+        .map_err(failed)?
+        .rows_affected;
+    let open = delivery_part::Entity::find()
+        .filter(delivery_part::Column::DeliveryId.eq(row.id))
+        .filter(delivery_part::Column::State.ne(PartState::Sent.as_str()))
+        .count(transaction)
+        .await
+        .map_err(failed)?;
+    let complete = open == 0;
+    if row.action == EventKind::Deleted.as_str() {
+        forget_copies(transaction, row).await?;
+    } else if let Some(message) = message
+        && noted > 0
+    {
+        remember_copy(transaction, row, part, message).await?;
+    }
+    if row.action == EventKind::New.as_str() {
+        let parts = i64::try_from(noted).unwrap_or(i64::MAX);
+        count(transaction, row, i64::from(complete), parts, now).await?;
+    }
+    Ok(complete)
+}
+
+async fn remember_copy(
+    transaction: &DatabaseTransaction,
+    row: &delivery::Model,
+    part: u16,
+    message: MessageId,
+) -> Result<(), StoreError> {
+    use message_map::Column::{PairId, Part, SourceChat, SourceMessage, TargetChat, TargetMessage};
+    let copy = message_map::ActiveModel {
+        pair_id: Set(row.pair_id),
+        source_chat: Set(row.source_chat),
+        source_message: Set(row.source_message),
+        part: Set(i32::from(part)),
+        target_chat: Set(row.chat),
+        target_message: Set(message.get()),
+    };
+    message_map::Entity::insert(copy)
+        .on_conflict(
+            OnConflict::columns([PairId, SourceChat, SourceMessage, Part])
+                .update_columns([TargetChat, TargetMessage])
+                .to_owned(),
+        )
+        .exec_without_returning(transaction)
+        .await
+        .map(|_written| ())
+        .map_err(|failure| run_time(&failure))
+}
+
+async fn forget_copies(transaction: &DatabaseTransaction, row: &delivery::Model) -> Result<(), StoreError> {
+    message_map::Entity::delete_many()
+        .filter(message_map::Column::PairId.eq(row.pair_id))
+        .filter(message_map::Column::SourceChat.eq(row.source_chat))
+        .filter(message_map::Column::SourceMessage.eq(row.source_message))
+        .exec(transaction)
+        .await
+        .map(|_gone| ())
+        .map_err(|failure| run_time(&failure))
+}
+
+/// Adds to the pair's counts of this hour.
+async fn count(
+    transaction: &DatabaseTransaction,
+    row: &delivery::Model,
+    messages: i64,
+    parts: i64,
+    now: i64,
+) -> Result<(), StoreError> {
+    let failed = |failure| run_time(&failure);
+    let pair = pair::Entity::find_by_id(row.pair_id).one(transaction).await.map_err(failed)?;
+    let pair = pair.ok_or_else(|| unreadable("delivery", "its pair is missing"))?;
+    let counted = delivery_count::ActiveModel {
+        pair_id: Set(pair.id),
+        hour: Set(now.div_euclid(MILLIS_PER_HOUR)),
+        user_id: Set(pair.user_id),
+        source_account: Set(pair.source_account),
+        target_account: Set(pair.target_account),
+        source_platform: Set(pair.source_platform),
+        target_platform: Set(pair.target_platform),
+        messages: Set(messages),
+        parts: Set(parts),
+    };
+    let plus = |column: delivery_count::Column, more: i64| {
+        (column, Expr::col((delivery_count::Entity, column)).add(more))
+    };
+    delivery_count::Entity::insert(counted)
+        .on_conflict(
+            OnConflict::columns([delivery_count::Column::PairId, delivery_count::Column::Hour])
+                .values([
+                    plus(delivery_count::Column::Messages, messages),
+                    plus(delivery_count::Column::Parts, parts),
+                ])
+                .to_owned(),
+        )
+        .exec_without_returning(transaction)
+        .await
+        .map(|_written| ())
+        .map_err(failed)
+}

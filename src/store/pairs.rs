@@ -1,0 +1,114 @@
+//! Pairs and the causes for which they are paused.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use switchyard_actors::model::{Pair, PairId, PauseCause};
+use switchyard_actors::ports::StoreError;
+use uuid::Uuid;
+
+use super::entity::{pair, pair_pause};
+use super::error::run_time;
+use super::{Store, rows};
+
+impl Store {
+    /// Makes a pair with its pauses. One with the same id stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when its user or one of its accounts is not there.
+    pub async fn create_pair(&self, new: &Pair) -> Result<(), StoreError> {
+        let (now, id) = (self.now(), new.id.as_uuid());
+        let row = pair::ActiveModel {
+            id: Set(id),
+            user_id: Set(new.user.as_uuid()),
+            source_account: Set(new.source_account.as_uuid()),
+            source_platform: Set(new.source.platform.as_str().to_owned()),
+            source_chat: Set(new.source.chat.get()),
+            source_thread: Set(new.source.thread.map(|thread| thread.get())),
+            target_account: Set(new.target_account.as_uuid()),
+            target_platform: Set(new.target.platform.as_str().to_owned()),
+            target_chat: Set(new.target.chat.get()),
+            target_thread: Set(new.target.thread.map(|thread| thread.get())),
+            created_at: Set(now),
+        };
+        let causes = new.paused.clone();
+        let write = self.writer.run(move |transaction| {
+            Box::pin(async move {
+                let made = pair::Entity::insert(row)
+                    .on_conflict(OnConflict::column(pair::Column::Id).do_nothing().to_owned())
+                    .exec_without_returning(transaction)
+                    .await
+                    .map_err(|failure| run_time(&failure))?;
+                if made > 0 {
+                    for cause in causes {
+                        pause(transaction, id, cause, now).await.map_err(|failure| run_time(&failure))?;
+                    }
+                }
+                Ok(())
+            })
+        });
+        write.await
+    }
+
+    pub(super) async fn find_pair(&self, id: PairId) -> Result<Pair, StoreError> {
+        let row = self.read(pair::Entity::find_by_id(id.as_uuid()).one(&self.readers)).await?;
+        let row = row.ok_or_else(|| StoreError::NotFound(format!("pair {id}")))?;
+        let causes = pair_pause::Entity::find().filter(pair_pause::Column::PairId.eq(row.id));
+        let causes = self.read(causes.all(&self.readers)).await?;
+        let causes = causes.iter().map(|pause| rows::word(&pause.cause)).collect::<Result<_, _>>()?;
+        rows::pair(&row, causes)
+    }
+
+    pub(super) async fn all_pairs(&self) -> Result<Vec<Pair>, StoreError> {
+        let found = pair::Entity::find().order_by_asc(pair::Column::Id).all(&self.readers);
+        let found = self.read(found).await?;
+        let mut causes = HashMap::<Uuid, BTreeSet<PauseCause>>::new();
+        for pause in self.read(pair_pause::Entity::find().all(&self.readers)).await? {
+            causes.entry(pause.pair_id).or_default().insert(rows::word(&pause.cause)?);
+        }
+        found.iter().map(|row| rows::pair(row, causes.remove(&row.id).unwrap_or_default())).collect()
+    }
+
+    pub(super) async fn change_pause(
+        &self,
+        id: PairId,
+        cause: PauseCause,
+        on: bool,
+    ) -> Result<(), StoreError> {
+        let (now, id) = (self.now(), id.as_uuid());
+        let write = self.writer.run(move |transaction| {
+            Box::pin(async move {
+                let failed = |failure| run_time(&failure);
+                if on {
+                    return pause(transaction, id, cause, now).await.map_err(failed);
+                }
+                pair_pause::Entity::delete_by_id((id, cause.as_str().to_owned()))
+                    .exec(transaction)
+                    .await
+                    .map_err(failed)?;
+                Ok(())
+            })
+        });
+        write.await
+    }
+}
+
+async fn pause(
+    transaction: &DatabaseTransaction,
+    pair: Uuid,
+    cause: PauseCause,
+    now: i64,
+) -> Result<(), DbErr> {
+    let row = pair_pause::ActiveModel {
+        pair_id: Set(pair),
+        cause: Set(cause.as_str().to_owned()),
+        since: Set(now),
+    };
+    pair_pause::Entity::insert(row)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(transaction)
+        .await?;
+    Ok(())
+}

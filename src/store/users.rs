@@ -1,0 +1,57 @@
+//! Users: made together with their data key.
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{EntityTrait, PaginatorTrait};
+use switchyard_actors::model::UserId;
+use switchyard_actors::ports::StoreError;
+
+use super::Store;
+use super::entity::{data_key, user};
+use super::error::{self, run_time};
+
+impl Store {
+    /// Makes a user and their data key in one transaction. A user who is there already stays as they are.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_user(&self, id: UserId, name: &str) -> Result<(), StoreError> {
+        let now = self.now();
+        let fresh =
+            self.parts.vault.create_data_key(id).map_err(|failure| error::vault("data key", failure))?;
+        let user =
+            user::ActiveModel { id: Set(id.as_uuid()), name: Set(name.to_owned()), created_at: Set(now) };
+        let key = data_key::ActiveModel {
+            user_id: Set(id.as_uuid()),
+            key_id: Set(fresh.id.as_bytes().to_vec()),
+            wrapped: Set(fresh.wrapped),
+            created_at: Set(now),
+        };
+        let write = self.writer.run(|transaction| {
+            Box::pin(async move {
+                let made = user::Entity::insert(user)
+                    .on_conflict(OnConflict::new().do_nothing().to_owned())
+                    .exec_without_returning(transaction)
+                    .await
+                    .map_err(|failure| run_time(&failure))?;
+                // The key of a user who is there already must never be replaced: it opens what they have.
+                if made > 0 {
+                    data_key::Entity::insert(key)
+                        .exec_without_returning(transaction)
+                        .await
+                        .map_err(|failure| run_time(&failure))?;
+                }
+                Ok(())
+            })
+        });
+        write.await
+    }
+
+    /// Whether the store has no user yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.read(user::Entity::find().count(&self.readers)).await? == 0)
+    }
+}
