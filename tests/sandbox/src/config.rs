@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::discord::DiscordConfig;
+use crate::telegram::TelegramConfig;
 
 /// Which of the platforms' published limits the servers enforce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -79,6 +80,8 @@ pub struct SandboxConfig {
     pub shape: SeedShape,
     /// Bounds and times of the Discord server.
     pub discord: DiscordConfig,
+    /// Bounds of the Telegram data centre.
+    pub telegram: TelegramConfig,
 }
 
 impl Default for SandboxConfig {
@@ -94,6 +97,7 @@ impl Default for SandboxConfig {
             limits: Limits::None,
             shape: SeedShape::default(),
             discord: DiscordConfig::default(),
+            telegram: TelegramConfig::default(),
         }
     }
 }

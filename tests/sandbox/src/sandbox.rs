@@ -70,8 +70,8 @@ impl Sandbox {
         let clock = journal("clock")?;
         restore_clock(&shared.clock, &clock)?;
         let listener = listen(config.telegram_listen).await?;
-        let telegram =
-            Telegram::start(shared.clone(), &seed, journal(Platform::Telegram.as_str())?, listener)?;
+        let world = journal(Platform::Telegram.as_str())?;
+        let telegram = Telegram::start(shared.clone(), &seed, config.telegram, world, listener)?;
         let started = journal(Platform::Discord.as_str()).map_err(DiscordError::from).and_then(|journal| {
             Discord::start(shared.clone(), config.discord, &seed, journal, config.discord_listen)
         });

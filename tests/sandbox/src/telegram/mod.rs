@@ -1,15 +1,42 @@
 //! The Telegram data centre: MTProto on the wire, a world of users, channels and messages behind it.
+//!
+//! Authorization keys are registered out of band: clients have Telegram's own RSA keys built in, so that no key can be
+//! exchanged with another server. Everything after that is as on the real servers, and what the sandbox does not have
+//! is refused, never faked.
+
+mod config;
+mod connection;
+mod control;
+mod crypto;
+mod dc;
+mod floods;
+mod hub;
+mod logins;
+mod push;
+mod rpc;
+mod salts;
+mod session;
+mod transport;
+mod view;
+mod wire;
+mod world;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use config::TelegramConfig;
 
 use crate::journal::{Journal, JournalError};
 use crate::messages::{ControlError, EditedMessage, MessageItem, NewMessage};
 use crate::seed::Seed;
 use crate::shared::Shared;
+use dc::Dc;
+use view::Blanks;
 
 /// Why the data centre cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +47,10 @@ pub enum TelegramError {
     /// The listener has no address.
     #[error("the Telegram listener cannot be used: {0}")]
     Listener(#[from] std::io::Error),
+    /// The schema that was built in is not the one that this server was written for.
+    #[error("the Telegram schema is not the one that the sandbox serves: {0}")]
+    Schema(#[from] grammers_tl_types::deserialize::Error),
 }
-
-const NOT_AVAILABLE: ControlError = ControlError::NotAvailable("the Telegram data centre does not serve yet");
 
 /// A running data centre.
 #[derive(Debug)]
@@ -30,9 +58,7 @@ pub struct Telegram {
     address: SocketAddr,
     stop: CancellationToken,
     tasks: TaskTracker,
-    #[expect(dead_code, reason = "closed with the server")]
-    shared: Shared,
-    journal: Journal,
+    dc: Arc<Dc>,
 }
 
 impl Telegram {
@@ -42,23 +68,17 @@ impl Telegram {
     /// [`TelegramError`]
     pub fn start(
         shared: Shared,
-        _seed: &Seed,
+        seed: &Seed,
+        config: TelegramConfig,
         journal: Journal,
         listener: TcpListener,
     ) -> Result<Self, TelegramError> {
         let address = listener.local_addr()?;
+        let dc = Arc::new(Dc::new(shared, seed, config, journal, address, Blanks::new()?)?);
         let stop = CancellationToken::new();
-        let stopped = stop.clone();
         let tasks = TaskTracker::new();
-        tasks.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = stopped.cancelled() => break,
-                    accepted = listener.accept() => drop(accepted),
-                }
-            }
-        });
-        Ok(Self { address, stop, tasks, shared, journal })
+        tasks.spawn(accept(Arc::clone(&dc), listener, stop.clone(), tasks.clone()));
+        Ok(Self { address, stop, tasks, dc })
     }
 
     /// Where clients connect.
@@ -67,12 +87,13 @@ impl Telegram {
         self.address
     }
 
-    /// Writes a message as a person would and answers its id.
+    /// Writes a message as a person would and answers its id. A chat is a channel by its Bot-API dialog id ("-100…"),
+    /// or the private messages of a user by the user's id.
     ///
     /// # Errors
     /// [`ControlError`]
-    pub fn post_message(&self, _chat: &str, _message: &NewMessage) -> Result<String, ControlError> {
-        Err(NOT_AVAILABLE)
+    pub fn post_message(&self, chat: &str, message: &NewMessage) -> Result<String, ControlError> {
+        self.dc.post_message(chat, message)
     }
 
     /// Messages of a chat after an id, oldest first; `None` begins at the first.
@@ -81,19 +102,19 @@ impl Telegram {
     /// [`ControlError`]
     pub fn list_messages(
         &self,
-        _chat: &str,
-        _after: Option<&str>,
-        _limit: usize,
+        chat: &str,
+        after: Option<&str>,
+        limit: usize,
     ) -> Result<Vec<MessageItem>, ControlError> {
-        Err(NOT_AVAILABLE)
+        self.dc.list_messages(chat, after, limit)
     }
 
     /// One message.
     ///
     /// # Errors
     /// [`ControlError`]
-    pub fn get_message(&self, _chat: &str, _id: &str) -> Result<MessageItem, ControlError> {
-        Err(NOT_AVAILABLE)
+    pub fn get_message(&self, chat: &str, id: &str) -> Result<MessageItem, ControlError> {
+        self.dc.get_message(chat, id)
     }
 
     /// Edits a message as its author would and answers it as it now stands.
@@ -102,27 +123,27 @@ impl Telegram {
     /// [`ControlError`]
     pub fn edit_message(
         &self,
-        _chat: &str,
-        _id: &str,
-        _edit: &EditedMessage,
+        chat: &str,
+        id: &str,
+        edit: &EditedMessage,
     ) -> Result<MessageItem, ControlError> {
-        Err(NOT_AVAILABLE)
+        self.dc.edit_message(chat, id, edit)
     }
 
     /// Deletes a message for everybody.
     ///
     /// # Errors
     /// [`ControlError`]
-    pub fn delete_message(&self, _chat: &str, _id: &str) -> Result<(), ControlError> {
-        Err(NOT_AVAILABLE)
+    pub fn delete_message(&self, chat: &str, id: &str) -> Result<(), ControlError> {
+        self.dc.delete_message(chat, id)
     }
 
-    /// Makes an authorisation key known; with a user it is signed in as that user.
+    /// Makes an authorisation key known; with a user it is signed in as that user. The same again changes nothing.
     ///
     /// # Errors
     /// [`ControlError`]
-    pub fn register_auth_key(&self, _auth_key: &[u8; 256], _user: Option<i64>) -> Result<(), ControlError> {
-        Err(NOT_AVAILABLE)
+    pub fn register_auth_key(&self, auth_key: &[u8; 256], user: Option<i64>) -> Result<(), ControlError> {
+        self.dc.register_auth_key(auth_key, user)
     }
 
     /// Cuts every connection, stops serving and closes the journal.
@@ -130,6 +151,36 @@ impl Telegram {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        self.journal.close();
+        self.dc.close();
+    }
+}
+
+/// Takes connections until told to stop; beyond the bound they are closed at once.
+async fn accept(dc: Arc<Dc>, listener: TcpListener, stop: CancellationToken, tasks: TaskTracker) {
+    let places = Arc::new(Semaphore::new(dc.config.max_connections));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a Telegram connection could not be accepted");
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!("there are too many Telegram connections, one is turned away");
+            continue;
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a Telegram connection keeps its delay");
+        }
+        let (dc, stop) = (Arc::clone(&dc), stop.clone());
+        tasks.spawn(async move {
+            connection::serve(dc, stream, stop).await;
+            drop(place);
+        });
     }
 }
