@@ -1,0 +1,116 @@
+//! Faults on demand, as clients see them.
+
+use std::time::Duration;
+
+use grammers_mtsender::InvocationError;
+use grammers_tl_types::functions;
+use switchyard_sandbox::Limits;
+use switchyard_sandbox::Sandbox;
+use switchyard_sandbox::faults::{FaultKind, FaultSpan, FaultSpec, FaultTarget};
+use switchyard_sandbox::platform::Platform;
+
+use super::harness::{USER, sandbox, sandbox_with, send, signed_in, source_chat, within};
+
+fn fault(sandbox: &Sandbox, target: FaultTarget, kind: FaultKind, wait: u64) {
+    let wait = Duration::from_secs(wait);
+    sandbox.shared().faults.add(FaultSpec { target, kind, span: FaultSpan::Count(1), wait });
+}
+
+const EVERYBODY: FaultTarget = FaultTarget::Platform(Platform::Telegram);
+
+#[tokio::test]
+async fn a_flood_wait_holds_its_account_and_its_method_only() {
+    let sandbox = sandbox().await;
+    let chat = source_chat(&sandbox);
+    let (peer, other) = (signed_in(&sandbox, 1, USER).await, signed_in(&sandbox, 2, 1002).await);
+    peer.dialogs().await;
+    let to = peer.peer(&chat).await;
+    fault(&sandbox, FaultTarget::Account(sandbox.seed().telegram.users[0].account), FaultKind::FloodWait, 5);
+    other.state().await;
+    let refusal = peer.refused(&send(to, "too soon", 1)).await;
+    assert_eq!((refusal.code, refusal.name.as_str(), refusal.value), (420, "FLOOD_WAIT", Some(5)));
+    peer.state().await;
+    assert!(sandbox.shared().violations.snapshot().is_empty());
+    // Trying again too early is a violation, and the wait goes on.
+    let refusal = peer.refused(&send(to, "still too soon", 1)).await;
+    assert_eq!(refusal.code, 420);
+    assert_eq!(sandbox.shared().violations.snapshot().get("telegram.call_during_wait"), Some(&1));
+    sandbox.shared().clock.advance(Duration::from_secs(5)).unwrap();
+    peer.call(&send(to, "now", 1)).await.unwrap();
+    assert_eq!(sandbox.telegram().list_messages(&chat, None, 10).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_error_is_a_500_and_has_no_effect() {
+    let sandbox = sandbox().await;
+    let chat = source_chat(&sandbox);
+    let peer = signed_in(&sandbox, 1, USER).await;
+    peer.dialogs().await;
+    let to = peer.peer(&chat).await;
+    fault(&sandbox, EVERYBODY, FaultKind::ServerError, 0);
+    let refusal = peer.refused(&send(to, "lost", 1)).await;
+    assert_eq!((refusal.code, refusal.name.as_str()), (500, "INTERNAL"));
+    peer.call(&send(to, "sent", 1)).await.unwrap();
+    assert_eq!(sandbox.telegram().list_messages(&chat, None, 10).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_has_its_effect_and_a_repeat_is_known() {
+    let sandbox = sandbox().await;
+    let chat = source_chat(&sandbox);
+    let peer = signed_in(&sandbox, 1, USER).await;
+    peer.dialogs().await;
+    let to = peer.peer(&chat).await;
+    fault(&sandbox, EVERYBODY, FaultKind::LostAnswer, 0);
+    peer.state().await; // reads have no effect that could be in doubt
+    let lost = peer.call(&send(to, "once", 1)).await;
+    assert!(matches!(lost, Err(InvocationError::Io(_))), "{lost:?}");
+    assert_eq!(sandbox.telegram().list_messages(&chat, None, 10).unwrap().len(), 1);
+    assert_eq!(peer.refused(&send(to, "once", 1)).await.name, "RANDOM_ID_DUPLICATE");
+    assert_eq!(sandbox.telegram().list_messages(&chat, None, 10).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_dropped_connection_cuts_idle_clients_too_and_lets_them_come_back() {
+    let sandbox = sandbox().await;
+    let mut peer = signed_in(&sandbox, 1, USER).await;
+    fault(&sandbox, EVERYBODY, FaultKind::DropConnection, 0);
+    let closed = within(peer.updates.recv()).await;
+    assert!(matches!(closed, Some(grammers_session::updates::UpdatesLike::ConnectionClosed)), "{closed:?}");
+    peer.state().await;
+}
+
+#[tokio::test]
+async fn a_slow_answer_comes_after_others() {
+    let sandbox = sandbox().await;
+    let peer = signed_in(&sandbox, 1, USER).await;
+    fault(&sandbox, EVERYBODY, FaultKind::Slow, 1);
+    let slow = tokio::spawn({
+        let client = peer.client.clone();
+        async move { client.invoke(&functions::updates::GetState {}).await }
+    });
+    // The fault is taken by whichever call comes first; the other one is not held up by it.
+    let quick = within(async { peer.client.invoke(&functions::updates::GetState {}).await });
+    let (slow, quick) = tokio::join!(slow, quick);
+    slow.unwrap().unwrap();
+    quick.unwrap();
+    assert!(sandbox.shared().faults.list().is_empty());
+}
+
+#[tokio::test]
+async fn the_published_limit_of_a_chat_is_enforced_when_asked_for() {
+    let sandbox = sandbox_with(|config| config.limits = Limits::Published).await;
+    let chat = source_chat(&sandbox);
+    let peer = signed_in(&sandbox, 1, USER).await;
+    peer.dialogs().await;
+    let to = peer.peer(&chat).await;
+    for n in 1..=20 {
+        peer.call(&send(to, "fast", n)).await.unwrap();
+    }
+    let refusal = peer.refused(&send(to, "too fast", 21)).await;
+    assert_eq!((refusal.code, refusal.name.as_str()), (420, "FLOOD_WAIT"));
+    assert!((50..=60).contains(&refusal.value.unwrap()));
+    assert_eq!(sandbox.shared().violations.snapshot().get("telegram.rate_limit"), Some(&1));
+    sandbox.shared().clock.advance(Duration::from_secs(60)).unwrap();
+    peer.call(&send(to, "slow enough", 22)).await.unwrap();
+}

@@ -1,0 +1,19 @@
+//! The Telegram data centre under an unmodified grammers client, over real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail loudly"
+)]
+
+mod differences;
+mod faults;
+mod harness;
+mod messages;
+mod persistence;
+mod protocol;
+mod refusals;
+mod sign_in;
+mod updates;
