@@ -1,4 +1,4 @@
-//! The sandbox's clock: real time plus an offset that the control API advances.
+//! The sandbox's clock: real time, or a moment that stands still, plus an offset that the control API advances.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,9 +14,21 @@ pub const MAX_OFFSET: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 #[error("the clock cannot be advanced by more than ten years in all")]
 pub struct TooFar;
 
+/// What moves a sandbox's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ClockMode {
+    /// Real time and the control API.
+    #[default]
+    Real,
+    /// The control API alone: for tests of limits, which no slow machine may upset.
+    Frozen,
+}
+
 /// Time as the sandbox's servers see it. Clones share the offset.
 #[derive(Clone, Debug, Default)]
 pub struct SandboxClock {
+    /// The moment that a frozen clock began at.
+    frozen_at: Option<DateTime<Utc>>,
     offset_ms: Arc<AtomicI64>,
 }
 
@@ -27,10 +39,19 @@ impl SandboxClock {
         Self::default()
     }
 
+    /// A clock that moves as the mode says.
+    #[must_use]
+    pub fn in_mode(mode: ClockMode) -> Self {
+        match mode {
+            ClockMode::Real => Self::new(),
+            ClockMode::Frozen => Self { frozen_at: Some(real_now()), ..Self::default() },
+        }
+    }
+
     /// The current moment.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        real_now() + self.offset()
+        self.frozen_at.unwrap_or_else(real_now) + self.offset()
     }
 
     /// Milliseconds since the Unix epoch, never negative.
@@ -76,6 +97,16 @@ mod tests {
         let other = clock.clone();
         clock.advance(Duration::from_secs(3600)).unwrap();
         assert_eq!(other.offset(), TimeDelta::hours(1));
+    }
+
+    #[test]
+    fn a_frozen_clock_moves_only_when_advanced() {
+        let clock = SandboxClock::in_mode(ClockMode::Frozen);
+        let start = clock.now();
+        for _ in 0..1_000 {
+            assert_eq!(clock.now(), start);
+        }
+        assert_eq!(clock.advance(Duration::from_millis(1)), Ok(start + TimeDelta::milliseconds(1)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::ClockMode;
 use crate::discord::DiscordConfig;
 use crate::telegram::TelegramConfig;
 
@@ -76,6 +77,8 @@ pub struct SandboxConfig {
     pub seed: u64,
     /// Published limits or none.
     pub limits: Limits,
+    /// What moves the clock.
+    pub clock: ClockMode,
     /// How much the seed makes.
     pub shape: SeedShape,
     /// Bounds and times of the Discord server.
@@ -95,6 +98,7 @@ impl Default for SandboxConfig {
             world_key: None,
             seed: 1,
             limits: Limits::None,
+            clock: ClockMode::Real,
             shape: SeedShape::default(),
             discord: DiscordConfig::default(),
             telegram: TelegramConfig::default(),

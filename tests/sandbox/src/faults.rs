@@ -15,11 +15,12 @@ use crate::platform::Platform;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// The call is refused and the caller told to wait: `FLOOD_WAIT`, or a 429.
+    /// The call is refused and the caller told to wait: `FLOOD_WAIT`, or a 429 that binds the whole bot.
     FloodWait,
     /// The call is refused with a fault of the server's own, without effect.
     ServerError,
-    /// The connection is cut; a call on it has no effect.
+    /// The connection is cut; a call on it has no effect. Open connections are struck at once: each that is cut, and
+    /// each call or new connection that meets the fault, counts as one.
     DropConnection,
     /// The call takes effect, and its answer comes late by the fault's wait.
     Slow,

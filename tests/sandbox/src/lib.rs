@@ -18,5 +18,6 @@ pub mod shared;
 pub mod telegram;
 pub mod violations;
 
+pub use clock::ClockMode;
 pub use config::{Limits, SandboxConfig, SeedShape, WorldKey};
 pub use sandbox::{Sandbox, SandboxError};

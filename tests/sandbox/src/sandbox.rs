@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use crate::clock::SandboxClock;
 use crate::config::SandboxConfig;
 use crate::control::{Control, ControlState, restore_clock};
 use crate::discord::{Discord, DiscordError};
@@ -62,7 +63,7 @@ impl Sandbox {
             }
         }
         let seed = Seed::new(config.seed, config.shape)?;
-        let shared = Shared::new(config.limits);
+        let shared = Shared::with_clock(config.limits, SandboxClock::in_mode(config.clock));
         if let Some(folder) = &config.data_dir {
             std::fs::create_dir_all(folder).map_err(SandboxError::Folder)?;
         }

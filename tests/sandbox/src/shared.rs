@@ -22,7 +22,12 @@ impl Shared {
     /// A new clock, no faults, no violations.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let clock = SandboxClock::new();
+        Self::with_clock(limits, SandboxClock::new())
+    }
+
+    /// A clock of one's own, no faults, no violations.
+    #[must_use]
+    pub fn with_clock(limits: Limits, clock: SandboxClock) -> Self {
         Self { faults: Faults::new(clock.clone()), clock, violations: Violations::default(), limits }
     }
 }

@@ -1,4 +1,18 @@
 //! The control API: plays the people in the chats, causes faults, moves the clock, shows what was seeded.
+//!
+//! ```text
+//! GET    /sandbox                                          addresses, accounts, tokens, chats, pairs, limits
+//! POST   /sandbox/{platform}/chats/{chat}/messages         {from?, text, entities?, reply_to?} -> {id}
+//! GET    /sandbox/{platform}/chats/{chat}/messages         ?after=ID&limit=1..1000 -> {items}, oldest first
+//! GET    /sandbox/{platform}/chats/{chat}/messages/{id}    one item
+//! PATCH  /sandbox/{platform}/chats/{chat}/messages/{id}    {text, entities?} -> the item as it now stands
+//! DELETE /sandbox/{platform}/chats/{chat}/messages/{id}
+//! POST   /sandbox/telegram/auth-keys                       {auth_key: hex of 256 bytes, user_id?}
+//! POST   /sandbox/faults                                   {target, kind, count | seconds, wait?} -> {items}
+//! GET    /sandbox/faults                                   {items}; DELETE ends them all
+//! POST   /sandbox/clock                                    {advance_seconds} -> {now, offset_seconds}
+//! GET    /sandbox/violations                               {rule: count}, without those that are zero
+//! ```
 
 mod body;
 mod identity;

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::harness::{self, DEADLINE, World, config};
+use crate::harness::{self, DEADLINE, World, config, limited};
 
 struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -232,7 +232,7 @@ async fn a_connection_without_heartbeats_times_out() {
 
 #[tokio::test]
 async fn published_limits_bind_identifies_and_payloads() {
-    let world = World::start(config(Limits::Published)).await;
+    let world = World::start(limited()).await;
     let (mut socket, _) = Socket::ready(&world).await;
     let mut second = Socket::hello(&world).await;
     second.send(identify(&world, 1)).await;

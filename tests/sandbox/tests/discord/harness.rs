@@ -6,7 +6,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use serenity::http::{Http, HttpBuilder};
 use switchyard_sandbox::seed::DiscordBot;
-use switchyard_sandbox::{Limits, Sandbox, SandboxConfig, SeedShape};
+use switchyard_sandbox::{ClockMode, Limits, Sandbox, SandboxConfig, SeedShape};
 
 /// The one deadline of everything that waits.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -21,6 +21,11 @@ pub(crate) struct World {
 pub(crate) fn config(limits: Limits) -> SandboxConfig {
     let shape = SeedShape { telegram_users: 1, discord_bots: 2, pairs: 3 };
     SandboxConfig { seed: 7, limits, shape, ..SandboxConfig::default() }
+}
+
+/// Published limits under a clock that only moves when told, so that no slow machine opens a window.
+pub(crate) fn limited() -> SandboxConfig {
+    SandboxConfig { clock: ClockMode::Frozen, ..config(Limits::Published) }
 }
 
 pub(crate) async fn start() -> World {

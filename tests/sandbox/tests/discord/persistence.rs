@@ -59,6 +59,63 @@ async fn a_restart_goes_on_where_the_world_was() {
     }
 }
 
+/// What a kill leaves on disk is what is there at that instant: a copy of the running sandbox's folder.
+#[tokio::test]
+async fn what_was_answered_survives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(kept(folder.path())).await;
+    let channel = world.channel(0, 0);
+    for n in 0..20 {
+        world.write(&channel, &format!("person {n}")).await;
+        world.send(0, &channel, json!({"content": format!("bot {n}")})).await.unwrap();
+    }
+    let left = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();
+    }
+    let before = items(&world, &channel).await;
+    assert_eq!(before["items"].as_array().unwrap().len(), 40);
+    let after = World::start(kept(left.path())).await;
+    assert_eq!(items(&after, &channel).await, before);
+    after.sandbox.stop().await;
+    world.sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_takes_its_ports_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(kept(folder.path())).await;
+    let again = SandboxConfig {
+        control_listen: world.sandbox.control_address(),
+        telegram_listen: world.sandbox.telegram_address(),
+        discord_listen: world.sandbox.discord_address(),
+        ..kept(folder.path())
+    };
+    // Connections of before are open when it stops.
+    world.write(&world.channel(0, 0), "x").await;
+    world.sandbox.stop().await;
+    let world = World::start(again.clone()).await;
+    assert_eq!(world.sandbox.discord_address(), again.discord_listen);
+    assert_eq!(world.texts(&world.channel(0, 0)).await, ["x"]);
+    world.sandbox.stop().await;
+}
+
+/// The daemon starts its sandbox on whatever runtime it has.
+#[test]
+fn a_sandbox_runs_under_actix_and_on_many_threads() {
+    async fn used() {
+        let world = World::start(config(Limits::None)).await;
+        let channel = world.channel(0, 0);
+        world.send(0, &channel, json!({"content": "x"})).await.unwrap();
+        assert_eq!(world.texts(&channel).await, ["x"]);
+        world.sandbox.stop().await;
+    }
+    actix_web::rt::System::new().block_on(used());
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    threads.block_on(async { tokio::spawn(used()).await.unwrap() });
+}
+
 #[tokio::test]
 async fn a_world_has_one_owner_one_key_and_one_seed() {
     let folder = tempfile::tempdir().unwrap();
