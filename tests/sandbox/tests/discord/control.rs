@@ -90,6 +90,28 @@ async fn messages_are_written_listed_changed_and_deleted() {
     world.sandbox.stop().await;
 }
 
+#[tokio::test]
+async fn both_platforms_are_driven_in_one_shape() {
+    let world = harness::start().await;
+    let path = format!("/telegram/chats/{}/messages", world.sandbox.seed().pairs[0].source.chat);
+    let entities = json!([{"type": "bold", "offset": 0, "length": 4}]);
+    let body = json!({"text": "bold 😀", "entities": entities});
+    let (status, answer) = world.control(Method::POST, &path, Some(body)).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    world.write(&world.channel(0, 0), "plain").await;
+    let (_, there) = world.control(Method::GET, &path, None).await;
+    let discord = format!("/discord/chats/{}/messages", world.channel(0, 0));
+    let (_, here) = world.control(Method::GET, &discord, None).await;
+    let (there, here) = (there["items"].as_array().unwrap(), here["items"].as_array().unwrap());
+    let keys = |item: &Value| item.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(there.last().unwrap()), keys(&here[0]));
+    assert_eq!(there.last().unwrap()["id"], answer["id"]);
+    assert_eq!(there.last().unwrap()["entities"], entities);
+    let own = json!(world.sandbox.seed().telegram.users[0].user_id.to_string());
+    assert_ne!(there.last().unwrap()["from"], own, "somebody else writes");
+    world.sandbox.stop().await;
+}
+
 async fn refused(world: &World, method: Method, path: &str, body: Option<Value>, status: u16, code: &str) {
     let (seen, problem) = world.control(method.clone(), path, body).await;
     assert_eq!((seen.as_u16(), &problem["code"]), (status, &json!(code)), "{method} {path}: {problem}");
