@@ -16,4 +16,5 @@ mod persistence;
 mod protocol;
 mod refusals;
 mod sign_in;
+mod strangers;
 mod updates;
