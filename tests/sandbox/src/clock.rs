@@ -54,6 +54,12 @@ impl SandboxClock {
         self.frozen_at.unwrap_or_else(real_now) + self.offset()
     }
 
+    /// Real time, whatever this clock shows: for protocols whose clients compare it with their own clocks.
+    #[must_use]
+    pub fn real(&self) -> DateTime<Utc> {
+        real_now()
+    }
+
     /// Milliseconds since the Unix epoch, never negative.
     #[must_use]
     pub fn now_ms(&self) -> u64 {

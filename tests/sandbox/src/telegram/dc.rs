@@ -130,11 +130,10 @@ impl Dc {
         self.shared.clock.now().timestamp()
     }
 
-    /// Unix time of the protocol in milliseconds. It stays real when the world's clock is advanced: a client whose
-    /// own clock is right must not be told that it is wrong.
+    /// Unix time of the protocol in milliseconds. It stays real when the world's clock is advanced or stands still:
+    /// a client whose own clock is right must not be told that it is wrong.
     pub(super) fn wall_ms(&self) -> u64 {
-        let now = self.shared.clock.now() - self.shared.clock.offset();
-        u64::try_from(now.timestamp_millis()).unwrap_or(0)
+        u64::try_from(self.shared.clock.real().timestamp_millis()).unwrap_or(0)
     }
 
     /// As [`Dc::wall_ms`], in seconds.

@@ -1,4 +1,4 @@
-//! `account.*`
+//! `account.*`: what an account says of itself.
 
 use grammers_tl_types::functions as f;
 

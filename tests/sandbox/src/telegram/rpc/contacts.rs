@@ -1,4 +1,4 @@
-//! `contacts.*`
+//! `contacts.*`: who has a public name.
 
 use grammers_tl_types::{enums, functions as f, types};
 

@@ -1,4 +1,4 @@
-//! `users.*`
+//! `users.*`: who people are.
 
 use grammers_tl_types::{enums, functions as f, types};
 
