@@ -10,5 +10,23 @@
 
 #[path = "semantics/bench.rs"]
 mod bench;
+#[path = "semantics/branches.rs"]
+mod branches;
+#[path = "semantics/context.rs"]
+mod context;
+#[path = "semantics/limits.rs"]
+mod limits;
+#[path = "semantics/mailbox.rs"]
+mod mailbox;
+#[path = "semantics/panics.rs"]
+mod panics;
+#[path = "semantics/parking.rs"]
+mod parking;
+#[path = "semantics/puppet.rs"]
+mod puppet;
 #[path = "semantics/restart.rs"]
 mod restart;
+#[path = "semantics/stopping.rs"]
+mod stopping;
+#[path = "semantics/view.rs"]
+mod view;

@@ -3,7 +3,6 @@
 use std::{future::Future, sync::Arc};
 
 use futures_util::future::{self, LocalBoxFuture};
-use serde_json::{Value, json};
 
 use super::{
     cell::{AddError, BranchCell},
@@ -119,9 +118,5 @@ impl Child for Supervisor {
         Box::pin(async move {
             let _gone = ended.await;
         })
-    }
-
-    fn snapshot(&self) -> Value {
-        json!({ "children": self.cell.tally() })
     }
 }

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, OnceLock, Weak, atomic::Ordering},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -17,11 +18,12 @@ use super::{
     directory::Listed,
     event::Happening,
     failure::{Failure, Phase},
-    node::{Node, NodeState, Refusal, lock},
+    node::{Node, lock},
     path::ChildPath,
     reference::ChildRef,
     runner::Runner,
     spec::{ChildSpec, Policy, SpecError},
+    state::{Counts, NodeState, Refusal},
     world::World,
 };
 
@@ -42,6 +44,34 @@ pub enum AddError {
     Gone,
 }
 
+/// Why an instance ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Because<'a> {
+    Nothing,
+    /// What it said.
+    Said(&'a str),
+    Failed(&'a Failure),
+}
+
+impl<'a> Because<'a> {
+    const fn failure(self) -> Option<&'a Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::Nothing | Self::Said(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Because<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("ended normally"),
+            Self::Said(text) => f.write_str(text),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Entry {
     node: Arc<Node>,
@@ -55,6 +85,8 @@ struct Inner {
     entries: BTreeMap<Key, Entry>,
     ids: HashMap<String, Key>,
     next: Key,
+    /// Why the branch is giving up.
+    chain: Option<String>,
     settled: Vec<oneshot::Sender<()>>,
     ended: Vec<oneshot::Sender<()>>,
     removed: HashMap<Key, Vec<oneshot::Sender<()>>>,
@@ -65,6 +97,7 @@ pub(crate) struct BranchCell {
     pub(crate) world: Arc<World>,
     pub(crate) path: ChildPath,
     inner: Mutex<Inner>,
+    counts: Arc<Counts>,
     own: OnceLock<(Weak<BranchCell>, Key, Weak<Node>)>,
 }
 
@@ -84,25 +117,27 @@ impl BranchCell {
                 entries: BTreeMap::new(),
                 ids: HashMap::new(),
                 next: 0,
+                chain: None,
                 settled: Vec::new(),
                 ended: Vec::new(),
                 removed: HashMap::new(),
             }),
+            counts: Arc::default(),
             own: OnceLock::new(),
         })
     }
 
     /// Tells the core what happened and does what it says.
     pub(crate) fn step(&self, event: Event) {
-        self.step_because(event, None);
+        self.step_because(event, Because::Nothing);
     }
 
-    /// An instance of a child ended; `reason` is what it said when it asked to be parked or cannot work.
-    pub(crate) fn exited(&self, key: Key, exit: Exit, reason: Option<&str>) {
-        self.step_because(Event::Exited { key, exit }, reason);
+    /// An instance of a child ended.
+    pub(crate) fn exited(&self, key: Key, exit: Exit, because: Because<'_>) {
+        self.step_because(Event::Exited { key, exit }, because);
     }
 
-    fn step_because(&self, event: Event, reason: Option<&str>) {
+    fn step_because(&self, event: Event, because: Because<'_>) {
         let now = self.world.now();
         let (up, work) = {
             let mut inner = lock(&self.inner);
@@ -128,24 +163,22 @@ impl BranchCell {
         }
         for (action, entry) in work {
             match entry {
-                Some(entry) => self.act_on_child(action, &entry, reason),
+                Some(entry) => self.act_on_child(action, &entry, because),
                 None => self.act_on_self(action),
             }
         }
     }
 
-    fn act_on_child(&self, action: Action, entry: &Entry, reason: Option<&str>) {
+    fn act_on_child(&self, action: Action, entry: &Entry, because: Because<'_>) {
         let node = &entry.node;
         match action {
             Action::Start { .. } => {
                 node.set_state(NodeState::Starting);
                 node.command(Command::Start);
             }
-            Action::Restart { key, delay } => self.restart_child(node, key, delay),
+            Action::Restart { key, delay } => self.restart_child(node, key, delay, because),
             Action::Park { cause, probe_in, .. } => {
-                let failure = node.last_failure();
-                let reason =
-                    reason.map(str::to_owned).or_else(|| failure.map(|f| f.to_string())).unwrap_or_default();
+                let reason = because.to_string();
                 node.set_state(NodeState::Parked);
                 node.plan(probe_in, Some(reason.clone()));
                 node.command(Command::Park { probe_in });
@@ -189,18 +222,18 @@ impl BranchCell {
                     branch.step(Event::Abandon);
                 }
             }
-            Action::Escalating { .. } | Action::Fail { .. } => self.give_up(action, Some(node)),
-            Action::Settled | Action::Ended => self.act_on_self(action),
+            Action::Escalating { .. } => self.escalating(node, because),
+            Action::Fail { .. } | Action::Settled | Action::Ended => self.act_on_self(action),
         }
     }
 
-    fn restart_child(&self, node: &Arc<Node>, key: Key, delay: std::time::Duration) {
+    fn restart_child(&self, node: &Arc<Node>, key: Key, delay: Duration, because: Because<'_>) {
         node.set_state(NodeState::Backoff);
         node.plan(Some(delay), None);
         node.count_restart();
         node.command(Command::Restart { delay });
         let restarts_in_window = self.slot(key).map_or(0, |slot| slot.restarts_in_window);
-        let failure = node.last_failure();
+        let failure = because.failure().cloned();
         self.world.emit(node, Happening::Restarting { failure, delay, restarts_in_window });
     }
 
@@ -218,20 +251,25 @@ impl BranchCell {
                 let ended = std::mem::take(&mut lock(&self.inner).ended);
                 ended.into_iter().for_each(tell);
             }
-            Action::Escalating { .. } | Action::Fail { .. } => self.give_up(action, None),
+            Action::Fail { .. } => self.fail(),
             _ => {}
         }
     }
 
-    fn give_up(&self, action: Action, culprit: Option<&Arc<Node>>) {
-        let Some((_, _, node)) = self.own() else { return };
-        let path = culprit.map_or(&self.path, |culprit| &culprit.path);
-        let failure = culprit.and_then(|culprit| culprit.last_failure());
-        let chain = World::chain(&self.path, path, failure.as_ref());
-        if matches!(action, Action::Fail { .. }) {
-            node.command(Command::Fail(Failure::new(Phase::Escalation, chain)));
-        } else {
+    /// The branch gives up: the chain of causes, leaf last, goes with its own failure.
+    fn escalating(&self, culprit: &Node, because: Because<'_>) {
+        let chain = format!("{} gave up: too many restarts, last of {}: {because}", self.path, culprit.path);
+        lock(&self.inner).chain = Some(chain.clone());
+        if let Some((_, _, node)) = self.own() {
             self.world.emit(&node, Happening::Escalated { chain });
+        }
+    }
+
+    /// All children are down after giving up.
+    fn fail(&self) {
+        let chain = lock(&self.inner).chain.take().unwrap_or_default();
+        if let Some((_, _, node)) = self.own() {
+            node.command(Command::Fail(Failure::new(Phase::Escalation, chain)));
         }
     }
 
@@ -257,7 +295,8 @@ impl BranchCell {
             if inner.ids.contains_key(path.id()) {
                 return Err(AddError::Duplicate(path));
             }
-            let node = Node::new(&self.world, path.clone(), C::KIND, branch.is_some(), policy.mailbox.get());
+            let family = (&self.counts, branch.as_ref().map(|cell| Arc::clone(&cell.counts)));
+            let node = Node::new(&self.world, path.clone(), C::KIND, family, policy.mailbox.get());
             let key = inner.next;
             inner.next = key.saturating_add(1);
             if let Some(cell) = &branch {
@@ -288,7 +327,7 @@ impl BranchCell {
     }
 
     /// Begins to end the branch; the receiver hears once it ended.
-    pub(crate) fn end(&self, how: EndHow, deadline: Option<std::time::Duration>) -> oneshot::Receiver<()> {
+    pub(crate) fn end(&self, how: EndHow, deadline: Option<Duration>) -> oneshot::Receiver<()> {
         let (done, receiver) = oneshot::channel();
         lock(&self.inner).ended.push(done);
         self.step(Event::End { how, deadline });
@@ -343,16 +382,6 @@ impl BranchCell {
         ids.sort_unstable();
         ids.into_iter().map(|(_, id)| id).collect()
     }
-
-    /// How many children are in which state.
-    pub(crate) fn tally(&self) -> BTreeMap<NodeState, usize> {
-        let inner = lock(&self.inner);
-        inner.entries.values().fold(BTreeMap::new(), |mut tally, entry| {
-            let count = tally.entry(entry.node.state()).or_insert(0_usize);
-            *count = count.saturating_add(1);
-            tally
-        })
-    }
 }
 
 impl Inner {
@@ -395,7 +424,7 @@ const fn key_of(action: Action) -> Option<Key> {
         | Action::Retire { key }
         | Action::Forget { key }
         | Action::Kill { key } => Some(key),
-        Action::Escalating { culprit } | Action::Fail { culprit } => Some(culprit),
-        Action::Settled | Action::Ended => None,
+        Action::Escalating { culprit } => Some(culprit),
+        Action::Fail { .. } | Action::Settled | Action::Ended => None,
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) fn insert(&mut self, listed: Listed) {
         let path = listed.node.path.clone();
-        if listed.node.branch || !path.as_str().contains('/') {
+        if listed.node.is_branch() || !path.as_str().contains('/') {
             self.pillars.insert(path.clone(), listed.clone());
         }
         self.all.insert(path, listed);

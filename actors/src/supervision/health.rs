@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    node::NodeState,
     path::ChildPath,
+    state::NodeState,
     tree::{NodeView, Tree},
 };
 

@@ -13,10 +13,11 @@ use tokio::time::Instant;
 
 use super::{
     child::{Child, Message, Receive},
+    contained::Contained,
     context::{Cx, Heartbeat},
     failure::{Phase, short_type_name},
     message::Packet,
-    node::{Contained, Node},
+    node::Node,
     reference::ChildRef,
 };
 

@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use super::{
     child::Message,
     failure::Phase,
-    node::{Node, Permit, Refusal, Teardown},
+    node::{Node, Permit, Teardown},
     panics,
+    state::Refusal,
 };
 
 /// Why an ask has no answer.

@@ -1,7 +1,6 @@
 //! The control word of a child: state, command slot, depth and ledger, readable and writable from any thread.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
@@ -16,88 +15,13 @@ use serde_json::Value;
 
 use super::{
     command::Command,
+    contained::failure_of,
     failure::{Failure, Phase},
     panics::Caught,
     path::ChildPath,
+    state::{Counts, NodeState, Refusal},
     world::World,
 };
-
-/// State of a child as everybody sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NodeState {
-    /// Loading, or waiting for its turn to start; its mailbox fills.
-    Starting,
-    /// Up.
-    Running,
-    /// Failed; waits before its next start; its mailbox fills.
-    Backoff,
-    /// Out of service until an admin or a probe starts it; its mailbox refuses.
-    Parked,
-    /// Up but held: handles nothing, its mailbox fills.
-    Suspended,
-    /// Finishing its queue before it ends; its mailbox refuses.
-    Draining,
-    /// Down; its mailbox refuses.
-    Stopped,
-}
-
-impl NodeState {
-    /// All states, in the order of their discriminants.
-    pub const ALL: [Self; 7] = [
-        Self::Starting,
-        Self::Running,
-        Self::Backoff,
-        Self::Parked,
-        Self::Suspended,
-        Self::Draining,
-        Self::Stopped,
-    ];
-
-    const fn code(self) -> u8 {
-        match self {
-            Self::Starting => 0,
-            Self::Running => 1,
-            Self::Backoff => 2,
-            Self::Parked => 3,
-            Self::Suspended => 4,
-            Self::Draining => 5,
-            Self::Stopped => 6,
-        }
-    }
-
-    fn from_code(code: u8) -> Self {
-        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Stopped)
-    }
-
-    /// Why a mailbox in this state refuses a message; `None` when it takes one.
-    #[must_use]
-    pub const fn refusal(self) -> Option<Refusal> {
-        match self {
-            Self::Starting | Self::Running | Self::Backoff | Self::Suspended => None,
-            Self::Parked => Some(Refusal::Parked),
-            Self::Draining => Some(Refusal::Draining),
-            Self::Stopped => Some(Refusal::Stopped),
-        }
-    }
-}
-
-/// Why a mailbox refused a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Refusal {
-    /// It holds as many messages as it may.
-    #[error("mailbox is full")]
-    Full,
-    /// The child is parked.
-    #[error("child is parked")]
-    Parked,
-    /// The child is finishing its queue and will end.
-    #[error("child is draining")]
-    Draining,
-    /// The child is down.
-    #[error("child is stopped")]
-    Stopped,
-}
 
 /// The latest failure of a child.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +59,10 @@ pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) path: ChildPath,
     pub(crate) kind: &'static str,
-    pub(crate) branch: bool,
+    /// Counts of the children of a branch; `None` for any other child.
+    pub(crate) children: Option<Arc<Counts>>,
+    /// Counts of the branch it belongs to.
+    family: Arc<Counts>,
     pub(crate) world: Arc<World>,
     capacity: usize,
     state: AtomicU8,
@@ -158,15 +85,17 @@ impl Node {
         world: &Arc<World>,
         path: ChildPath,
         kind: &'static str,
-        branch: bool,
+        (family, children): (&Arc<Counts>, Option<Arc<Counts>>),
         capacity: usize,
     ) -> Arc<Self> {
         world.counts.enter(NodeState::Starting);
+        family.enter(NodeState::Starting);
         Arc::new(Self {
             id: world.next_id(),
             path,
             kind,
-            branch,
+            children,
+            family: Arc::clone(family),
             capacity,
             state: AtomicU8::new(NodeState::Starting.code()),
             teardown: AtomicU8::new(0),
@@ -195,8 +124,10 @@ impl Node {
         if before == state {
             return;
         }
-        self.world.counts.leave(before);
-        self.world.counts.enter(state);
+        for counts in [&self.world.counts, &*self.family] {
+            counts.leave(before);
+            counts.enter(state);
+        }
         let mut ledger = lock(&self.ledger);
         ledger.since = self.world.wall();
         ledger.next_attempt = None;
@@ -231,11 +162,17 @@ impl Node {
         ledger.last_failure = Some(LastFailure { at, failure: failure.clone(), count });
     }
 
-    /// Records a panic that changes nothing by itself and tells the sink.
+    /// Tells the sink of a panic that changes nothing by itself. It never hides the failure that is being cleaned up.
     pub(crate) fn contain(&self, phase: Phase, message: Option<&str>, caught: Caught) {
         let failure = failure_of(phase, message, caught);
-        self.record(&failure);
+        if self.teardown() != Teardown::Crash {
+            self.record(&failure);
+        }
         self.world.emit(self, super::event::Happening::Contained { failure });
+    }
+
+    pub(crate) const fn is_branch(&self) -> bool {
+        self.children.is_some()
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -307,6 +244,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.world.counts.leave(self.state());
+        self.family.leave(self.state());
     }
 }
 
@@ -323,81 +261,5 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.depth.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// How many children are in which state; kept incrementally.
-#[derive(Debug, Default)]
-pub(crate) struct Counts([AtomicUsize; 7]);
-
-impl Counts {
-    fn cell(&self, state: NodeState) -> Option<&AtomicUsize> {
-        self.0.get(usize::from(state.code()))
-    }
-
-    fn enter(&self, state: NodeState) {
-        if let Some(cell) = self.cell(state) {
-            cell.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
-    fn leave(&self, state: NodeState) {
-        if let Some(cell) = self.cell(state) {
-            cell.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
-
-    pub(crate) fn by_state(&self) -> BTreeMap<NodeState, usize> {
-        NodeState::ALL
-            .into_iter()
-            .map(|state| (state, self.cell(state).map_or(0, |cell| cell.load(Ordering::Acquire))))
-            .collect()
-    }
-}
-
-pub(crate) fn failure_of(phase: Phase, message: Option<&str>, caught: Caught) -> Failure {
-    let mut failure = Failure::new(phase, caught.text);
-    failure.message = message.map(str::to_owned);
-    failure.location = caught.location;
-    failure
-}
-
-/// A value whose drop cannot unwind into its owner: a panic in it is recorded as this child's.
-pub(crate) struct Contained<T> {
-    value: Option<T>,
-    node: Arc<Node>,
-}
-
-impl<T> Contained<T> {
-    pub(crate) const fn new(value: T, node: Arc<Node>) -> Self {
-        Self { value: Some(value), node }
-    }
-
-    pub(crate) const fn get(&self) -> Option<&T> {
-        self.value.as_ref()
-    }
-
-    pub(crate) const fn get_mut(&mut self) -> Option<&mut T> {
-        self.value.as_mut()
-    }
-
-    /// Takes the value out: from here on its drop is the caller's affair.
-    pub(crate) const fn take(&mut self) -> Option<T> {
-        self.value.take()
-    }
-
-    /// Drops the value now.
-    pub(crate) fn clear(&mut self) {
-        if let Some(value) = self.value.take()
-            && let Err(caught) = super::panics::catch(|| drop(value))
-        {
-            self.node.contain(Phase::Drop, None, caught);
-        }
-    }
-}
-
-impl<T> Drop for Contained<T> {
-    fn drop(&mut self) {
-        self.clear();
     }
 }

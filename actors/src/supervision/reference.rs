@@ -18,8 +18,9 @@ use super::{
     child::{Child, Message, Receive},
     host::Host,
     message::{Answer, AskError, Packet},
-    node::{Node, NodeState, Refusal},
+    node::Node,
     path::ChildPath,
+    state::{NodeState, Refusal},
 };
 
 /// A message that was not taken, handed back.

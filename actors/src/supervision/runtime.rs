@@ -122,10 +122,9 @@ impl Runtime {
     pub fn drain(&self, limit: Duration) -> impl Future<Output = DrainReport> + Send + use<> {
         self.world.draining.store(true, Ordering::Release);
         let deadline = self.world.now().saturating_add(limit);
-        let ended = self.origin.end(EndHow::Stop, Some(deadline));
+        self.origin.step(Event::End { how: EndHow::Stop, deadline: Some(deadline) });
         let world = Arc::clone(&self.world);
         async move {
-            let _ended_or_killed = ended.await;
             world.all_gone().await;
             DrainReport { unfinished: world.take_unfinished() }
         }

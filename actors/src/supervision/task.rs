@@ -20,10 +20,10 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::{
     child::Child,
+    contained::Contained,
     context::Cx,
     failure::Phase,
     host::{Host, Link},
-    node::Contained,
 };
 
 /// Items of one stream handled before its neighbours get a turn.

@@ -12,9 +12,10 @@ use super::{
     command::Command,
     directory::Listed,
     health::Health,
-    node::{LastFailure, NodeState, Refusal},
+    node::LastFailure,
     path::ChildPath,
     reference::ChildRef,
+    state::{NodeState, Refusal},
     world::World,
 };
 
@@ -43,6 +44,8 @@ pub struct NodeView {
     pub depth: usize,
     /// Its latest failure.
     pub last_failure: Option<LastFailure>,
+    /// Of a branch: how many of its children are in which state.
+    pub children: Option<BTreeMap<NodeState, usize>>,
     /// What it last published of itself.
     pub observable: Value,
 }
@@ -171,6 +174,7 @@ impl Tree {
             next_attempt: ledger.next_attempt,
             depth: node.depth(),
             last_failure: ledger.last_failure.clone(),
+            children: node.children.as_ref().map(|counts| counts.by_state()),
             observable: Value::clone(&ledger.observable),
         }
     }

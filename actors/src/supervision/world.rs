@@ -17,11 +17,11 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     directory::{Directory, Listed},
     event::{self, Happening, SupervisionEvent, SupervisionSink},
-    failure::Failure,
-    node::{Counts, Node, lock},
+    node::{Node, lock},
     panics,
     path::ChildPath,
     runtime::RuntimeConfig,
+    state::Counts,
 };
 
 /// The injected wall clock.
@@ -169,11 +169,5 @@ impl World {
             }
             notified.await;
         }
-    }
-
-    /// The text with which a branch fails in its own supervisor.
-    pub(crate) fn chain(branch: &ChildPath, culprit: &ChildPath, failure: Option<&Failure>) -> String {
-        let why = failure.map_or_else(|| "ended normally too often".to_owned(), ToString::to_string);
-        format!("{branch} gave up: too many restarts, last of {culprit}: {why}")
     }
 }

@@ -10,13 +10,16 @@ use tokio::time::Instant;
 
 use super::{Phase, Runner, Turn};
 use crate::supervision::{
+    cell::Because,
     child::Child,
+    contained::Contained,
     core::Exit,
     event::Happening,
     failure::{ExitReason, Phase as Doing},
     host::{Ending, Request},
-    node::{Contained, NodeState, Teardown},
+    node::Teardown,
     panics::catch,
+    state::NodeState,
 };
 
 enum Stage {
@@ -56,7 +59,7 @@ impl<C: Child> Runner<C> {
             }
             Phase::Loading { .. } | Phase::Idle(_) => {
                 self.phase = Phase::Idle(None);
-                self.report(Exit::Halted, None);
+                self.report(Exit::Halted, Because::Nothing);
             }
             Phase::Closing(closing) => closing.deadline = earliest(closing.deadline, deadline),
             Phase::Ended => {}
@@ -161,7 +164,7 @@ impl<C: Child> Runner<C> {
         match ending {
             Ending::Restart => {
                 self.end_instance(&ExitReason::Restart, Teardown::Stop);
-                self.report(Exit::Halted, None);
+                self.report(Exit::Halted, Because::Nothing);
             }
             Ending::Stop => {
                 self.end_instance(&ExitReason::Shutdown, Teardown::Stop);
@@ -187,12 +190,12 @@ impl<C: Child> Runner<C> {
         if !clean {
             node.world.left_unfinished(node.path.clone());
         }
-        if node.branch {
+        if node.is_branch() {
             self.parent.abandon(self.key);
         }
         node.world.emit(&node, Happening::Stopped { clean });
         if tell {
-            self.report(Exit::Stopped, None);
+            self.report(Exit::Stopped, Because::Nothing);
         }
     }
 }

@@ -11,12 +11,15 @@ use tokio::time::Instant;
 
 use super::{Phase, Runner, Turn};
 use crate::supervision::{
+    cell::Because,
     child::{Child, LoadEnv, LoadError, Loaded},
+    contained::{Contained, failure_of},
     core::{Event, Exit},
     failure::{ExitReason, Failure, Phase as Doing},
     host::Request,
-    node::{Contained, NodeState, Teardown, failure_of},
+    node::Teardown,
     panics::{Caught, catch},
+    state::NodeState,
 };
 
 /// Attempts to drop what a context holds; each gets further, for what panicked is gone.
@@ -57,7 +60,7 @@ impl<C: Child> Runner<C> {
             Ok(Poll::Ready(Err(LoadError::Fatal(text)))) => {
                 self.phase = Phase::Idle(None);
                 self.node().record(&Failure::new(Doing::Load, &text));
-                self.report(Exit::Fatal, Some(&text));
+                self.report(Exit::Fatal, Because::Said(&text));
             }
             Err(caught) => self.crashed(failure_of(Doing::Load, None, caught)),
         }
@@ -86,7 +89,7 @@ impl<C: Child> Runner<C> {
             return self.requested(request);
         }
         // A branch is up once its children are; it says so itself.
-        if !self.node().branch {
+        if !self.node().is_branch() {
             self.node().set_state(NodeState::Running);
             self.parent.step(Event::Up { key: self.key });
         }
@@ -164,8 +167,11 @@ impl<C: Child> Runner<C> {
     pub(super) fn crashed(&mut self, failure: Failure) {
         self.node().record(&failure);
         let exit = if failure.phase == Doing::Escalation { Exit::Escalated } else { Exit::Failed };
-        self.end_instance(&ExitReason::Failed(failure), Teardown::Crash);
-        self.report(exit, None);
+        let reason = ExitReason::Failed(failure);
+        self.end_instance(&reason, Teardown::Crash);
+        if let ExitReason::Failed(failure) = &reason {
+            self.report(exit, Because::Failed(failure));
+        }
     }
 
     /// Drops futures, timers and state; the mailbox stays.

@@ -21,15 +21,17 @@ use tokio::time::{Instant, Sleep};
 
 use self::closing::Closing;
 use super::{
-    cell::{AddError, BranchCell},
+    cell::{AddError, Because, BranchCell},
     child::{Child, LoadError, Loaded},
     command::Command,
+    contained::Contained,
     core::{Event, Exit, Key},
     failure::Failure,
     host::{Host, Link, Request},
-    node::{Contained, Node, NodeState, Teardown},
+    node::{Node, Teardown},
     reference::ChildRef,
     spec::{ChildSpec, Policy, StopLimit},
+    state::NodeState,
 };
 
 /// State changes followed inside one poll before the neighbours get a turn.
@@ -113,7 +115,7 @@ impl<C: Child> Runner<C> {
         let launched = world.at_home(move || {
             let link = Link::new(me);
             let context = Context::with_receiver(receiver).into_future(Host { link: Rc::clone(&link) });
-            let limits = Limits::new(&spec.policy, link.node().branch);
+            let limits = Limits::new(&spec.policy, link.node().is_branch());
             let phase = Phase::Idle(None);
             let args = spec.args;
             let runner = Self {
@@ -249,8 +251,8 @@ impl<C: Child> Runner<C> {
         timer.as_mut().poll(task).is_ready()
     }
 
-    fn report(&self, exit: Exit, reason: Option<&str>) {
-        self.parent.exited(self.key, exit, reason);
+    fn report(&self, exit: Exit, because: Because<'_>) {
+        self.parent.exited(self.key, exit, because);
     }
 }
 
@@ -300,11 +302,11 @@ impl<C: Child> Runner<C> {
             Request::Fail(text) => self.crashed(Failure::new(super::failure::Phase::Declared, text)),
             Request::Stop => {
                 self.end_instance(&super::failure::ExitReason::Normal, Teardown::Stop);
-                self.report(Exit::Normal, None);
+                self.report(Exit::Normal, Because::Nothing);
             }
             Request::Park(reason) => {
                 self.end_instance(&super::failure::ExitReason::Parked(reason.clone()), Teardown::Stop);
-                self.report(Exit::Park, Some(&reason));
+                self.report(Exit::Park, Because::Said(&reason));
             }
         }
     }

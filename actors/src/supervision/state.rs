@@ -1,0 +1,114 @@
+//! States of children, and how many are in which.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// State of a child as everybody sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// Loading, or waiting for its turn to start; its mailbox fills.
+    Starting,
+    /// Up.
+    Running,
+    /// Failed; waits before its next start; its mailbox fills.
+    Backoff,
+    /// Out of service until an admin or a probe starts it; its mailbox refuses.
+    Parked,
+    /// Up but held: handles nothing, its mailbox fills.
+    Suspended,
+    /// Finishing its queue before it ends; its mailbox refuses.
+    Draining,
+    /// Down; its mailbox refuses.
+    Stopped,
+}
+
+impl NodeState {
+    /// All states, in the order of their discriminants.
+    pub const ALL: [Self; 7] = [
+        Self::Starting,
+        Self::Running,
+        Self::Backoff,
+        Self::Parked,
+        Self::Suspended,
+        Self::Draining,
+        Self::Stopped,
+    ];
+
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Starting => 0,
+            Self::Running => 1,
+            Self::Backoff => 2,
+            Self::Parked => 3,
+            Self::Suspended => 4,
+            Self::Draining => 5,
+            Self::Stopped => 6,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Self {
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Stopped)
+    }
+
+    /// Why a mailbox in this state refuses a message; `None` when it takes one.
+    #[must_use]
+    pub const fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::Starting | Self::Running | Self::Backoff | Self::Suspended => None,
+            Self::Parked => Some(Refusal::Parked),
+            Self::Draining => Some(Refusal::Draining),
+            Self::Stopped => Some(Refusal::Stopped),
+        }
+    }
+}
+
+/// Why a mailbox refused a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// It holds as many messages as it may.
+    #[error("mailbox is full")]
+    Full,
+    /// The child is parked.
+    #[error("child is parked")]
+    Parked,
+    /// The child is finishing its queue and will end.
+    #[error("child is draining")]
+    Draining,
+    /// The child is down.
+    #[error("child is stopped")]
+    Stopped,
+}
+
+/// How many children are in which state; kept incrementally.
+#[derive(Debug, Default)]
+pub(crate) struct Counts([AtomicUsize; 7]);
+
+impl Counts {
+    fn cell(&self, state: NodeState) -> Option<&AtomicUsize> {
+        self.0.get(usize::from(state.code()))
+    }
+
+    pub(crate) fn enter(&self, state: NodeState) {
+        if let Some(cell) = self.cell(state) {
+            cell.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn leave(&self, state: NodeState) {
+        if let Some(cell) = self.cell(state) {
+            cell.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn by_state(&self) -> BTreeMap<NodeState, usize> {
+        NodeState::ALL
+            .into_iter()
+            .map(|state| (state, self.cell(state).map_or(0, |cell| cell.load(Ordering::Acquire))))
+            .collect()
+    }
+}
