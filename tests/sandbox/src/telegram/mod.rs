@@ -13,6 +13,8 @@ mod floods;
 mod hub;
 mod logins;
 mod push;
+#[cfg(test)]
+mod robustness;
 mod rpc;
 mod salts;
 mod session;

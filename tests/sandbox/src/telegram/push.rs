@@ -114,6 +114,9 @@ fn mailbox_update(
     })
 }
 
+/// Bytes of text in one stretch, about: the whole answer must fit into a packet.
+const MAX_STRETCH: usize = 256 * 1024;
+
 /// A stretch of an event sequence, as differences tell it.
 #[derive(Debug, Default)]
 pub(super) struct Stretch {
@@ -126,12 +129,32 @@ pub(super) struct Stretch {
     pub(super) complete: bool,
 }
 
+/// At least one and at most `limit` entries, fewer if their texts are long, and whether these are all.
+fn cut<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    limit: usize,
+    text: impl Fn(&i32) -> usize,
+) -> (Vec<&'a Entry>, bool) {
+    let mut entries = entries.peekable();
+    let (mut taken, mut bytes) = (Vec::new(), 0_usize);
+    while taken.len() < limit.max(1) && bytes < MAX_STRETCH {
+        let Some(entry) = entries.next() else { break };
+        bytes = bytes.saturating_add(match &entry.what {
+            Happening::New(id) | Happening::Edit(id) => text(id),
+            Happening::Delete(ids) => ids.len().saturating_mul(4),
+        });
+        taken.push(entry);
+    }
+    (taken, entries.peek().is_none())
+}
+
 /// Up to `limit` events of a channel after `pts`; `None` if they are no longer known.
 pub(super) fn channel_stretch(view: &View<'_>, channel: &Channel, pts: i32, limit: usize) -> Option<Stretch> {
-    let mut entries = channel.log.since(pts)?.peekable();
-    let mut stretch = Stretch { pts, ..Stretch::default() };
+    let text = |id: &i32| channel.messages.get(id).map_or(0, |message| message.text.len());
+    let (entries, complete) = cut(channel.log.since(pts)?, limit, text);
+    let mut stretch = Stretch { pts, complete, ..Stretch::default() };
     stretch.mentioned.chat(Chat::Channel(channel.id));
-    for entry in entries.by_ref().take(limit) {
+    for entry in entries {
         stretch.pts = entry.pts;
         if let Happening::New(id) = entry.what {
             let Some(message) = channel.messages.get(&id) else { continue };
@@ -144,15 +167,15 @@ pub(super) fn channel_stretch(view: &View<'_>, channel: &Channel, pts: i32, limi
             stretch.other_updates.push(update);
         }
     }
-    stretch.complete = entries.peek().is_none();
     Some(stretch)
 }
 
 /// Up to `limit` events of the viewer's private messages after `pts`; `None` if they are no longer known.
 pub(super) fn mailbox_stretch(view: &View<'_>, mailbox: &Mailbox, pts: i32, limit: usize) -> Option<Stretch> {
-    let mut entries = mailbox.log.since(pts)?.peekable();
-    let mut stretch = Stretch { pts, ..Stretch::default() };
-    for entry in entries.by_ref().take(limit) {
+    let text = |id: &i32| mailbox.letters.get(id).map_or(0, |letter| letter.message.text.len());
+    let (entries, complete) = cut(mailbox.log.since(pts)?, limit, text);
+    let mut stretch = Stretch { pts, complete, ..Stretch::default() };
+    for entry in entries {
         stretch.pts = entry.pts;
         if let Happening::New(id) = entry.what {
             let Some(letter) = mailbox.letters.get(&id) else { continue };
@@ -165,6 +188,5 @@ pub(super) fn mailbox_stretch(view: &View<'_>, mailbox: &Mailbox, pts: i32, limi
             stretch.other_updates.push(update);
         }
     }
-    stretch.complete = entries.peek().is_none();
     Some(stretch)
 }

@@ -21,15 +21,15 @@ async fn dialogs_come_in_pages_and_name_every_chat_once() {
     telegram.post_message(&sandbox.seed().pairs[17].source.chat, &text("the latest")).unwrap();
     let peer = signed_in(&sandbox, 1, USER).await;
     let dialogs = peer.dialogs().await;
-    // 230 sources, the broadcast channel, the private conversation.
-    assert_eq!(dialogs.len(), 232);
+    // 230 sources, the broadcast channel, the protected group, the private conversation.
+    assert_eq!(dialogs.len(), 233);
     let mut ids: Vec<_> = dialogs.iter().map(|d| d.peer().id().bot_api_dialog_id().unwrap()).collect();
     let written =
         ids.iter().filter(|id| **id == 2001 || id.to_string() == sandbox.seed().pairs[17].source.chat);
     assert_eq!(written.count(), 2);
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), 232);
+    assert_eq!(ids.len(), 233);
     let broadcast = dialogs.iter().find(|dialog| dialog.peer().name() == Some("News of Telegram User 1"));
     assert_eq!(broadcast.unwrap().peer().id().kind(), PeerKind::Channel);
     let private = dialogs.iter().find(|dialog| dialog.peer().name() == Some("Ada"));

@@ -88,6 +88,20 @@ async fn only_members_and_only_signed_in_sessions_are_told() {
 }
 
 #[tokio::test]
+async fn posts_of_a_channel_come_from_the_channel_and_protected_chats_say_so() {
+    let sandbox = sandbox().await;
+    let mut peer = signed_in(&sandbox, 1, USER).await;
+    sandbox.telegram().post_message("-1001500000001", &text("news")).unwrap();
+    let update = peer.pushed_one().await;
+    let (message, ..) = channel_message(&update);
+    assert!(message.post && message.from_id.is_none() && message.views.is_some());
+    sandbox.telegram().post_message("-1001600000001", &text("for your eyes")).unwrap();
+    let pushed = peer.pushed().await;
+    let enums::Chat::Channel(chat) = &pushed.chats[0] else { panic!("a channel") };
+    assert!(chat.noforwards && chat.megagroup);
+}
+
+#[tokio::test]
 async fn two_hundred_messages_in_a_row_arrive_in_order_without_a_gap() {
     let sandbox = sandbox().await;
     let chat = source_chat(&sandbox);

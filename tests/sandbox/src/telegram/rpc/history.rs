@@ -9,42 +9,69 @@ use super::{Answer, Context, RpcError};
 /// Messages in one answer, at most.
 const MAX_PAGE: usize = 100;
 
-/// A conversation's messages by id, newest first, with their dates.
-fn ids(view: &View<'_>, chat: Chat) -> Vec<(i32, i64)> {
+/// The ids of a page of a conversation, newest first, and how many messages the conversation has.
+fn page(view: &View<'_>, chat: Chat, request: &f::messages::GetHistory) -> (Vec<i32>, usize) {
+    let date = i64::from(request.offset_date);
     match chat {
         Chat::Channel(id) => {
-            let channel = view.world.channels.get(&id);
-            let messages = channel.into_iter().flat_map(|channel| channel.messages.values().rev());
-            messages.map(|message| (message.id, message.at)).collect()
+            let Some(channel) = view.world.channels.get(&id) else { return (Vec::new(), 0) };
+            let messages = &channel.messages;
+            let dated =
+                || messages.values().rev().find(|message| message.at < date).map(|message| message.id);
+            let split = split(request, dated);
+            let newer = messages.range(split..).map(|(id, _)| *id);
+            let older = messages.range(..split).rev().map(|(id, _)| *id);
+            (window(newer, older, request), messages.len())
         }
         Chat::User(peer) => {
-            let Some(mailbox) = view.world.mailbox(view.me) else { return Vec::new() };
-            let Some(conversation) = mailbox.conversations.get(&peer) else { return Vec::new() };
-            let ids = conversation.ids.iter().rev();
-            ids.filter_map(|id| Some((*id, mailbox.letters.get(id)?.message.at))).collect()
+            let Some(mailbox) = view.world.mailbox(view.me) else { return (Vec::new(), 0) };
+            let Some(conversation) = mailbox.conversations.get(&peer) else { return (Vec::new(), 0) };
+            let ids = &conversation.ids;
+            let before = |id: &&i32| mailbox.letters.get(id).is_some_and(|letter| letter.message.at < date);
+            let split = split(request, || ids.iter().rev().find(before).copied());
+            let (newer, older) = (ids.range(split..).copied(), ids.range(..split).rev().copied());
+            (window(newer, older, request), ids.len())
         }
     }
 }
 
-/// The page that offset and limit name. `offset_id` and `offset_date` (0: none) begin after what is as new or newer;
-/// `add_offset` moves on from there, and back if negative.
-fn window(all: &[(i32, i64)], request: &f::messages::GetHistory) -> Vec<i32> {
-    let begin = if request.offset_id > 0 {
-        all.partition_point(|(id, _)| *id >= request.offset_id)
+/// The id from which on messages are as new as the offset or newer. `offset_id` and `offset_date` are none at 0;
+/// `dated` finds the newest message from before the date.
+fn split(request: &f::messages::GetHistory, dated: impl FnOnce() -> Option<i32>) -> i32 {
+    if request.offset_id > 0 {
+        request.offset_id
     } else if request.offset_date > 0 {
-        all.partition_point(|(_, at)| *at >= i64::from(request.offset_date))
+        dated().map_or(0, |id| id.saturating_add(1))
     } else {
-        0
-    };
+        i32::MAX
+    }
+}
+
+/// The page between messages that are newer than the offset (the nearest first) and older ones (the nearest first):
+/// it begins with the first older one, moved on by `add_offset`, and back if that is negative.
+fn window(
+    newer: impl Iterator<Item = i32>,
+    older: impl Iterator<Item = i32>,
+    request: &f::messages::GetHistory,
+) -> Vec<i32> {
     let limit = usize::try_from(request.limit).unwrap_or(0).min(MAX_PAGE);
-    let shift = isize::try_from(request.add_offset).unwrap_or(0);
-    let end = begin.saturating_add(limit).saturating_add_signed(shift);
-    let begin = begin.saturating_add_signed(shift);
-    let page = all.get(begin.min(all.len())..end.min(all.len())).unwrap_or_default();
-    let inside = |id: i32| {
-        (request.max_id <= 0 || id < request.max_id) && (request.min_id <= 0 || id > request.min_id)
+    let mut page: Vec<i32> = match usize::try_from(request.add_offset) {
+        Ok(on) => older.skip(on).take(limit).collect(),
+        Err(_negative) => {
+            let back = usize::try_from(request.add_offset.unsigned_abs()).unwrap_or(usize::MAX);
+            let mut page: Vec<i32> = newer.take(back).collect();
+            // Places before the newest message are part of the page, and empty.
+            let empty = back.saturating_sub(page.len());
+            page.reverse();
+            page.extend(older.take(limit));
+            page.truncate(limit.saturating_sub(empty));
+            page
+        }
     };
-    page.iter().map(|(id, _)| *id).filter(|id| inside(*id)).collect()
+    page.retain(|id| {
+        (request.max_id <= 0 || *id < request.max_id) && (request.min_id <= 0 || *id > request.min_id)
+    });
+    page
 }
 
 pub(super) fn get_history(
@@ -54,14 +81,13 @@ pub(super) fn get_history(
     let me = context.me()?;
     let chat = context.peer(me, &request.peer)?;
     let view = context.view(me);
-    let all = ids(&view, chat);
-    let page = window(&all, &request);
+    let (page, total) = page(&view, chat, &request);
     Ok(match chat {
         Chat::Channel(id) => {
             let channel = context.state.world.channels.get(&id).ok_or(RpcError::internal())?;
-            channel_messages(&view, channel, &page, all.len())
+            channel_messages(&view, channel, &page, total)
         }
-        Chat::User(_) => letters(&view, chat, &page, all.len()),
+        Chat::User(_) => letters(&view, chat, &page, total),
     })
 }
 
@@ -184,20 +210,29 @@ mod tests {
         }
     }
 
+    /// Ten messages, one of them every hundred seconds.
+    fn ten(request: &f::messages::GetHistory) -> Vec<i32> {
+        let dated = || (1..=10).rev().find(|id| id * 100 < request.offset_date);
+        let split = split(request, dated);
+        window((1..=10).filter(|id| *id >= split), (1..=10).rev().filter(|id| *id < split), request)
+    }
+
     #[test]
     fn offsets_name_the_page_that_the_documentation_says() {
-        let all: Vec<(i32, i64)> = (1..=10).rev().map(|id| (id, i64::from(id) * 100)).collect();
-        assert_eq!(window(&all, &request(0, 0, 3)), [10, 9, 8]);
-        assert_eq!(window(&all, &request(8, 0, 3)), [7, 6, 5]);
-        assert_eq!(window(&all, &request(8, -1, 3)), [8, 7, 6]);
-        assert_eq!(window(&all, &request(5, -3, 3)), [7, 6, 5], "the next newer ones");
-        assert_eq!(window(&all, &request(9, -5, 5)), [10, 9], "newer than the newest is nothing");
-        assert_eq!(window(&all, &request(1, -2, 3)), [2, 1]);
+        assert_eq!(ten(&request(0, 0, 3)), [10, 9, 8]);
+        assert_eq!(ten(&request(8, 0, 3)), [7, 6, 5]);
+        assert_eq!(ten(&request(8, 2, 3)), [5, 4, 3]);
+        assert_eq!(ten(&request(8, -1, 3)), [8, 7, 6]);
+        assert_eq!(ten(&request(5, -3, 3)), [7, 6, 5], "the next newer ones");
+        assert_eq!(ten(&request(2, -5, 3)), [6, 5, 4]);
+        assert_eq!(ten(&request(9, -5, 5)), [10, 9], "newer than the newest is nothing");
+        assert_eq!(ten(&request(1, -2, 3)), [2, 1]);
         let by_date = f::messages::GetHistory { offset_date: 500, ..request(0, 0, 2) };
-        assert_eq!(window(&all, &by_date), [4, 3]);
+        assert_eq!(ten(&by_date), [4, 3]);
         let bounded = f::messages::GetHistory { min_id: 7, max_id: 10, ..request(0, 0, 100) };
-        assert_eq!(window(&all, &bounded), [9, 8]);
-        assert!(window(&all, &request(0, 0, 0)).is_empty());
-        assert!(window(&all, &request(1, 0, 5)).is_empty());
+        assert_eq!(ten(&bounded), [9, 8]);
+        assert!(ten(&request(0, 0, 0)).is_empty());
+        assert!(ten(&request(1, 0, 5)).is_empty());
+        assert!(ten(&request(0, i32::MIN, 5)).is_empty());
     }
 }

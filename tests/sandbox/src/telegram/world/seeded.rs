@@ -10,9 +10,11 @@ pub(crate) const SERVICE: i64 = 777_000;
 const MADE_AT: i64 = 1_735_689_600;
 /// Bare id of the first broadcast channel.
 const FIRST_BROADCAST: i64 = 1_500_000_001;
+/// Bare id of the first supergroup whose content is protected.
+const FIRST_PROTECTED: i64 = 1_600_000_001;
 
-/// Users, supergroups and, for every account, a broadcast channel that it reads. Not journaled: the journal's
-/// fingerprint names the seed.
+/// Users, supergroups and, for every account, a broadcast channel that it reads and a supergroup whose content is
+/// protected. Not journaled: the journal's fingerprint names the seed.
 pub(crate) fn operations(seed: &Seed) -> Vec<Op> {
     let telegram = &seed.telegram;
     let service = User {
@@ -42,6 +44,12 @@ pub(crate) fn operations(seed: &Seed) -> Vec<Op> {
         for user in others.iter().chain([&channel.member]) {
             ops.push(joined(channel.id, *user));
         }
+    }
+    for (user, id) in telegram.users.iter().zip(FIRST_PROTECTED..) {
+        let mut protected = made(id, format!("Protected of {}", user.name), Kind::Megagroup, owner);
+        protected.noforwards = true;
+        ops.push(Op::Channel(protected));
+        ops.push(joined(id, user.user_id));
     }
     for (user, id) in telegram.users.iter().zip(FIRST_BROADCAST..) {
         let mut news = made(id, format!("News of {}", user.name), Kind::Broadcast, owner);
