@@ -43,15 +43,11 @@ fn data_centre() -> (Arc<Dc>, Seat, i64) {
     (Arc::new(dc), seat, key)
 }
 
-/// A request of every family, as a right client would make it.
-fn requests(dc: &Dc) -> Vec<Vec<u8>> {
-    let channel_id = 1_000_000_001;
-    let access_hash = dc.hashes.hash(ME, Chat::Channel(channel_id));
-    let channel = enums::InputChannel::Channel(types::InputChannel { channel_id, access_hash });
-    let peer = enums::InputPeer::Channel(types::InputPeerChannel { channel_id, access_hash });
+/// A message with everything that a forwarder sets.
+fn send(peer: enums::InputPeer) -> f::messages::SendMessage {
     let bold = enums::MessageEntity::Bold(types::MessageEntityBold { offset: 0, length: 2 });
     let text = "some text of a message".to_owned();
-    let send = f::messages::SendMessage {
+    f::messages::SendMessage {
         no_webpage: false,
         silent: true,
         background: false,
@@ -60,7 +56,7 @@ fn requests(dc: &Dc) -> Vec<Vec<u8>> {
         update_stickersets_order: false,
         invert_media: false,
         allow_paid_floodskip: false,
-        peer: peer.clone(),
+        peer,
         reply_to: None,
         message: text,
         random_id: 77,
@@ -74,7 +70,15 @@ fn requests(dc: &Dc) -> Vec<Vec<u8>> {
         allow_paid_stars: None,
         suggested_post: None,
         rich_message: None,
-    };
+    }
+}
+
+/// A request of every family, as a right client would make it.
+fn requests(dc: &Dc) -> Vec<Vec<u8>> {
+    let channel_id = 1_000_000_001;
+    let access_hash = dc.hashes.hash(ME, Chat::Channel(channel_id));
+    let channel = enums::InputChannel::Channel(types::InputChannel { channel_id, access_hash });
+    let peer = enums::InputPeer::Channel(types::InputPeerChannel { channel_id, access_hash });
     let history = f::messages::GetHistory {
         peer: peer.clone(),
         offset_id: 5,
@@ -110,7 +114,7 @@ fn requests(dc: &Dc) -> Vec<Vec<u8>> {
         hash: 0,
     };
     vec![
-        send.to_bytes(),
+        send(peer.clone()).to_bytes(),
         history.to_bytes(),
         difference.to_bytes(),
         common.to_bytes(),
