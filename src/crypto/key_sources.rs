@@ -126,3 +126,94 @@ fn make(file: &Path) -> Result<(), KeyringError> {
     };
     write().map_err(|source| KeyringError::Io { file: file.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    const A: &str = "hKG6w0T3Jr7vJ1i0n8lS0c5m4yWm3Xq1kZl5r2t9uA0=";
+    const B: &str = "3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const C: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn sources(data: &TempDir) -> KeySources {
+        KeySources { data_dir: data.path().to_owned(), ..KeySources::default() }
+    }
+
+    fn id(key: &str) -> crate::crypto::KeyId {
+        Keyring::parse(key, "a test").unwrap().active_id()
+    }
+
+    #[test]
+    fn without_a_key_the_error_says_how_to_give_one() {
+        let data = tempfile::tempdir().unwrap();
+        let said = sources(&data).load().unwrap_err().to_string();
+        for way in
+            ["vault.master_key_file", KEY_VARIABLE, CREDENTIAL_NAME, "head -c 32 /dev/urandom | base64"]
+        {
+            assert!(said.contains(way), "{said}");
+        }
+    }
+
+    #[test]
+    fn file_then_variable_then_credential() {
+        let (data, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = outside.path().join("key");
+        fs::write(&file, A).unwrap();
+        fs::write(outside.path().join(CREDENTIAL_NAME), C).unwrap();
+        let mut given = sources(&data);
+        given.credentials_directory = Some(outside.path().to_owned());
+        assert_eq!(given.load().unwrap().active_id(), id(C));
+        given.text = Some(SecretString::from(B));
+        assert_eq!(given.load().unwrap().active_id(), id(B));
+        given.file = Some(file);
+        assert_eq!(given.load().unwrap().active_id(), id(A));
+    }
+
+    #[test]
+    fn a_key_beside_the_data_is_refused_also_behind_a_link() {
+        let (data, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let inside = data.path().join("key");
+        fs::write(&inside, A).unwrap();
+        let link_in = outside.path().join("link");
+        symlink(&inside, &link_in).unwrap();
+        let link_out = data.path().join("link");
+        let real = outside.path().join("real");
+        fs::write(&real, A).unwrap();
+        symlink(&real, &link_out).unwrap();
+        for file in [inside, link_in, link_out] {
+            let refused = KeySources { file: Some(file.clone()), ..sources(&data) }.load();
+            assert!(matches!(refused, Err(KeyringError::InsideDataFolder { .. })), "{}", file.display());
+        }
+        assert!(KeySources { file: Some(real), ..sources(&data) }.load().is_ok());
+    }
+
+    #[test]
+    fn the_sandbox_makes_its_own_once_for_its_owner_only() {
+        let data = tempfile::tempdir().unwrap();
+        let sandbox = KeySources { sandbox: true, ..sources(&data) };
+        let made = sandbox.load().unwrap().active_id();
+        assert_eq!(sandbox.load().unwrap().active_id(), made);
+        let file = data.path().join(SANDBOX_KEYRING);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1, "nothing half-made is left");
+        let real = KeySources { file: Some(file), ..sources(&data) }.load();
+        assert!(matches!(real, Err(KeyringError::InsideDataFolder { .. })), "a real daemon never uses it");
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_shown() {
+        for (text, reason) in [
+            ("", "it is empty"),
+            ("# only a comment", "it is empty"),
+            ("hunter2hunter2!", "a key is not base64"),
+            ("aHVudGVyMg==", "a key is not 32 bytes long"),
+        ] {
+            let said = Keyring::parse(text, "vault.master_key_file").unwrap_err().to_string();
+            assert_eq!(said, format!("vault.master_key_file holds no master key: {reason}"));
+        }
+        let keyring = Keyring::parse(&format!("{A}, {B}\n\n{C} # old"), "a test").unwrap();
+        assert_eq!(keyring.ids().collect::<Vec<_>>(), [id(A), id(B), id(C)]);
+    }
+}

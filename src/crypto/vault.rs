@@ -139,3 +139,114 @@ impl Cache {
         self.order.retain(|kept| *kept != user);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const OLD: &str = "hKG6w0T3Jr7vJ1i0n8lS0c5m4yWm3Xq1kZl5r2t9uA0=";
+    const NEW: &str = "3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    const TEXT: &[u8] = b"attack at dawn";
+
+    fn vault(keys: &str) -> Vault {
+        Vault::new(Keyring::parse(keys, "a test").unwrap(), 2)
+    }
+
+    fn user(number: u128) -> UserId {
+        UserId::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn key(vault: &Vault) -> Arc<DataKey> {
+        vault.unwrap_data_key(user(1), &vault.create_data_key(user(1)).unwrap()).unwrap()
+    }
+
+    fn binding(table: &'static str, column: &'static str, row: &'static [u8]) -> Binding<'static> {
+        Binding { table, column, row }
+    }
+
+    #[test]
+    fn what_is_sealed_opens_in_its_place_only() {
+        let key = key(&vault(OLD));
+        let place = binding("events", "payload", b"row");
+        let blob = key.seal(place, TEXT).unwrap();
+        assert_eq!(key.open(place, &blob).unwrap().as_slice(), TEXT);
+        assert_ne!(blob, key.seal(place, TEXT).unwrap(), "a nonce is never used twice");
+        assert_eq!(key.open(binding("events", "payload", b"rox"), &blob), Err(VaultError::Refused));
+        assert_eq!(key.open(binding("events", "payloadr", b"ow"), &blob), Err(VaultError::Refused));
+        assert_eq!(key.open(binding("event", "spayload", b"row"), &blob), Err(VaultError::Refused));
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let key = key(&vault(OLD));
+        let place = binding("events", "payload", b"row");
+        let blob = key.seal(place, TEXT).unwrap();
+        for at in 0..blob.len() {
+            let mut changed = blob.clone();
+            changed[at] ^= 1;
+            assert!(key.open(place, &changed).is_err(), "byte {at}");
+            assert!(key.open(place, &blob[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_data_key_belongs_to_its_user() {
+        let vault = vault(OLD);
+        let stored = vault.create_data_key(user(1)).unwrap();
+        assert_eq!(vault.unwrap_data_key(user(2), &stored).unwrap_err(), VaultError::Refused);
+        let renamed = WrappedKey { id: KeyId::from_bytes([7; 8]), ..stored };
+        assert_eq!(vault.unwrap_data_key(user(1), &renamed).unwrap_err(), VaultError::Refused);
+    }
+
+    #[test]
+    fn another_users_key_does_not_open_and_names_what_it_needs() {
+        let vault = vault(OLD);
+        let (mine, theirs) = (key(&vault), vault.create_data_key(user(2)).unwrap());
+        let theirs = vault.unwrap_data_key(user(2), &theirs).unwrap();
+        let place = binding("events", "payload", b"row");
+        let blob = mine.seal(place, TEXT).unwrap();
+        assert_eq!(theirs.open(place, &blob), Err(VaultError::UnknownKey(mine.id())));
+    }
+
+    #[test]
+    fn an_older_master_key_still_opens_and_the_first_one_seals() {
+        let before = vault(OLD);
+        let stored = before.create_data_key(user(1)).unwrap();
+        let after = vault(&format!("{NEW} # since today\n{OLD}"));
+        assert!(after.unwrap_data_key(user(1), &stored).is_ok());
+        let fresh = after.create_data_key(user(2)).unwrap();
+        assert_eq!(data_key::parse(&fresh.wrapped).unwrap().key, after.keyring().active_id());
+        assert_eq!(
+            before.unwrap_data_key(user(2), &fresh).unwrap_err(),
+            VaultError::UnknownKey(after.keyring().active_id())
+        );
+        assert_eq!(after.keyring().ids().nth(1), Some(before.keyring().active_id()), "ids are the keys' own");
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_forgets() {
+        let vault = vault(OLD);
+        for number in 1..=3 {
+            let stored = vault.create_data_key(user(number)).unwrap();
+            vault.unwrap_data_key(user(number), &stored).unwrap();
+        }
+        let cached: Vec<bool> = (1..=3).map(|number| vault.cached(user(number)).is_some()).collect();
+        assert_eq!(cached, [false, true, true]);
+        vault.forget(user(3));
+        assert!(vault.cached(user(3)).is_none());
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let vault = vault(OLD);
+        let shown = format!("{vault:?} {:?} {:?}", vault.keyring(), key(&vault));
+        let key: Vec<u8> = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, OLD).unwrap();
+        assert!(
+            !shown.contains(OLD)
+                && !shown.contains(&hex::encode(&key))
+                && !shown.contains(&format!("{key:?}"))
+        );
+        assert!(shown.contains(&vault.keyring().active_id().to_string()));
+    }
+}

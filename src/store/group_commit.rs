@@ -216,3 +216,175 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreConfig;
+    use crate::store::pools::{sqlite_readers, sqlite_writer};
+    use sea_orm::{ConnectionTrait, Statement};
+    use std::collections::BTreeSet;
+    use tempfile::TempDir;
+    use tokio::task::JoinHandle;
+
+    struct Bench {
+        group: Arc<GroupCommit>,
+        readers: DatabaseConnection,
+        _folder: TempDir,
+    }
+
+    impl Bench {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let config = StoreConfig::new(folder.path());
+            let file = folder.path().join("bench.sqlite");
+            let connection = sqlite_writer(&config, &file).await.unwrap();
+            connection.execute_unprepared("CREATE TABLE t (n INTEGER, body BLOB)").await.unwrap();
+            let readers = sqlite_readers(&config, &file).await.unwrap();
+            let reconnect: Reconnect = Box::new(move || {
+                let (config, file) = (config.clone(), file.clone());
+                Box::pin(async move { sqlite_writer(&config, &file).await })
+            });
+            let group = Arc::new(GroupCommit::start(connection, reconnect, 64, 16));
+            Self { group, readers, _folder: folder }
+        }
+
+        /// Starts an operation that keeps the writer busy until it is released.
+        async fn hold(&self) -> oneshot::Sender<()> {
+            let (release, held) = oneshot::channel::<()>();
+            let (entered, entering) = oneshot::channel::<()>();
+            let group = Arc::clone(&self.group);
+            let hold = async move {
+                let _ = entered.send(());
+                let _ = held.await;
+                Ok(())
+            };
+            tokio::spawn(async move { group.run(|_| Box::pin(hold)).await });
+            entering.await.unwrap();
+            release
+        }
+
+        /// Puts a statement into the queue of a held writer, as an operation of its own. One whose text ends in `!`
+        /// fails after the statement, as if the disk were full.
+        async fn queue(&self, sql: &str) -> JoinHandle<Result<(), StoreError>> {
+            let (group, sql) = (Arc::clone(&self.group), sql.to_owned());
+            let places = self.group.queue.capacity();
+            let answer = tokio::spawn(async move { group.run(|tx| Box::pin(statement(tx, sql))).await });
+            while self.group.queue.capacity() == places {
+                tokio::task::yield_now().await;
+            }
+            answer
+        }
+
+        /// Runs statements so that they share a transaction.
+        async fn together(&self, statements: &[&str]) -> Vec<Result<(), StoreError>> {
+            let release = self.hold().await;
+            let mut answers = Vec::new();
+            for sql in statements {
+                answers.push(self.queue(sql).await);
+            }
+            release.send(()).unwrap();
+            let mut outcomes = Vec::new();
+            for answer in answers {
+                outcomes.push(answer.await.unwrap());
+            }
+            outcomes
+        }
+
+        async fn rows(&self) -> BTreeSet<i64> {
+            let all = Statement::from_string(sea_orm::DbBackend::Sqlite, "SELECT n FROM t");
+            let rows = self.readers.query_all_raw(all).await.unwrap();
+            rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+        }
+    }
+
+    async fn statement(transaction: &DatabaseTransaction, sql: String) -> Result<(), StoreError> {
+        assert_ne!(sql, "panic");
+        let fails = sql.ends_with('!');
+        transaction.execute_unprepared(sql.trim_end_matches('!')).await.map_err(|f| error::run_time(&f))?;
+        if fails { Err(StoreError::DiskFull("on demand".to_owned())) } else { Ok(()) }
+    }
+
+    const ONE: &str = "INSERT INTO t (n) VALUES (1)";
+    const TWO_FAILS: &str = "INSERT INTO t (n) VALUES (2)!";
+    const THREE: &str = "INSERT INTO t (n) VALUES (3)";
+
+    fn full<T>() -> Result<T, StoreError> {
+        Err(StoreError::DiskFull("on demand".to_owned()))
+    }
+
+    #[tokio::test]
+    async fn operations_that_wait_together_share_a_transaction() {
+        let bench = Bench::new().await;
+        assert_eq!(bench.together(&[ONE; 12]).await, vec![Ok(()); 12]);
+        assert_eq!(bench.group.stats(), GroupStats { operations: 13, transactions: 2 });
+    }
+
+    #[tokio::test]
+    async fn a_failing_operation_is_undone_alone() {
+        let bench = Bench::new().await;
+        assert_eq!(bench.together(&[ONE, TWO_FAILS, THREE]).await, [Ok(()), full(), Ok(())]);
+        assert_eq!(bench.rows().await, BTreeSet::from([1, 3]));
+        assert_eq!(bench.group.run(|tx| Box::pin(statement(tx, TWO_FAILS.to_owned()))).await, full());
+        assert_eq!(bench.rows().await, BTreeSet::from([1, 3]), "alone in its transaction too");
+    }
+
+    #[tokio::test]
+    async fn a_panicking_operation_fails_alone() {
+        let bench = Bench::new().await;
+        let outcomes = bench.together(&[ONE, "panic", THREE]).await;
+        assert!(matches!(outcomes.as_slice(), [Ok(()), Err(StoreError::Failed(_)), Ok(())]), "{outcomes:?}");
+        assert_eq!(bench.rows().await, BTreeSet::from([1, 3]));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_rolled_itself_back_fails_its_whole_group() {
+        let bench = Bench::new().await;
+        let outcomes = bench.together(&[ONE, "ROLLBACK!", THREE]).await;
+        assert_eq!(outcomes, [full(), full(), full()], "the cause, not the lost savepoint");
+        assert_eq!(bench.rows().await, BTreeSet::new());
+        assert_eq!(bench.together(&[ONE, THREE]).await, [Ok(()), Ok(())], "on a new connection");
+        assert_eq!(bench.rows().await, BTreeSet::from([1, 3]));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_what_was_answered_stands() {
+        let bench = Bench::new().await;
+        let limit = "PRAGMA max_page_count = 20".to_owned();
+        bench.group.run(|tx| Box::pin(statement(tx, limit))).await.unwrap();
+        let outcomes = bench.together(&[ONE, "INSERT INTO t VALUES (2, zeroblob(1000000))", THREE]).await;
+        assert!(matches!(outcomes[1], Err(StoreError::DiskFull(_))), "{outcomes:?}");
+        let numbers = [1, 2, 3].into_iter().zip(&outcomes);
+        let stands: BTreeSet<i64> = numbers.filter(|(_, outcome)| outcome.is_ok()).map(|(n, _)| n).collect();
+        assert_eq!(bench.rows().await, stands);
+        assert_eq!(bench.together(&["DELETE FROM t", ONE]).await, [Ok(()), Ok(())]);
+    }
+
+    #[tokio::test]
+    async fn an_operation_whose_caller_went_away_is_still_written() {
+        let bench = Bench::new().await;
+        let release = bench.hold().await;
+        bench.queue(ONE).await.abort();
+        release.send(()).unwrap();
+        assert_eq!(bench.together(&[THREE]).await, [Ok(())]);
+        assert_eq!(bench.rows().await, BTreeSet::from([1, 3]));
+    }
+
+    #[tokio::test]
+    async fn closing_writes_what_waits_and_refuses_what_comes() {
+        let bench = Bench::new().await;
+        let release = bench.hold().await;
+        let (one, three) = (bench.queue(ONE).await, bench.queue(THREE).await);
+        let group = Arc::clone(&bench.group);
+        let closing = tokio::spawn(async move { group.close().await });
+        while !bench.group.closing.is_cancelled() {
+            tokio::task::yield_now().await;
+        }
+        release.send(()).unwrap();
+        closing.await.unwrap();
+        assert_eq!((one.await.unwrap(), three.await.unwrap()), (Ok(()), Ok(())));
+        let late = bench.group.run(|tx| Box::pin(statement(tx, ONE.to_owned()))).await;
+        assert_eq!(late, Err(StoreError::Unavailable("the store is closed".to_owned())));
+        assert_eq!(bench.rows().await, BTreeSet::from([1, 3]));
+    }
+}

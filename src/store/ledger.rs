@@ -12,6 +12,9 @@ use super::outbox::hold_delivery;
 
 const MILLIS_PER_HOUR: i64 = 3_600_000;
 
+/// A platform's error text is kept for people: more than this says nothing more.
+const ERROR_CHARS_MAX: usize = 500;
+
 /// Writes a result. A delivery that is no longer pending stays as it is.
 pub(super) async fn finish(
     transaction: &DatabaseTransaction,
@@ -40,7 +43,7 @@ pub(super) async fn finish(
         TryResult::Later { not_before, counts, error } => {
             change.not_before = Set(Some(not_before));
             change.tries = Set(row.tries.saturating_add(i32::from(counts)));
-            change.last_error = Set(Some(error));
+            change.last_error = Set(Some(error.chars().take(ERROR_CHARS_MAX).collect()));
         }
         TryResult::Dead(reason) => {
             let reason = serde_json::to_string(&reason).map_err(|f| unreadable("dead reason", f))?;

@@ -167,7 +167,7 @@ impl Store {
     }
 
     /// Ends the store: what was accepted is written, then the connections close. Later calls fail as unavailable.
-    pub async fn close(&self) {
+    pub async fn shut_down(&self) {
         self.writer.close().await;
         if let Err(error) = self.readers.close_by_ref().await {
             tracing::warn!(%error, "database connections were not closed cleanly");

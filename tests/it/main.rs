@@ -1,3 +1,12 @@
 //! Integration tests: one binary, a file per capability.
 
+#[macro_use]
+mod harness;
+
 mod config_layers;
+mod store_claims;
+mod store_intake;
+mod store_lease;
+mod store_open;
+mod store_outbox;
+mod store_secrets;

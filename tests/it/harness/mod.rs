@@ -1,0 +1,7 @@
+//! What tests share: databases, a clock to be set, values to start from.
+
+#[macro_use]
+pub(crate) mod store;
+pub(crate) mod clock;
+pub(crate) mod postgres;
+pub(crate) mod values;

@@ -1,0 +1,109 @@
+//! A PostgreSQL server for this test process: made on first use, gone with the process, however that ends.
+//!
+//! A shell script holds the server and waits for the end of its input; its input is a pipe from this process.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sea_orm::sqlx::{Connection, Executor, PgConnection};
+
+/// With this variable set, a missing PostgreSQL fails the tests instead of skipping them.
+const REQUIRE: &str = "SWITCHYARD_REQUIRE_POSTGRES";
+
+/// initdb refuses root, so root becomes postgres. No TCP: the socket lies in the folder, so no port can be taken.
+const SCRIPT: &str = r#"
+trap '' INT TERM HUP
+bin=$1 folder=$2
+if [ "$(id -u)" = 0 ]; then
+  chown postgres "$folder"
+  as() { runuser -u postgres -- "$@"; }
+else
+  as() { "$@"; }
+fi
+cd "$folder" || exit 1
+if as "$bin/initdb" -D "$folder/data" -U postgres -A trust -N >"$folder/log" 2>&1 </dev/null &&
+  as "$bin/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t 60 \
+    -o "-F -k $folder -c listen_addresses='' -c max_connections=200" start >>"$folder/log" 2>&1 </dev/null
+then
+  echo ready
+  read -r _
+  as "$bin/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1 </dev/null
+else
+  echo "failed: $(tail -n 3 "$folder/log" | tr '\n' ' ')"
+fi
+cd /
+rm -rf "$folder"
+"#;
+
+struct Cluster {
+    folder: PathBuf,
+    databases: AtomicU32,
+    /// Its standard input is the pipe whose end stops the server.
+    _holder: Child,
+}
+
+/// One server per test process; tests have nobody who could pass it around.
+static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+
+/// The address of a new, empty database; `None`, said loudly and once, where PostgreSQL is not installed.
+pub(crate) async fn database() -> Option<String> {
+    let started = tokio::task::spawn_blocking(|| CLUSTER.get_or_init(start).as_ref()).await.unwrap();
+    let cluster = started?;
+    let name = format!("t{}", cluster.databases.fetch_add(1, Ordering::SeqCst));
+    let mut admin = PgConnection::connect(&cluster.address("postgres")).await.unwrap();
+    admin.execute(sea_orm::sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    admin.close().await.unwrap();
+    Some(cluster.address(&name))
+}
+
+impl Cluster {
+    fn address(&self, database: &str) -> String {
+        format!("postgres://postgres@localhost/{database}?host={}", self.folder.display())
+    }
+}
+
+fn binaries() -> Option<PathBuf> {
+    let in_path = std::env::var_os("PATH")
+        .and_then(|path| std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file()))
+        // Debian links single programs: the others lie beside the link's target.
+        .and_then(|folder| folder.join("initdb").canonicalize().ok())
+        .and_then(|program| program.parent().map(Path::to_owned));
+    in_path.or_else(|| {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+        let mut found: Vec<_> = versions.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).collect();
+        found.sort();
+        found.into_iter().rev().find(|folder| folder.join("initdb").is_file())
+    })
+}
+
+fn start() -> Option<Cluster> {
+    let Some(binaries) = binaries() else {
+        assert!(std::env::var_os(REQUIRE).is_none(), "{REQUIRE} is set and PostgreSQL is not installed");
+        // Past the test harness, which swallows what a passing test prints.
+        let said =
+            format!("SKIPPED: tests on PostgreSQL: initdb not found; {REQUIRE}=1 makes that a failure\n");
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
+        return None;
+    };
+    let folder = tempfile::Builder::new().prefix("switchyard-pg-").tempdir().unwrap().keep();
+    let mut holder = Command::new("sh")
+        .args(["-c", SCRIPT, "sh"])
+        .args([&binaries, &folder])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    if said.trim() != "ready" {
+        panic!("PostgreSQL did not start: {said}");
+    }
+    Some(Cluster { folder, databases: AtomicU32::new(0), _holder: holder })
+}

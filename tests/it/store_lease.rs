@@ -1,0 +1,111 @@
+//! Leases and assignments: who may take an account, and when.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+use std::time::Duration;
+
+use switchyard::store::{Store, TELEGRAM_TAKEOVER};
+use switchyard_actors::model::{AccountId, NodeId};
+use switchyard_actors::ports::{Intake, Lease, StoreError};
+use uuid::Uuid;
+
+use crate::harness::store::{Fixture, LEASE};
+use crate::harness::values::{people, unit};
+
+/// What `store` gets when it tries for an account: the epoch, or the node that keeps it.
+async fn attempt(store: &Store, account: AccountId) -> Result<i64, NodeId> {
+    match store.assign(account).await {
+        Ok(fence) => Ok(fence.epoch.get()),
+        Err(StoreError::Fenced(owner)) => Err(owner.node),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Another node with a lease of its own, which it renews whenever the clock moves.
+async fn other_node(world: &Fixture) -> Store {
+    let other = world.open_as(2).await;
+    other.renew(LEASE).await.unwrap();
+    other
+}
+
+async fn pass(world: &Fixture, other: &Store, seconds: u64) {
+    world.clock.advance(Duration::from_secs(seconds));
+    other.renew(LEASE).await.unwrap();
+}
+
+on_both_databases! {
+    async fn the_same_node_retakes_its_own_at_once_under_a_new_epoch(world) {
+        let people = people(&world.store, 1).await;
+        let first = world.assign(people.reader).await;
+        let restarted = world.open_as(1).await;
+        restarted.renew(LEASE).await.unwrap();
+        let second = restarted.assign(people.reader).await.unwrap();
+        assert!(second.epoch > first.epoch);
+        assert_eq!(world.store.record(first, &unit(1, 1..=1, 1)).await, Err(StoreError::Fenced(first)));
+        restarted.record(second, &unit(1, 1..=1, 1)).await.unwrap();
+    }
+
+    async fn a_node_without_a_lease_gets_nothing(world) {
+        let people = people(&world.store, 1).await;
+        let other = world.open_as(2).await;
+        let refused = other.assign(people.reader).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        world.clock.advance(LEASE);
+        let ended = world.store.assign(people.reader).await;
+        assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
+        let until = world.store.renew(LEASE).await.unwrap();
+        assert_eq!(until.timestamp_millis(), world.clock.millis() + 15_000);
+        world.assign(people.reader).await;
+    }
+
+    async fn a_discord_account_is_free_when_its_owners_lease_has_ended(world) {
+        let people = people(&world.store, 1).await;
+        let ours = world.store.node();
+        let old = world.assign(people.writer).await;
+        let other = other_node(&world).await;
+        assert_eq!(attempt(&other, people.writer).await, Err(ours));
+        pass(&world, &other, 14).await;
+        assert_eq!(attempt(&other, people.writer).await, Err(ours), "a second before its end");
+        pass(&world, &other, 1).await;
+        assert_eq!(attempt(&other, people.writer).await, Ok(old.epoch.get() + 1));
+        world.store.renew(LEASE).await.unwrap();
+        assert_eq!(attempt(&world.store, people.writer).await, Err(other.node()), "it is the other's now");
+        let late = world.store.record(old, &unit(1, 1..=1, 1)).await;
+        assert_eq!(late, Err(StoreError::Fenced(old)), "a renewed lease does not bring an account back");
+    }
+
+    async fn a_telegram_session_waits_90_seconds_after_the_last_renewal(world) {
+        let people = people(&world.store, 1).await;
+        let ours = world.store.node();
+        world.assign(people.reader).await;
+        let other = other_node(&world).await;
+        pass(&world, &other, 60).await;
+        assert_eq!(attempt(&other, people.reader).await, Err(ours), "the lease has ended, the connection may live");
+        // The owner was only slow, and renews: the 90 seconds begin anew.
+        world.store.renew(LEASE).await.unwrap();
+        pass(&world, &other, 89).await;
+        assert_eq!(attempt(&other, people.reader).await, Err(ours));
+        pass(&world, &other, 1).await;
+        assert_eq!(TELEGRAM_TAKEOVER, Duration::from_secs(90));
+        assert!(attempt(&other, people.reader).await.is_ok());
+    }
+
+    async fn two_nodes_that_grab_at_once_never_both_get_it(world) {
+        let other = other_node(&world).await;
+        for number in 1..=20 {
+            let people = people(&world.store, number).await;
+            let (one, two) = tokio::join!(attempt(&world.store, people.reader), attempt(&other, people.reader));
+            match (one, two) {
+                (Ok(_), Err(owner)) => assert_eq!(owner, world.store.node()),
+                (Err(owner), Ok(_)) => assert_eq!(owner, other.node()),
+                both => panic!("{both:?}"),
+            }
+        }
+    }
+
+    async fn an_account_that_is_not_there_cannot_be_taken(world) {
+        let nobody = AccountId::from_uuid(Uuid::from_u128(404));
+        let refused = world.store.assign(nobody).await;
+        assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
+    }
+}
