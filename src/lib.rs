@@ -4,4 +4,6 @@ pub mod adapters;
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod http;
+pub mod services;
 pub mod store;

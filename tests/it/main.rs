@@ -10,3 +10,7 @@ mod store_lease;
 mod store_open;
 mod store_outbox;
 mod store_secrets;
+mod http_actor;
+mod http_admin;
+mod http_problems;
+mod http_support;

@@ -1,0 +1,79 @@
+//! The HTTP actor: hosts the server in the tree. A restart serves on the same socket, which the process keeps.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+use switchyard_actors::supervision::{Child, Cx, LoadEnv, LoadError, Loaded};
+
+use crate::config::HttpConfig;
+
+use super::server::{HttpHandle, HttpServer, serve};
+use super::state::HttpState;
+
+/// What the server is put together from.
+#[derive(Clone)]
+pub struct HttpArgs {
+    /// The socket; kept here so that connections wait in its backlog while the actor restarts.
+    pub listener: Arc<TcpListener>,
+    /// What it serves.
+    pub state: Arc<HttpState>,
+    /// Its bounds.
+    pub config: HttpConfig,
+}
+
+/// The HTTP actor.
+pub struct HttpActor {
+    address: SocketAddr,
+    state: Arc<HttpState>,
+    handle: HttpHandle,
+    server: Option<HttpServer>,
+}
+
+impl Child for HttpActor {
+    type Args = HttpArgs;
+
+    const KIND: &'static str = "http";
+
+    fn load(args: HttpArgs, _: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
+        async move {
+            let retry =
+                |error: std::io::Error| LoadError::Retry(format!("HTTP server cannot start: {error}"));
+            let listener = args.listener.try_clone().map_err(retry)?;
+            let server = serve(listener, Arc::clone(&args.state), &args.config).map_err(retry)?;
+            let (address, handle) = (server.address(), server.handle());
+            Ok(Loaded::Ready(Self { address, state: args.state, handle, server: Some(server) }))
+        }
+        .boxed_local()
+    }
+
+    fn started(&mut self, cx: &mut Cx<'_, Self>) {
+        let Some(server) = self.server.take() else { return };
+        // A task of its own: futures of this child are gone when it drains, and the server must still finish its requests.
+        let running = tokio::spawn(server.run());
+        cx.serve(running, |_, ended, cx| match ended {
+            Ok(Ok(())) => cx.fail("HTTP server ended"),
+            Ok(Err(error)) => cx.fail(format!("HTTP server failed: {error}")),
+            Err(error) => cx.fail(format!("HTTP server broke: {error}")),
+        });
+    }
+
+    fn drain(&mut self, _: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {
+        let handle = self.handle.clone();
+        async move { handle.stop().await }.boxed_local()
+    }
+
+    fn snapshot(&self) -> Value {
+        json!({ "listen": self.address.to_string(), "phase": self.state.phase_name() })
+    }
+}
+
+impl Drop for HttpActor {
+    /// However this instance ended, its workers must not go on beside those of the next. The order is given by the call;
+    /// after a good stop there is nobody left to take it.
+    fn drop(&mut self) {
+        drop(self.handle.cut());
+    }
+}

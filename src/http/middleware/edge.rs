@@ -1,0 +1,109 @@
+//! The outermost layer: request id, deadline, caught panics, and every error turned into a problem document.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError};
+use futures_util::FutureExt;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::http::problem::{Problem, ProblemCode, REQUEST_ID};
+use crate::http::state::{Bounds, HttpState, shared};
+
+const REQUEST_ID_MAX: usize = 64;
+
+/// See the module.
+pub(crate) async fn edge(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let bounds = ***shared::<Bounds>(req.request())?;
+    let id = given_id(&req)
+        .map_or_else(|| shared::<HttpState>(req.request()).map(|state| state.request_id()), Ok)?;
+    let method = req.method().clone();
+    let span = tracing::info_span!("http_request", request_id = %id, %method);
+    let started = Instant::now();
+    let answer =
+        AssertUnwindSafe(tokio::time::timeout(bounds.answer_timeout, async { next.call(req).await }))
+            .catch_unwind()
+            .instrument(span.clone())
+            .await;
+    let _entered = span.enter();
+    let outcome = match answer {
+        Ok(Ok(Ok(response))) => Ok(finish(response, &id)),
+        Ok(Ok(Err(error))) => Err(problem_of(&error)),
+        Ok(Err(_)) => Err(Problem::new(ProblemCode::AnswerTimeout, "the answer was not ready in time")),
+        Err(_) => {
+            tracing::error!("request handler panicked");
+            Err(Problem::plain(ProblemCode::InternalError))
+        }
+    };
+    match outcome {
+        Ok(response) => {
+            let route = response.request().match_pattern().unwrap_or_default();
+            note(&route, response.status().as_u16(), started);
+            Ok(response)
+        }
+        Err(problem) => {
+            note("", problem.status_code().as_u16(), started);
+            Err(problem.with_request_id(&id).into())
+        }
+    }
+}
+
+/// One line per request; the raw path is not logged, for it may name things.
+fn note(route: &str, status: u16, started: Instant) {
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if status >= 500 {
+        tracing::warn!(route, status, elapsed_ms, "request failed");
+    } else {
+        tracing::debug!(route, status, elapsed_ms, "request answered");
+    }
+}
+
+/// The caller's own id, if it is one that can stand in a log.
+fn given_id(req: &ServiceRequest) -> Option<String> {
+    let text = req.headers().get(REQUEST_ID)?.to_str().ok()?;
+    let fits = (1..=REQUEST_ID_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    fits.then(|| text.to_owned())
+}
+
+fn finish(response: ServiceResponse<impl MessageBody + 'static>, id: &str) -> ServiceResponse<BoxBody> {
+    if response.status().is_client_error() || response.status().is_server_error() {
+        let problem = problem_in(&response).with_request_id(id);
+        let (req, _) = response.into_parts();
+        return ServiceResponse::new(req, problem.error_response());
+    }
+    let mut response = response.map_into_boxed_body();
+    if let Ok(value) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// The problem that a handler returned, or one for what the framework answered.
+fn problem_in<B>(response: &ServiceResponse<B>) -> Problem {
+    if let Some(error) = response.response().error() {
+        return problem_of(error);
+    }
+    let problem = Problem::plain(ProblemCode::of_status(response.status()));
+    match response.headers().get(ALLOW) {
+        Some(methods) => problem.allow(methods.clone()),
+        None => problem,
+    }
+}
+
+fn problem_of(error: &Error) -> Problem {
+    error.as_error::<Problem>().cloned().unwrap_or_else(|| {
+        let status = error.as_response_error().status_code();
+        if status.is_server_error() {
+            tracing::error!(%error, "request failed inside the framework");
+        }
+        Problem::plain(ProblemCode::of_status(status))
+    })
+}

@@ -1,0 +1,7 @@
+//! What every request passes, from the outside in.
+
+mod edge;
+mod gate;
+
+pub(super) use edge::edge;
+pub(super) use gate::{operator_only, when_serving};

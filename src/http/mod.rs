@@ -1,0 +1,17 @@
+//! The HTTP surface: thin, on actix-web. It checks the request, calls a service and shows the answer; errors are problem
+//! documents, every one.
+
+mod actor;
+mod extract;
+mod middleware;
+mod operator;
+pub mod problem;
+mod routes;
+mod server;
+mod state;
+mod wire;
+
+pub use actor::{HttpActor, HttpArgs};
+pub use routes::{Accepted, Access, HealthStatus, ROUTES, RestartOrder, RouteSpec, SupervisionPage};
+pub use server::{HttpHandle, HttpServer, serve};
+pub use state::HttpState;

@@ -1,0 +1,111 @@
+//! The server: actix-web on a socket that the caller owns, within bounds, stopped by a handle.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_http::{HttpService, Protocol};
+use actix_server::{Server, ServerHandle};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::{App, rt, web};
+
+use crate::config::HttpConfig;
+
+use super::middleware::edge;
+use super::routes;
+use super::state::{Bounds, HttpState};
+use super::wire::WireStream;
+
+/// A server that was put together and not yet run.
+pub struct HttpServer {
+    address: SocketAddr,
+    server: Server,
+}
+
+/// Stops a server.
+#[derive(Clone)]
+pub struct HttpHandle(ServerHandle);
+
+impl HttpHandle {
+    /// Takes no more connections and ends when running requests are done, or after `http.stop_deadline`.
+    pub async fn stop(&self) {
+        self.0.stop(true).await;
+    }
+
+    /// Ends at once, with the running requests. The order is given by the call itself.
+    pub fn cut(&self) -> impl Future<Output = ()> + use<> {
+        self.0.stop(false)
+    }
+}
+
+impl HttpServer {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What stops it.
+    #[must_use]
+    pub fn handle(&self) -> HttpHandle {
+        HttpHandle(self.server.handle())
+    }
+
+    /// Serves until it is stopped. Signals are the program's affair, not the server's.
+    ///
+    /// # Errors
+    /// What the sockets say.
+    pub async fn run(self) -> io::Result<()> {
+        self.server.await
+    }
+}
+
+/// Puts a server together on a socket that already listens.
+///
+/// # Errors
+/// What the socket says.
+pub fn serve(listener: TcpListener, state: Arc<HttpState>, config: &HttpConfig) -> io::Result<HttpServer> {
+    let address = listener.local_addr()?;
+    let builder = Server::build()
+        .workers(config.workers.get())
+        .max_concurrent_connections(config.connections_max.get().div_ceil(config.workers.get()))
+        .backlog(config.backlog.get())
+        .shutdown_timeout(config.stop_deadline.as_secs().max(1))
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let config = config.clone();
+    let server = builder
+        .listen("http", listener, move || {
+            let (state, stopping, bounds) = (Arc::clone(&state), stopping.clone(), Bounds::from(&config));
+            let app = App::new()
+                .app_data(web::Data::from(Arc::clone(&state)))
+                .app_data(web::Data::new(bounds))
+                .configure(routes::configure)
+                .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")))
+                .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
+                .wrap(from_fn(edge))
+                .into_factory()
+                .map_err(|error: actix_web::Error| error.error_response());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(config.keep_alive)
+                .client_request_timeout(config.head_timeout)
+                .local_addr(address)
+                .finish(map_config(app, |()| AppConfig::default()));
+            fn_service(move |stream: rt::net::TcpStream| {
+                let state = Arc::clone(&state);
+                async move {
+                    let peer = stream.peer_addr().ok();
+                    Ok((WireStream::new(stream, state), Protocol::Http1, peer))
+                }
+            })
+            .and_then(http)
+        })?
+        .run();
+    Ok(HttpServer { address, server })
+}

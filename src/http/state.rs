@@ -1,0 +1,146 @@
+//! What the server knows: in which phase the daemon is, who the operator is, and its bounds.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::{Ready, ready};
+use switchyard_actors::model::IdSource;
+use switchyard_actors::ports::{Clock, Rng};
+
+use crate::config::HttpConfig;
+use crate::services::admin::{Admin, Health};
+use crate::services::operator::OperatorAccess;
+
+use super::operator::OperatorVerifier;
+use super::problem::{Problem, ProblemCode};
+
+/// The longest that a caller is told to wait for a daemon that starts.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// In which part of its life the daemon is.
+#[derive(Clone)]
+enum Phase {
+    Migrating,
+    Serving(Arc<dyn Admin>),
+    Draining,
+}
+
+/// Shared by every worker of one server.
+pub struct HttpState {
+    phase: RwLock<Phase>,
+    operator: OperatorVerifier,
+    clock: Arc<dyn Clock>,
+    ids: IdSource,
+}
+
+impl HttpState {
+    /// The state of a daemon that migrates its store: it answers, but with 503.
+    #[must_use]
+    pub fn migrating(operator: &OperatorAccess, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Arc<Self> {
+        let operator = OperatorVerifier::new(operator, rng.as_ref());
+        let ids = IdSource::new(Arc::clone(&clock), rng);
+        Arc::new(Self { phase: RwLock::new(Phase::Migrating), operator, clock, ids })
+    }
+
+    /// From now on requests are served.
+    pub fn serve_with(&self, admin: Arc<dyn Admin>) {
+        self.enter(Phase::Serving(admin));
+    }
+
+    /// From now on requests are turned away.
+    pub fn drain(&self) {
+        self.enter(Phase::Draining);
+    }
+
+    fn enter(&self, phase: Phase) {
+        *self.phase.write().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    fn phase(&self) -> Phase {
+        self.phase.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The phase in one word, for people.
+    #[must_use]
+    pub fn phase_name(&self) -> &'static str {
+        match self.phase() {
+            Phase::Migrating => "migrating",
+            Phase::Serving(_) => "serving",
+            Phase::Draining => "draining",
+        }
+    }
+
+    /// How well the daemon is.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let waits = |reason: &str| Health { live: true, ready: false, reasons: vec![reason.to_owned()] };
+        match self.phase() {
+            Phase::Migrating => waits("the store is being migrated"),
+            Phase::Serving(admin) => admin.health(),
+            Phase::Draining => waits("the daemon is draining"),
+        }
+    }
+
+    /// The operator's way in.
+    ///
+    /// # Errors
+    /// 503 while the daemon migrates or drains.
+    pub(crate) fn admin(&self) -> Result<Arc<dyn Admin>, Problem> {
+        let waits = |detail| Err(Problem::new(ProblemCode::NotReady, detail).retry_after(COME_BACK));
+        match self.phase() {
+            Phase::Migrating => waits("the store is being migrated"),
+            Phase::Serving(admin) => Ok(admin),
+            Phase::Draining => waits("the daemon is draining"),
+        }
+    }
+
+    pub(crate) const fn operator(&self) -> &OperatorVerifier {
+        &self.operator
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// A new request id.
+    pub(crate) fn request_id(&self) -> String {
+        self.ids.uuid().to_string()
+    }
+}
+
+/// Bounds of one server, for extractors and middleware.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) body_max: usize,
+    pub(crate) body_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
+}
+
+impl From<&HttpConfig> for Bounds {
+    fn from(config: &HttpConfig) -> Self {
+        Self {
+            body_max: config.body_max.len(),
+            body_timeout: config.body_timeout,
+            answer_timeout: config.answer_timeout,
+        }
+    }
+}
+
+/// Something that every request of a server can reach, or a fault of ours.
+pub(crate) fn shared<T: 'static>(req: &HttpRequest) -> Result<&web::Data<T>, Problem> {
+    req.app_data::<web::Data<T>>().ok_or_else(|| Problem::plain(ProblemCode::InternalError))
+}
+
+/// For handlers: the operator's way into a daemon that serves; 503 otherwise.
+pub(crate) struct Serving(pub(crate) Arc<dyn Admin>);
+
+impl FromRequest for Serving {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(shared::<HttpState>(req).and_then(|state| state.admin()).map(Self))
+    }
+}

@@ -1,0 +1,4 @@
+//! Use cases: what API and command line can ask for, named by verbs.
+
+pub mod admin;
+pub mod operator;
