@@ -14,6 +14,8 @@ mod bench;
 mod branches;
 #[path = "semantics/context.rs"]
 mod context;
+#[path = "semantics/core.rs"]
+mod core;
 #[path = "semantics/limits.rs"]
 mod limits;
 #[path = "semantics/mailbox.rs"]
@@ -24,6 +26,8 @@ mod panics;
 mod parking;
 #[path = "semantics/puppet.rs"]
 mod puppet;
+#[path = "semantics/replay.rs"]
+mod replay;
 #[path = "semantics/restart.rs"]
 mod restart;
 #[path = "semantics/stopping.rs"]

@@ -1,6 +1,6 @@
 //! Supervisors as the composition root and the domain see them: handles to add and remove children.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::future::{self, LocalBoxFuture};
 
@@ -14,6 +14,9 @@ use super::{
     reference::ChildRef,
     spec::{BranchSpec, ChildSpec},
 };
+
+/// How much earlier than a branch its children have to be gone.
+const HEAD_START: Duration = Duration::from_millis(20);
 
 /// A handle to a supervisor; usable from any thread.
 #[derive(Clone, Debug)]
@@ -114,7 +117,9 @@ impl Child for Supervisor {
     fn drain(&mut self, cx: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {
         let (ending, deadline) = cx.ending().unwrap_or((Ending::Stop, None));
         let how = if ending == Ending::Restart { EndHow::Halt } else { EndHow::Stop };
-        let ended = self.cell.end(how, deadline.map(|at| self.cell.world.moment(at)));
+        let world = &self.cell.world;
+        // Its children are to be gone before it is: at the same moment either could come first.
+        let ended = self.cell.end(how, deadline.map(|at| world.moment(at).saturating_sub(HEAD_START)));
         Box::pin(async move {
             let _gone = ended.await;
         })

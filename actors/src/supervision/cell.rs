@@ -1,4 +1,4 @@
-//! A supervisor at work: its decision core, its children's entries, and the execution of what the core decides.
+//! A supervisor at work: its decision core and its children's entries.
 
 use std::{
     any::Any,
@@ -13,17 +13,15 @@ use tokio::sync::oneshot;
 use super::{
     backoff::jitter_key,
     child::Child,
-    command::Command,
-    core::{Action, Core, CorePolicy, EndHow, Event, Exit, Key, SlotPolicy, SlotView},
+    core::{Core, CorePolicy, EndHow, Event, Key, SlotPolicy, SlotView},
     directory::Listed,
-    event::Happening,
-    failure::{Failure, Phase},
+    execute::Outbox,
     node::{Node, lock},
     path::ChildPath,
     reference::ChildRef,
     runner::Runner,
     spec::{ChildSpec, Policy, SpecError},
-    state::{Counts, NodeState, Refusal},
+    state::{Counts, Refusal},
     world::World,
 };
 
@@ -44,51 +42,24 @@ pub enum AddError {
     Gone,
 }
 
-/// Why an instance ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Because<'a> {
-    Nothing,
-    /// What it said.
-    Said(&'a str),
-    Failed(&'a Failure),
-}
-
-impl<'a> Because<'a> {
-    const fn failure(self) -> Option<&'a Failure> {
-        match self {
-            Self::Failed(failure) => Some(failure),
-            Self::Nothing | Self::Said(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Because<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nothing => f.write_str("ended normally"),
-            Self::Said(text) => f.write_str(text),
-            Self::Failed(failure) => failure.fmt(f),
-        }
-    }
-}
-
 #[derive(Clone)]
-struct Entry {
-    node: Arc<Node>,
+pub(crate) struct Entry {
+    pub(crate) node: Arc<Node>,
     /// Set when the child is itself a supervisor.
-    branch: Option<Arc<BranchCell>>,
+    pub(crate) branch: Option<Arc<BranchCell>>,
     reference: Arc<dyn Any + Send + Sync>,
 }
 
-struct Inner {
-    core: Core,
-    entries: BTreeMap<Key, Entry>,
+pub(crate) struct Inner {
+    pub(crate) core: Core,
+    pub(crate) entries: BTreeMap<Key, Entry>,
     ids: HashMap<String, Key>,
     next: Key,
+    pub(crate) outbox: Outbox,
     /// Why the branch is giving up.
-    chain: Option<String>,
-    settled: Vec<oneshot::Sender<()>>,
-    ended: Vec<oneshot::Sender<()>>,
+    pub(crate) chain: Option<String>,
+    pub(crate) settled: Vec<oneshot::Sender<()>>,
+    pub(crate) ended: Vec<oneshot::Sender<()>>,
     removed: HashMap<Key, Vec<oneshot::Sender<()>>>,
 }
 
@@ -96,7 +67,7 @@ struct Inner {
 pub(crate) struct BranchCell {
     pub(crate) world: Arc<World>,
     pub(crate) path: ChildPath,
-    inner: Mutex<Inner>,
+    pub(crate) inner: Mutex<Inner>,
     counts: Arc<Counts>,
     own: OnceLock<(Weak<BranchCell>, Key, Weak<Node>)>,
 }
@@ -117,6 +88,7 @@ impl BranchCell {
                 entries: BTreeMap::new(),
                 ids: HashMap::new(),
                 next: 0,
+                outbox: Outbox::default(),
                 chain: None,
                 settled: Vec::new(),
                 ended: Vec::new(),
@@ -127,153 +99,8 @@ impl BranchCell {
         })
     }
 
-    /// Tells the core what happened and does what it says.
-    pub(crate) fn step(&self, event: Event) {
-        self.step_because(event, Because::Nothing);
-    }
-
-    /// An instance of a child ended.
-    pub(crate) fn exited(&self, key: Key, exit: Exit, because: Because<'_>) {
-        self.step_because(Event::Exited { key, exit }, because);
-    }
-
-    fn step_because(&self, event: Event, because: Because<'_>) {
-        let now = self.world.now();
-        let (up, work) = {
-            let mut inner = lock(&self.inner);
-            let actions = inner.core.step(event, now);
-            let up = match event {
-                Event::Up { key } => inner.entries.get(&key).cloned(),
-                _ => None,
-            };
-            let work: Vec<_> = actions
-                .into_iter()
-                .map(|action| {
-                    let entry = key_of(action).and_then(|key| inner.entries.get(&key).cloned());
-                    if let Action::Forget { key } = action {
-                        inner.forget(key);
-                    }
-                    (action, entry)
-                })
-                .collect();
-            (up, work)
-        };
-        if let Some(entry) = up {
-            self.world.emit(&entry.node, Happening::Started { epoch: entry.node.epoch() });
-        }
-        for (action, entry) in work {
-            match entry {
-                Some(entry) => self.act_on_child(action, &entry, because),
-                None => self.act_on_self(action),
-            }
-        }
-    }
-
-    fn act_on_child(&self, action: Action, entry: &Entry, because: Because<'_>) {
-        let node = &entry.node;
-        match action {
-            Action::Start { .. } => {
-                node.set_state(NodeState::Starting);
-                node.command(Command::Start);
-            }
-            Action::Restart { key, delay } => self.restart_child(node, key, delay, because),
-            Action::Park { cause, probe_in, .. } => {
-                let reason = because.to_string();
-                node.set_state(NodeState::Parked);
-                node.plan(probe_in, Some(reason.clone()));
-                node.command(Command::Park { probe_in });
-                if let Some(branch) = &entry.branch {
-                    branch.step(Event::Shelve);
-                }
-                self.world.emit(node, Happening::Parked { cause, reason, probe_in });
-            }
-            Action::Unparked { by, .. } => self.world.emit(node, Happening::Unparked { by }),
-            Action::Halt { deadline, .. } => {
-                node.command(Command::Halt { deadline: deadline.map(|at| self.world.instant(at)) })
-            }
-            Action::Hold { .. } => {
-                node.set_state(NodeState::Starting);
-                node.command(Command::Hold);
-            }
-            Action::Shelve { .. } => {
-                node.set_state(NodeState::Parked);
-                node.plan(None, Some(format!("branch {} is parked", self.path)));
-                node.command(Command::Hold);
-                if let Some(branch) = &entry.branch {
-                    branch.step(Event::Shelve);
-                }
-            }
-            Action::Rest { .. } => {
-                node.set_state(NodeState::Stopped);
-                node.command(Command::Hold);
-                self.world.emit(node, Happening::Stopped { clean: true });
-            }
-            Action::Stop { deadline, .. } => {
-                node.command(Command::Stop { deadline: deadline.map(|at| self.world.instant(at)) })
-            }
-            Action::Retire { .. } => node.command(Command::End),
-            Action::Forget { .. } => {
-                node.command(Command::End);
-                self.world.unlist(node);
-            }
-            Action::Kill { .. } => {
-                node.command(Command::Kill);
-                if let Some(branch) = &entry.branch {
-                    branch.step(Event::Abandon);
-                }
-            }
-            Action::Escalating { .. } => self.escalating(node, because),
-            Action::Fail { .. } | Action::Settled | Action::Ended => self.act_on_self(action),
-        }
-    }
-
-    fn restart_child(&self, node: &Arc<Node>, key: Key, delay: Duration, because: Because<'_>) {
-        node.set_state(NodeState::Backoff);
-        node.plan(Some(delay), None);
-        node.count_restart();
-        node.command(Command::Restart { delay });
-        let restarts_in_window = self.slot(key).map_or(0, |slot| slot.restarts_in_window);
-        let failure = because.failure().cloned();
-        self.world.emit(node, Happening::Restarting { failure, delay, restarts_in_window });
-    }
-
-    fn act_on_self(&self, action: Action) {
-        match action {
-            Action::Settled => {
-                if let Some((parent, key, node)) = self.own() {
-                    node.set_state(NodeState::Running);
-                    parent.step(Event::Up { key });
-                }
-                let settled = std::mem::take(&mut lock(&self.inner).settled);
-                settled.into_iter().for_each(tell);
-            }
-            Action::Ended => {
-                let ended = std::mem::take(&mut lock(&self.inner).ended);
-                ended.into_iter().for_each(tell);
-            }
-            Action::Fail { .. } => self.fail(),
-            _ => {}
-        }
-    }
-
-    /// The branch gives up: the chain of causes, leaf last, goes with its own failure.
-    fn escalating(&self, culprit: &Node, because: Because<'_>) {
-        let chain = format!("{} gave up: too many restarts, last of {}: {because}", self.path, culprit.path);
-        lock(&self.inner).chain = Some(chain.clone());
-        if let Some((_, _, node)) = self.own() {
-            self.world.emit(&node, Happening::Escalated { chain });
-        }
-    }
-
-    /// All children are down after giving up.
-    fn fail(&self) {
-        let chain = lock(&self.inner).chain.take().unwrap_or_default();
-        if let Some((_, _, node)) = self.own() {
-            node.command(Command::Fail(Failure::new(Phase::Escalation, chain)));
-        }
-    }
-
-    fn own(&self) -> Option<(Arc<Self>, Key, Arc<Node>)> {
+    /// The supervisor of this one, its key there, and its own node.
+    pub(crate) fn own(&self) -> Option<(Arc<Self>, Key, Arc<Node>)> {
         let (parent, key, node) = self.own.get()?;
         Some((parent.upgrade()?, *key, node.upgrade()?))
     }
@@ -319,9 +146,13 @@ impl BranchCell {
 
     /// Removes a child; the receiver hears once it is gone.
     pub(crate) fn remove(&self, id: &str) -> Option<oneshot::Receiver<()>> {
-        let key = self.key(id)?;
         let (gone, receiver) = oneshot::channel();
-        lock(&self.inner).removed.entry(key).or_default().push(gone);
+        let key = {
+            let mut inner = lock(&self.inner);
+            let key = *inner.ids.get(id)?;
+            inner.removed.entry(key).or_default().push(gone);
+            key
+        };
         self.step(Event::Remove { key, deadline: None });
         Some(receiver)
     }
@@ -385,7 +216,7 @@ impl BranchCell {
 }
 
 impl Inner {
-    fn forget(&mut self, key: Key) {
+    pub(crate) fn forget(&mut self, key: Key) {
         if let Some(entry) = self.entries.remove(&key) {
             self.ids.remove(entry.node.path.id());
         }
@@ -395,7 +226,7 @@ impl Inner {
     }
 }
 
-fn tell(waiter: oneshot::Sender<()>) {
+pub(crate) fn tell(waiter: oneshot::Sender<()>) {
     let _gone = waiter.send(());
 }
 
@@ -406,25 +237,5 @@ fn slot_policy(policy: &Policy, seed: u64, path: &ChildPath) -> SlotPolicy {
         intensity: policy.intensity,
         probe: policy.probe,
         jitter_key: jitter_key(seed, path.as_str()),
-    }
-}
-
-/// The child an action is about.
-const fn key_of(action: Action) -> Option<Key> {
-    match action {
-        Action::Start { key }
-        | Action::Restart { key, .. }
-        | Action::Park { key, .. }
-        | Action::Unparked { key, .. }
-        | Action::Halt { key, .. }
-        | Action::Hold { key }
-        | Action::Shelve { key }
-        | Action::Rest { key }
-        | Action::Stop { key, .. }
-        | Action::Retire { key }
-        | Action::Forget { key }
-        | Action::Kill { key } => Some(key),
-        Action::Escalating { culprit } => Some(culprit),
-        Action::Fail { .. } | Action::Settled | Action::Ended => None,
     }
 }

@@ -35,6 +35,11 @@ pub trait Child: Sized + 'static {
         let _ = cx;
     }
 
+    /// Called when it is to end for good, before its queue is finished: the place to stop taking work from outside.
+    fn closing(&mut self, cx: &mut Cx<'_, Self>) {
+        let _ = cx;
+    }
+
     /// Called when it is to end in good order: after its queue is empty or the time for that is over, with no timer or
     /// future of its own running any more.
     fn drain(&mut self, cx: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {

@@ -52,8 +52,20 @@ impl Command {
 
     /// Combines a command that nobody has read yet with a newer one: the stronger wins, the newer among equals.
     pub(crate) fn merge(&mut self, newer: Self) {
-        if newer.rank() >= self.rank() {
-            *self = newer;
+        if newer.rank() < self.rank() {
+            return;
+        }
+        let earlier = self.deadline();
+        *self = newer;
+        if let (Some(earlier), Self::Halt { deadline } | Self::Stop { deadline }) = (earlier, self) {
+            *deadline = Some(deadline.map_or(earlier, |later| later.min(earlier)));
+        }
+    }
+
+    const fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Halt { deadline } | Self::Stop { deadline } => *deadline,
+            _ => None,
         }
     }
 }

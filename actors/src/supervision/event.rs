@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{failure::Failure, path::ChildPath};
 
@@ -114,6 +114,7 @@ impl SupervisionSink for NoSink {
 pub(crate) fn log(event: &SupervisionEvent) {
     let (path, kind) = (event.path.as_str(), event.kind.as_str());
     match &event.what {
+        Happening::Started { epoch: 1 } => debug!(path, kind, "child is up"),
         Happening::Started { epoch } => info!(path, kind, epoch, "child is up"),
         Happening::Restarting { failure, delay, restarts_in_window } => {
             let failure = failure.as_ref().map(ToString::to_string);
@@ -124,7 +125,8 @@ pub(crate) fn log(event: &SupervisionEvent) {
         }
         Happening::Unparked { by } => info!(path, kind, ?by, "child is un-parked"),
         Happening::Escalated { chain } => warn!(path, kind, chain, "branch escalates"),
-        Happening::Stopped { clean } => info!(path, kind, clean, "child stopped"),
+        Happening::Stopped { clean: true } => debug!(path, kind, "child stopped"),
+        Happening::Stopped { clean: false } => warn!(path, kind, "child stopped with work left"),
         Happening::Contained { failure } => warn!(path, kind, %failure, "failure contained"),
     }
 }

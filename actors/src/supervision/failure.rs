@@ -18,7 +18,7 @@ pub enum Phase {
     Timer,
     /// A future it runs, or that future's continuation.
     Future,
-    /// `Child::drain`.
+    /// `Child::closing` or `Child::drain`.
     Drain,
     /// `Child::stopped`.
     Stopped,

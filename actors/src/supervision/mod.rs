@@ -14,6 +14,7 @@ mod context;
 pub mod core;
 mod directory;
 mod event;
+mod execute;
 mod failure;
 mod health;
 mod host;

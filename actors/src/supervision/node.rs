@@ -128,8 +128,9 @@ impl Node {
             counts.leave(before);
             counts.enter(state);
         }
+        let since = self.world.wall();
         let mut ledger = lock(&self.ledger);
-        ledger.since = self.world.wall();
+        ledger.since = since;
         ledger.next_attempt = None;
         ledger.reason = None;
     }

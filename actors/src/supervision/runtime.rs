@@ -9,6 +9,7 @@ use std::{
 
 use actix_rt::Arbiter;
 use thiserror::Error;
+use tokio::runtime::Handle;
 
 use super::{
     branch::Branch,
@@ -47,7 +48,7 @@ impl Default for RuntimeConfig {
 /// Why no runtime was made.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum RuntimeError {
-    /// It needs an actix system on this thread.
+    /// It needs an actix system on this thread, and to be made inside of its `block_on`.
     #[error("no actix system runs on this thread")]
     NoSystem,
     /// The root could not be added.
@@ -90,7 +91,8 @@ impl Runtime {
         sink: Arc<dyn SupervisionSink>,
     ) -> Result<Self, RuntimeError> {
         install_panic_hook();
-        let arbiter = Arbiter::try_current().ok_or(RuntimeError::NoSystem)?;
+        let arbiter = Arbiter::try_current().filter(|_| Handle::try_current().is_ok());
+        let arbiter = arbiter.ok_or(RuntimeError::NoSystem)?;
         let world = World::new(config, clock, sink, arbiter);
         let policy = CorePolicy { order: Order::Concurrent, intensity: None, parks_escalated: false };
         let origin = BranchCell::new(&world, ChildPath::root(), policy);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -64,6 +65,20 @@ impl NodeState {
             Self::Draining => Some(Refusal::Draining),
             Self::Stopped => Some(Refusal::Stopped),
         }
+    }
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Backoff => "backoff",
+            Self::Parked => "parked",
+            Self::Suspended => "suspended",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        })
     }
 }
 

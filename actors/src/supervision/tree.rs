@@ -62,6 +62,12 @@ pub enum OrderError {
     /// Its branch is stopping, parked or not started.
     #[error("its branch is not running")]
     BranchDown,
+    /// Branches cannot be suspended.
+    #[error("a branch cannot be suspended")]
+    Branch,
+    /// Not in this state.
+    #[error("the child is {0}")]
+    NotNow(NodeState),
     /// It is stopping for good.
     #[error("the child is stopping")]
     Stopping,
@@ -130,17 +136,17 @@ impl Tree {
     /// Holds a running child: it handles nothing, its mailbox fills, its timers rest.
     ///
     /// # Errors
-    /// [`OrderError::NotFound`].
+    /// [`OrderError`] when there is none, it is not running, or it is a branch.
     pub fn suspend(&self, path: &ChildPath) -> Result<(), OrderError> {
-        self.order(path, Command::Suspend)
+        self.order(path, NodeState::Running, Command::Suspend)
     }
 
     /// Lets a suspended child go on.
     ///
     /// # Errors
-    /// [`OrderError::NotFound`].
+    /// [`OrderError`] when there is none or it is not suspended.
     pub fn resume(&self, path: &ChildPath) -> Result<(), OrderError> {
-        self.order(path, Command::Resume)
+        self.order(path, NodeState::Suspended, Command::Resume)
     }
 
     /// Supervisors and direct children of the root: those that decide about health.
@@ -148,8 +154,15 @@ impl Tree {
         self.world.pillars().iter().map(Self::view_of).collect()
     }
 
-    fn order(&self, path: &ChildPath, command: Command) -> Result<(), OrderError> {
+    fn order(&self, path: &ChildPath, from: NodeState, command: Command) -> Result<(), OrderError> {
         let listed = self.world.find(path).ok_or(OrderError::NotFound)?;
+        if listed.node.is_branch() {
+            return Err(OrderError::Branch);
+        }
+        let state = listed.node.state();
+        if state != from {
+            return Err(OrderError::NotNow(state));
+        }
         listed.node.command(command);
         Ok(())
     }
@@ -161,21 +174,26 @@ impl Tree {
             .upgrade()
             .and_then(|parent| parent.slot(listed.key))
             .map_or(0, |slot| slot.restarts_in_window);
-        let ledger = node.ledger();
+        let (reason, since, next_attempt, last_failure, observable) = {
+            let ledger = node.ledger();
+            let observable = Arc::clone(&ledger.observable);
+            let failure = ledger.last_failure.clone();
+            (ledger.reason.clone(), ledger.since, ledger.next_attempt, failure, observable)
+        };
         NodeView {
             path: node.path.clone(),
             kind: node.kind.to_owned(),
             state: node.state(),
-            reason: ledger.reason.clone(),
-            since: ledger.since,
+            reason,
+            since,
             epoch: node.epoch(),
             restarts_total: node.restarts(),
             restarts_in_window,
-            next_attempt: ledger.next_attempt,
+            next_attempt,
             depth: node.depth(),
-            last_failure: ledger.last_failure.clone(),
+            last_failure,
             children: node.children.as_ref().map(|counts| counts.by_state()),
-            observable: Value::clone(&ledger.observable),
+            observable: Value::clone(&observable),
         }
     }
 }

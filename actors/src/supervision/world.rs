@@ -12,7 +12,7 @@ use std::{
 
 use actix_rt::ArbiterHandle;
 use chrono::{DateTime, Utc};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{runtime::Handle, sync::Notify, time::Instant};
 
 use super::{
     directory::{Directory, Listed},
@@ -97,7 +97,8 @@ impl World {
 
     /// Runs `work` on the actors' thread; false when that thread is gone.
     pub(crate) fn at_home(&self, work: impl FnOnce() + Send + 'static) -> bool {
-        if thread::current().id() == self.home {
+        // On the home thread, but outside of its runtime, nothing can be spawned directly.
+        if thread::current().id() == self.home && Handle::try_current().is_ok() {
             work();
             return true;
         }
@@ -108,8 +109,11 @@ impl World {
     pub(crate) fn emit(&self, node: &Node, what: Happening) {
         let event =
             SupervisionEvent { at: self.wall(), path: node.path.clone(), kind: node.kind.to_owned(), what };
-        event::log(&event);
-        if let Err(caught) = panics::catch(|| self.sink.record(&event)) {
+        let delivered = panics::catch(|| {
+            event::log(&event);
+            self.sink.record(&event);
+        });
+        if let Err(caught) = delivered {
             tracing::error!(text = caught.text, location = caught.location, "supervision sink panicked");
         }
     }

@@ -195,7 +195,7 @@ fn a_removed_branch_takes_its_children_along() {
         rope.clear();
         assert!(outer.remove("y").await);
         assert!(children.iter().all(|child| child.status() == NodeState::Stopped));
-        assert_eq!(rope.lines()[0], "c: drain");
+        assert_eq!(rope.lines()[..3], ["c: closing", "c: drain", "c: stopped shutdown"]);
         assert_eq!(world.runtime.tree().snapshot(&ChildPath::parse("x").unwrap()).len(), 1);
         assert!(matches!(inner.add(puppet("d", &rope)), Err(AddError::Stopping)));
     });

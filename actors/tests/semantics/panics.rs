@@ -150,6 +150,20 @@ fn s05_drain_and_stopped() {
 }
 
 #[test]
+fn s05_closing() {
+    run(async {
+        let rope = Rope::default();
+        rope.panic_in(&["closing"]);
+        let (world, child) = World::with(puppet("a", &rope)).await;
+        let queued = child.ask(Add(1));
+        assert!(world.runtime.drain(secs(5)).await.is_clean());
+        assert_eq!(queued.await, Ok((1, 1)), "the queue is finished all the same");
+        assert_eq!(world.view("a").last_failure.unwrap().failure.phase, Phase::Drain);
+        assert!(rope.lines().contains(&"a: drain".to_owned()));
+    });
+}
+
+#[test]
 fn s05_drop_of_a_future() {
     let failures = survives(
         |_| {},

@@ -123,6 +123,11 @@ impl Child for Puppet {
         self.rope.log(format!("{}: started", self.name));
     }
 
+    fn closing(&mut self, _cx: &mut Cx<'_, Self>) {
+        self.rope.maybe_panic("closing");
+        self.rope.log(format!("{}: closing", self.name));
+    }
+
     fn drain(&mut self, _cx: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {
         self.rope.log(format!("{}: drain", self.name));
         self.rope.maybe_panic("drain");

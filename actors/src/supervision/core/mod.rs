@@ -352,7 +352,12 @@ impl Core {
             }
             Mode::Starting => self.queue.push_back(key),
             Mode::Shelved => actions.push(Action::Shelve { key }),
-            Mode::Idle | Mode::Ending { .. } | Mode::Ended => {}
+            // It came too late.
+            Mode::Ended | Mode::Ending { how: EndHow::Stop, .. } => {
+                slot.status = Status::Ended;
+                actions.push(Action::Retire { key });
+            }
+            Mode::Idle | Mode::Ending { how: EndHow::Halt, .. } => {}
         }
         self.slots.insert(key, slot);
         self.pump_start(actions);

@@ -29,7 +29,8 @@ impl Core {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let temporary = slot.policy.restart == RestartType::Temporary;
         match exit {
-            Exit::Halted | Exit::Stopped => self.after_halt(key, false, actions),
+            // Halted, but nobody waits for it any more.
+            Exit::Halted | Exit::Stopped => self.after_halt(key, true, actions),
             Exit::Fatal | Exit::Park if temporary => self.forget(key, actions),
             Exit::Fatal => self.park(key, ParkCause::Fatal, false, actions),
             Exit::Park => self.park(key, ParkCause::Asked, false, actions),

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::{Phase, Runner, Turn};
 use crate::supervision::{
-    cell::Because,
     child::Child,
     contained::Contained,
     core::Exit,
     event::Happening,
+    execute::Because,
     failure::{ExitReason, Phase as Doing},
     host::{Ending, Request},
     node::Teardown,
@@ -96,7 +96,13 @@ impl<C: Child> Runner<C> {
             Phase::Closing(Closing { ending, deadline, stage: Stage::Working { until }, clean: true });
         if ending == Ending::Restart {
             // The queue is for the next instance.
-            self.begin_drain(true);
+            return self.begin_drain(true);
+        }
+        let link = &self.link;
+        link.doing(Doing::Drain, None);
+        let Some(context) = self.context.as_mut() else { return };
+        if let Err(caught) = catch(|| link.with(context.ctx(), |state, cx| state.closing(cx))) {
+            self.node().contain(Doing::Drain, None, caught);
         }
     }
 
@@ -187,7 +193,7 @@ impl<C: Child> Runner<C> {
         node.set_state(NodeState::Stopped);
         node.set_teardown(Teardown::Stop);
         self.let_go();
-        if !clean {
+        if !clean && !node.is_branch() {
             node.world.left_unfinished(node.path.clone());
         }
         if node.is_branch() {

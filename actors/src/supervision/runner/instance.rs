@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::{Phase, Runner, Turn};
 use crate::supervision::{
-    cell::Because,
     child::{Child, LoadEnv, LoadError, Loaded},
     contained::{Contained, failure_of},
     core::{Event, Exit},
+    execute::Because,
     failure::{ExitReason, Failure, Phase as Doing},
     host::Request,
     node::Teardown,
@@ -32,8 +32,8 @@ impl<C: Child> Runner<C> {
         let last_failure = node.last_failure();
         let env = LoadEnv { path: node.path.clone(), epoch: node.next_epoch(), last_failure };
         let until = Instant::now() + self.limits.load;
-        let args = self.args.clone();
-        match catch(|| C::load(args, env)) {
+        let Some(args) = self.args.get() else { return };
+        match catch(|| C::load(args.clone(), env)) {
             Ok(load) => {
                 self.phase = Phase::Loading { load: Contained::new(load, Arc::clone(self.node())), until }
             }
@@ -60,7 +60,7 @@ impl<C: Child> Runner<C> {
             Ok(Poll::Ready(Err(LoadError::Fatal(text)))) => {
                 self.phase = Phase::Idle(None);
                 self.node().record(&Failure::new(Doing::Load, &text));
-                self.report(Exit::Fatal, Because::Said(&text));
+                self.report(Exit::Fatal, Because::Said(text));
             }
             Err(caught) => self.crashed(failure_of(Doing::Load, None, caught)),
         }
@@ -167,17 +167,14 @@ impl<C: Child> Runner<C> {
     pub(super) fn crashed(&mut self, failure: Failure) {
         self.node().record(&failure);
         let exit = if failure.phase == Doing::Escalation { Exit::Escalated } else { Exit::Failed };
-        let reason = ExitReason::Failed(failure);
-        self.end_instance(&reason, Teardown::Crash);
-        if let ExitReason::Failed(failure) = &reason {
-            self.report(exit, Because::Failed(failure));
-        }
+        self.end_instance(&ExitReason::Failed(failure.clone()), Teardown::Crash);
+        self.report(exit, Because::Failed(failure));
     }
 
     /// Drops futures, timers and state; the mailbox stays.
     pub(super) fn end_instance(&mut self, reason: &ExitReason, teardown: Teardown) {
-        self.phase = Phase::Idle(None);
         self.node().set_teardown(teardown);
+        self.phase = Phase::Idle(None);
         self.clear_context();
         let state = self.link.state.borrow_mut().take();
         if let Some(mut state) = state {
@@ -211,6 +208,7 @@ impl<C: Child> Runner<C> {
         self.phase = Phase::Ended;
         let state = self.link.state.borrow_mut().take();
         drop(state);
+        self.args.clear();
         self.timer = None;
         if let Some(mut context) = self.context.take() {
             // Terminated, so that its drop does not poll it once more.

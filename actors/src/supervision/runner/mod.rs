@@ -21,11 +21,12 @@ use tokio::time::{Instant, Sleep};
 
 use self::closing::Closing;
 use super::{
-    cell::{AddError, Because, BranchCell},
+    cell::{AddError, BranchCell},
     child::{Child, LoadError, Loaded},
     command::Command,
     contained::Contained,
     core::{Event, Exit, Key},
+    execute::Because,
     failure::Failure,
     host::{Host, Link, Request},
     node::{Node, Teardown},
@@ -88,7 +89,7 @@ enum Turn {
 
 /// See the module.
 pub(crate) struct Runner<C: Child> {
-    args: C::Args,
+    args: Contained<C::Args>,
     link: Rc<Link<C>>,
     context: Option<ContextFut<Host<C>, Context<Host<C>>>>,
     parent: Arc<BranchCell>,
@@ -117,7 +118,7 @@ impl<C: Child> Runner<C> {
             let context = Context::with_receiver(receiver).into_future(Host { link: Rc::clone(&link) });
             let limits = Limits::new(&spec.policy, link.node().is_branch());
             let phase = Phase::Idle(None);
-            let args = spec.args;
+            let args = Contained::new(spec.args, Arc::clone(link.node()));
             let runner = Self {
                 args,
                 link,
@@ -251,7 +252,7 @@ impl<C: Child> Runner<C> {
         timer.as_mut().poll(task).is_ready()
     }
 
-    fn report(&self, exit: Exit, because: Because<'_>) {
+    fn report(&self, exit: Exit, because: Because) {
         self.parent.exited(self.key, exit, because);
     }
 }
@@ -306,7 +307,7 @@ impl<C: Child> Runner<C> {
             }
             Request::Park(reason) => {
                 self.end_instance(&super::failure::ExitReason::Parked(reason.clone()), Teardown::Stop);
-                self.report(Exit::Park, Because::Said(&reason));
+                self.report(Exit::Park, Because::Said(reason));
             }
         }
     }

@@ -1,0 +1,235 @@
+//! What a supervisor's core decided is done here, in the order it was decided.
+
+use std::{collections::VecDeque, fmt, mem, sync::Arc, time::Duration};
+
+use super::{
+    cell::{BranchCell, Entry, tell},
+    command::Command,
+    core::{Action, Event, Exit, Key},
+    event::Happening,
+    failure::{Failure, Phase},
+    node::{Node, lock},
+    state::NodeState,
+};
+
+/// Why an instance ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Because {
+    Nothing,
+    /// What it said.
+    Said(String),
+    Failed(Failure),
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("ended normally"),
+            Self::Said(text) => f.write_str(text),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+/// One thing to do, with the child it is about.
+enum Work {
+    /// A child is up.
+    Up(Entry),
+    OnChild(Action, Entry, Because),
+    OnBranch(Action),
+}
+
+/// Decisions not yet carried out. Whoever finds nobody at it carries them out, so that their order is the order of the
+/// decisions whatever thread they came from, and a sink may call back.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    waiting: VecDeque<Work>,
+    busy: bool,
+}
+
+impl BranchCell {
+    /// Tells the core what happened and does what it says.
+    pub(crate) fn step(&self, event: Event) {
+        self.decide(event, Because::Nothing);
+    }
+
+    /// An instance of a child ended.
+    pub(crate) fn exited(&self, key: Key, exit: Exit, because: Because) {
+        self.decide(Event::Exited { key, exit }, because);
+    }
+
+    fn decide(&self, event: Event, because: Because) {
+        let now = self.world.now();
+        {
+            let mut inner = lock(&self.inner);
+            let actions = inner.core.step(event, now);
+            if let Event::Up { key } = event
+                && let Some(entry) = inner.entries.get(&key).cloned()
+            {
+                inner.outbox.waiting.push_back(Work::Up(entry));
+            }
+            for action in actions {
+                let entry = key_of(action).and_then(|key| inner.entries.get(&key).cloned());
+                if let Action::Forget { key } = action {
+                    inner.forget(key);
+                }
+                let work = match entry {
+                    Some(entry) => Work::OnChild(action, entry, because.clone()),
+                    None => Work::OnBranch(action),
+                };
+                inner.outbox.waiting.push_back(work);
+            }
+            if mem::replace(&mut inner.outbox.busy, true) {
+                return;
+            }
+        }
+        self.carry_out();
+    }
+
+    fn carry_out(&self) {
+        loop {
+            let work = {
+                let mut inner = lock(&self.inner);
+                let work = inner.outbox.waiting.pop_front();
+                inner.outbox.busy = work.is_some();
+                work
+            };
+            match work {
+                None => return,
+                Some(Work::Up(entry)) => {
+                    self.world.emit(&entry.node, Happening::Started { epoch: entry.node.epoch() });
+                }
+                Some(Work::OnChild(action, entry, because)) => self.on_child(action, &entry, because),
+                Some(Work::OnBranch(action)) => self.on_branch(action),
+            }
+        }
+    }
+
+    fn on_child(&self, action: Action, entry: &Entry, because: Because) {
+        let node = &entry.node;
+        match action {
+            Action::Start { .. } => {
+                node.set_state(NodeState::Starting);
+                node.command(Command::Start);
+            }
+            Action::Restart { key, delay } => self.restart_later(node, key, delay, because),
+            Action::Park { cause, probe_in, .. } => {
+                let reason = because.to_string();
+                self.take_down(entry, NodeState::Parked, Command::Park { probe_in });
+                node.plan(probe_in, Some(reason.clone()));
+                self.world.emit(node, Happening::Parked { cause, reason, probe_in });
+            }
+            Action::Unparked { by, .. } => self.world.emit(node, Happening::Unparked { by }),
+            Action::Halt { deadline, .. } => node.command(Command::Halt { deadline: self.until(deadline) }),
+            Action::Hold { .. } => self.take_down(entry, NodeState::Starting, Command::Hold),
+            Action::Shelve { .. } => {
+                self.take_down(entry, NodeState::Parked, Command::Hold);
+                node.plan(None, Some(format!("branch {} is parked", self.path)));
+            }
+            Action::Rest { .. } => {
+                self.take_down(entry, NodeState::Stopped, Command::Hold);
+                self.world.emit(node, Happening::Stopped { clean: true });
+            }
+            Action::Stop { deadline, .. } => node.command(Command::Stop { deadline: self.until(deadline) }),
+            Action::Retire { .. } => end(entry, Command::End),
+            Action::Forget { .. } => {
+                end(entry, Command::End);
+                self.world.unlist(node);
+            }
+            Action::Kill { .. } => end(entry, Command::Kill),
+            Action::Escalating { .. } => self.escalating(node, &because),
+            Action::Fail { .. } | Action::Settled | Action::Ended => self.on_branch(action),
+        }
+    }
+
+    fn on_branch(&self, action: Action) {
+        match action {
+            Action::Settled => {
+                if let Some((parent, key, node)) = self.own() {
+                    node.set_state(NodeState::Running);
+                    parent.step(Event::Up { key });
+                }
+                let waiters = mem::take(&mut lock(&self.inner).settled);
+                waiters.into_iter().for_each(tell);
+            }
+            Action::Ended => {
+                let waiters = mem::take(&mut lock(&self.inner).ended);
+                waiters.into_iter().for_each(tell);
+            }
+            Action::Fail { .. } => self.fail(),
+            // About a child that is forgotten already.
+            _ => {}
+        }
+    }
+
+    fn restart_later(&self, node: &Arc<Node>, key: Key, delay: Duration, because: Because) {
+        node.set_state(NodeState::Backoff);
+        node.plan(Some(delay), None);
+        node.count_restart();
+        node.command(Command::Restart { delay });
+        let restarts_in_window = self.slot(key).map_or(0, |slot| slot.restarts_in_window);
+        let failure = match because {
+            Because::Failed(failure) => Some(failure),
+            Because::Nothing | Because::Said(_) => None,
+        };
+        self.world.emit(node, Happening::Restarting { failure, delay, restarts_in_window });
+    }
+
+    /// A child without an instance stays down; what is below a parked one refuses too.
+    fn take_down(&self, entry: &Entry, state: NodeState, command: Command) {
+        entry.node.set_state(state);
+        entry.node.command(command);
+        if let Some(branch) = entry.branch.as_ref().filter(|_| state == NodeState::Parked) {
+            branch.step(Event::Shelve);
+        }
+    }
+
+    fn until(&self, deadline: Option<Duration>) -> Option<tokio::time::Instant> {
+        deadline.map(|moment| self.world.instant(moment))
+    }
+
+    /// The branch gives up: the chain of causes, leaf last, goes with its own failure.
+    fn escalating(&self, culprit: &Node, because: &Because) {
+        let chain = format!("{} gave up: too many restarts, last of {}: {because}", self.path, culprit.path);
+        lock(&self.inner).chain = Some(chain.clone());
+        if let Some((_, _, node)) = self.own() {
+            self.world.emit(&node, Happening::Escalated { chain });
+        }
+    }
+
+    /// All children are down after giving up.
+    fn fail(&self) {
+        let chain = lock(&self.inner).chain.take().unwrap_or_default();
+        if let Some((_, _, node)) = self.own() {
+            node.command(Command::Fail(Failure::new(Phase::Escalation, chain)));
+        }
+    }
+}
+
+/// A child ends for good without ceremony; so does everything below it.
+fn end(entry: &Entry, command: Command) {
+    entry.node.command(command);
+    if let Some(branch) = &entry.branch {
+        branch.step(Event::Abandon);
+    }
+}
+
+/// The child an action is about.
+const fn key_of(action: Action) -> Option<Key> {
+    match action {
+        Action::Start { key }
+        | Action::Restart { key, .. }
+        | Action::Park { key, .. }
+        | Action::Unparked { key, .. }
+        | Action::Halt { key, .. }
+        | Action::Hold { key }
+        | Action::Shelve { key }
+        | Action::Rest { key }
+        | Action::Stop { key, .. }
+        | Action::Retire { key }
+        | Action::Forget { key }
+        | Action::Kill { key } => Some(key),
+        Action::Escalating { culprit } => Some(culprit),
+        Action::Fail { .. } | Action::Settled | Action::Ended => None,
+    }
+}
