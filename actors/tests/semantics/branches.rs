@@ -202,6 +202,26 @@ fn a_removed_branch_takes_its_children_along() {
 }
 
 #[test]
+fn a_temporary_branch_that_gives_up_takes_its_children_along() {
+    run(async {
+        let world = World::new();
+        let outer = world.runtime.root().add_branch(BranchSpec::dynamic("x")).unwrap();
+        let policy = Policy { restart: RestartType::Temporary, ..exact() };
+        let branch = outer.add_branch(fragile("y").policy(policy)).unwrap();
+        let rope = Rope::default();
+        let children = three(&branch, &rope);
+        world.runtime.start().await;
+        children[0].tell(Poison).unwrap();
+        children[0].tell(Poison).unwrap();
+        pass(secs(5)).await;
+        assert!(outer.ids().is_empty());
+        assert!(children.iter().all(|child| child.status() == NodeState::Stopped));
+        assert_eq!(std::sync::Arc::strong_count(&rope.0), 1, "arguments and states are dropped");
+        assert_eq!(world.runtime.tree().snapshot(&ChildPath::root()).len(), 2);
+    });
+}
+
+#[test]
 fn a_crash_of_one_child_of_many_costs_only_that_one() {
     run(async {
         let world = World::new();

@@ -268,6 +268,20 @@ proptest! {
         prop_assert!(!model.log[after..].iter().any(|action| matches!(action, Action::Start { .. })), "a late start");
     }
 
+    /// A child that is added while its branch ends, or after, never stays behind.
+    #[test]
+    fn a_child_added_too_late_ends_at_once(order in orders(), steps in steps()) {
+        let mut model = Model::new(order, None);
+        for step in steps {
+            model.play(step);
+        }
+        model.step(Event::End { how: EndHow::Stop, deadline: None });
+        model.play(Step::Add(RestartType::Permanent, false));
+        model.rest();
+        model.play(Step::Add(RestartType::Permanent, false));
+        prop_assert!(model.runners.values().all(|runner| *runner == Runner::Gone), "{:?}", model.runners);
+    }
+
     /// Halted and begun again, every child that is not parked, down or gone comes up.
     #[test]
     fn a_halt_and_a_begin_bring_everything_up(order in orders(), count in 1_u8..20, steps in steps()) {
@@ -319,4 +333,20 @@ proptest! {
         prop_assert_eq!(stops, (0..u64::from(count)).rev().collect::<Vec<_>>());
         prop_assert_eq!(model.order, Order::Ordered);
     }
+}
+
+/// A halt that was on its way while the child crashed reaches the next instance: that one is started again.
+#[test]
+fn a_halt_that_comes_late_does_no_harm() {
+    let mut model = Model::new(Order::Concurrent, None);
+    model.step(Event::Begin);
+    model.play(Step::Add(RestartType::Permanent, false));
+    model.rest();
+    model.step(Event::Restart { key: 0 });
+    // It crashes before it reads the halt; the order is then carried out by its successor.
+    model.play(Step::Exit(0, Exit::Failed));
+    assert_eq!(model.runners[&0], Runner::Loading);
+    model.play(Step::Exit(0, Exit::Halted));
+    model.rest();
+    assert_eq!(model.runners[&0], Runner::Up);
 }
