@@ -26,6 +26,8 @@ pub enum FaultKind {
     Slow,
     /// The call takes effect, and its answer never arrives.
     LostAnswer,
+    /// The credential is refused as one that was taken back: 401 and close code 4004, or `AUTH_KEY_UNREGISTERED`.
+    Unauthorized,
 }
 
 /// Whom a fault is for.

@@ -122,6 +122,18 @@ impl Sandbox {
         self.control.address()
     }
 
+    /// Base of the control API: `http://127.0.0.1:port`.
+    #[must_use]
+    pub fn control_url(&self) -> String {
+        format!("http://{}", self.control_address())
+    }
+
+    /// Every authorisation key that is registered with the Telegram data centre. See [`Telegram::auth_keys`].
+    #[must_use]
+    pub fn registered_auth_keys(&self) -> Vec<[u8; 256]> {
+        self.state.telegram.auth_keys()
+    }
+
     /// Address of Discord's REST API and gateway.
     #[must_use]
     pub fn discord_address(&self) -> SocketAddr {

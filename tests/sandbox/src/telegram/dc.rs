@@ -9,7 +9,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::config::TelegramConfig;
-use super::crypto::AuthKey;
+use super::crypto::{AuthKey, KEY_LENGTH};
 use super::floods::Floods;
 use super::hub::{ConnectionId, Hub, Outgoing, Seat};
 use super::logins::Logins;
@@ -156,6 +156,11 @@ impl Dc {
         self.lock().world.keys.get(id).cloned()
     }
 
+    /// All keys that are known.
+    pub(super) fn auth_keys(&self) -> Vec<[u8; KEY_LENGTH]> {
+        self.lock().world.keys.iter().map(|key| *key.bytes()).collect()
+    }
+
     /// Seats a connection.
     pub(super) fn join(&self, key: i64) -> Seat {
         self.lock().hub.join(key, self.config.max_outgoing)
@@ -217,7 +222,9 @@ impl Dc {
         if !spared && self.shared.faults.take(site, &[FaultKind::DropConnection]).is_some() {
             return Err(Cut::Fault);
         }
-        let refusal = if spared { None } else { self.refusal(&mut state, user, site, request.method) };
+        let refusal = self
+            .unauthorized(&request, user, site)
+            .or_else(|| if spared { None } else { self.refusal(&mut state, user, site, request.method) });
         let result = match refusal {
             Some(error) => error.to_bytes(),
             None => match rpc::handle(self, &mut state, call, user, &request)? {
@@ -239,6 +246,13 @@ impl Dc {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a call of somebody who is signed in as if they were not, if a fault says so.
+    fn unauthorized(&self, request: &Request, user: Option<i64>, site: FaultSite) -> Option<RpcError> {
+        let concerned = user.is_some() && request.needs_sign_in();
+        let fault = concerned.then(|| self.shared.faults.take(site, &[FaultKind::Unauthorized]));
+        fault.flatten().map(|_| RpcError::unregistered())
     }
 
     /// Whether the call is refused before it is looked at: by a wait that still holds, or by a fault.

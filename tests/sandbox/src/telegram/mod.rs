@@ -148,6 +148,12 @@ impl Telegram {
         self.dc.register_auth_key(auth_key, user)
     }
 
+    /// Every registered authorisation key: secrets, for tests that search for places where they must not be.
+    #[must_use]
+    pub fn auth_keys(&self) -> Vec<[u8; 256]> {
+        self.dc.auth_keys()
+    }
+
     /// Cuts every connection, stops serving and closes the journal.
     pub async fn stop(&self) {
         self.stop.cancel();

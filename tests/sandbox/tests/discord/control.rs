@@ -13,7 +13,7 @@ async fn the_identity_names_everything_that_was_seeded() {
     let seed = world.sandbox.seed();
     assert_eq!(identity["seed"], json!(7));
     assert_eq!(identity["limits"], json!("none"));
-    assert_eq!(identity["control"], json!(format!("http://{}", world.sandbox.control_address())));
+    assert_eq!(identity["control"], json!(world.sandbox.control_url()));
     let telegram = json!({
         "dc_id": 2,
         "address": world.sandbox.telegram_address().to_string(),

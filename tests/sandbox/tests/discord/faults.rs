@@ -94,3 +94,27 @@ async fn a_slow_answer_comes_after_the_effect() {
     }
     world.sandbox.stop().await;
 }
+
+#[tokio::test]
+async fn an_account_that_is_unauthorised_is_told_so_and_others_are_not() {
+    let world = harness::start().await;
+    let (one, two) = (world.channel(0, 0), world.channel(1, 0));
+    world.fault(json!({"target": world.bot(0).account, "kind": "unauthorized", "seconds": 60})).await;
+    let (_, listed) = world.control(Method::GET, "/faults", None).await;
+    assert_eq!(listed["items"][0]["kind"], json!("unauthorized"));
+    let (status_code, body) = parts(world.send(0, &one, json!({"content": "x"})).await).await;
+    assert_eq!(status_code, StatusCode::UNAUTHORIZED);
+    assert_eq!(body, json!({"message": "401: Unauthorized", "code": 0}));
+    let me = world.call(0, Method::GET, "/users/@me", None).await.unwrap();
+    assert_eq!(me.status(), StatusCode::UNAUTHORIZED);
+    assert!(world.texts(&one).await.is_empty());
+    assert!(world.http(0).get_gateway().await.is_ok(), "needs no token");
+    assert_eq!(status(&world, 1, &two).await, StatusCode::OK);
+    world.control(Method::DELETE, "/faults", None).await;
+    assert_eq!(status(&world, 0, &one).await, StatusCode::OK);
+    world.fault(json!({"target": "discord", "kind": "unauthorized", "count": 1})).await;
+    assert_eq!(status(&world, 1, &two).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(&world, 1, &two).await, StatusCode::OK);
+    assert_eq!(world.violations().await, json!({}), "the bots did nothing wrong");
+    world.sandbox.stop().await;
+}

@@ -156,6 +156,23 @@ async fn misbehaviour_is_closed_with_its_code() {
 }
 
 #[tokio::test]
+async fn an_unauthorised_account_can_neither_identify_nor_resume() {
+    let world = harness::start().await;
+    let (socket, session) = Socket::ready(&world).await;
+    socket.close(4000).await;
+    world.fault(json!({"target": world.bot(0).account, "kind": "unauthorized", "count": 2})).await;
+    for payload in [identify(&world, 1), resume(&world, &session, 2)] {
+        let mut socket = Socket::hello(&world).await;
+        socket.send(payload).await;
+        assert_eq!(socket.closed().await, Some(4004));
+    }
+    let mut socket = Socket::hello(&world).await;
+    socket.send(resume(&world, &session, 2)).await;
+    assert_eq!(socket.payload().await["t"], json!("RESUMED"), "the fault is used up");
+    world.sandbox.stop().await;
+}
+
+#[tokio::test]
 async fn a_session_is_resumed_from_where_its_client_was() {
     let world = harness::start().await;
     let channel = world.channel(0, 0);

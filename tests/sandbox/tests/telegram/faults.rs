@@ -9,7 +9,7 @@ use switchyard_sandbox::clock::ClockMode;
 use switchyard_sandbox::faults::{FaultKind, FaultSpan, FaultSpec, FaultTarget};
 use switchyard_sandbox::platform::Platform;
 
-use super::harness::{USER, sandbox, sandbox_with, send, signed_in, source_chat, within};
+use super::harness::{USER, connect, key, sandbox, sandbox_with, send, signed_in, source_chat, within};
 
 fn fault(sandbox: &Sandbox, target: FaultTarget, kind: FaultKind, wait: u64) {
     let wait = Duration::from_secs(wait);
@@ -101,6 +101,35 @@ async fn a_slow_answer_has_its_effect_at_once_and_holds_nobody_up() {
     peer.state().await;
     assert!(!slow.is_finished());
     slow.abort();
+}
+
+#[tokio::test]
+async fn an_account_that_is_unauthorised_is_told_so_and_others_are_not() {
+    let sandbox = sandbox().await;
+    let chat = source_chat(&sandbox);
+    let (peer, other) = (signed_in(&sandbox, 1, USER).await, signed_in(&sandbox, 2, 1002).await);
+    peer.dialogs().await;
+    let to = peer.peer(&chat).await;
+    let target = FaultTarget::Account(sandbox.seed().telegram.users[0].account);
+    let span = FaultSpan::For(Duration::from_secs(3600));
+    let spec = FaultSpec { target, kind: FaultKind::Unauthorized, span, wait: Duration::ZERO };
+    sandbox.shared().faults.add(spec);
+    for _ in 0..2 {
+        let refusal = peer.refused(&send(to, "not me", 1)).await;
+        assert_eq!((refusal.code, refusal.name.as_str()), (401, "AUTH_KEY_UNREGISTERED"));
+    }
+    assert_eq!(peer.refused(&functions::updates::GetState {}).await.code, 401);
+    // A client that connects anew is still told the configuration, and then that it is not signed in.
+    let again = connect(sandbox.telegram_address(), key(1));
+    assert!(!within(again.client.is_authorized()).await.unwrap());
+    other.state().await;
+    sandbox.shared().faults.clear();
+    peer.call(&send(to, "me", 1)).await.unwrap();
+    fault(&sandbox, EVERYBODY, FaultKind::Unauthorized, 0);
+    assert_eq!(other.refused(&functions::updates::GetState {}).await.code, 401);
+    other.state().await;
+    assert_eq!(sandbox.telegram().list_messages(&chat, None, 10).unwrap().len(), 1);
+    assert!(sandbox.shared().violations.snapshot().is_empty());
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ async fn a_person_signs_in_by_code_and_out() {
     let sandbox = sandbox().await;
     let user = &sandbox.seed().telegram.users[0];
     sandbox.telegram().register_auth_key(&key(1), None).unwrap();
+    assert_eq!(sandbox.telegram().auth_keys(), [key(1)]);
+    assert_eq!(sandbox.registered_auth_keys(), [key(1)]);
     let peer = connect(sandbox.telegram_address(), key(1));
     assert!(!within(peer.client.is_authorized()).await.unwrap());
 

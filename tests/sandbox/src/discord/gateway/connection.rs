@@ -233,13 +233,18 @@ impl Connection {
         Ok(())
     }
 
-    /// The gateway takes a token with or without `Bot ` in front of it.
-    fn bot(&self, token: &str) -> Option<Bot> {
-        self.core.bot(token.strip_prefix("Bot ").unwrap_or(token))
+    /// The bot of a token, which the gateway takes with or without `Bot ` in front of it.
+    fn authenticate(&self, token: &str) -> Result<Bot, Close> {
+        let bot = self.core.bot(token.strip_prefix("Bot ").unwrap_or(token));
+        let bot = bot.ok_or(Close::AuthenticationFailed)?;
+        match self.core.shared.faults.take(fault_site(Some(&bot)), &[FaultKind::Unauthorized]) {
+            Some(_) => Err(Close::AuthenticationFailed),
+            None => Ok(bot),
+        }
     }
 
     async fn identify(&mut self, identify: Identify) -> Result<(), End> {
-        let bot = self.bot(&identify.token).ok_or(Close::AuthenticationFailed)?;
+        let bot = self.authenticate(&identify.token)?;
         let intents = Intents::parse(identify.intents).map_err(|error| match error {
             IntentsError::Unknown => Close::InvalidIntents,
             IntentsError::Disallowed => Close::DisallowedIntents,
@@ -296,7 +301,7 @@ impl Connection {
     }
 
     async fn resume(&mut self, resume: Resume) -> Result<(), End> {
-        let bot = self.bot(&resume.token).ok_or(Close::AuthenticationFailed)?;
+        let bot = self.authenticate(&resume.token)?;
         let now = self.core.shared.clock.now();
         let resumed = {
             let mut state = self.core.lock();

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::core::{Core, fault_site};
 use super::gateway;
 use super::world::Bot;
-use crate::faults::{FaultKind, FaultSite};
+use crate::faults::{Fault, FaultKind, FaultSite};
 use crate::http::Cut;
 use crate::violations::Rule;
 use error::ApiError;
@@ -28,6 +28,12 @@ use route::Route;
 /// What a shut-out address is shown, as the proxy in front of Discord would: no JSON, no headers.
 const BANNED: &str = "<!DOCTYPE html><html><head><title>Access denied</title></head>\
                       <body>error code: 1015</body></html>";
+
+/// Faults that leave any call without effect.
+const BEFORE_ANY_CALL: [FaultKind; 2] = [FaultKind::DropConnection, FaultKind::ServerError];
+/// Faults that leave a call without effect which a bot must make.
+const BEFORE_A_BOT_CALL: [FaultKind; 3] =
+    [FaultKind::DropConnection, FaultKind::ServerError, FaultKind::Unauthorized];
 
 /// A call, read from the wire.
 struct Call<'a> {
@@ -119,8 +125,10 @@ fn answer(core: &Core, call: &Call<'_>) -> Answer {
         return ApiError::Unauthorized.into();
     };
     let site = fault_site(Some(&bot));
-    if let Some(struck) = struck_before(core, site) {
-        return struck.into();
+    let kinds =
+        if route == Route::Gateway { BEFORE_ANY_CALL.as_slice() } else { BEFORE_A_BOT_CALL.as_slice() };
+    if let Some(fault) = core.shared.faults.take(site, kinds) {
+        return struck(fault).into();
     }
     let admitted = core
         .limiter
@@ -146,19 +154,20 @@ fn answer(core: &Core, call: &Call<'_>) -> Answer {
 
 /// `GET /gateway` needs no token and counts against nobody, but platform-wide faults strike it too.
 fn unlimited(core: &Core, call: &Call<'_>, route: Route) -> Answer {
-    if let Some(struck) = struck_before(core, fault_site(None)) {
-        return struck.into();
+    if let Some(fault) = core.shared.faults.take(fault_site(None), &BEFORE_ANY_CALL) {
+        return struck(fault).into();
     }
     calls::gateway(core, route, &call.gateway_url, None).into()
 }
 
-/// Faults that leave a call without effect.
-fn struck_before(core: &Core, site: FaultSite) -> Option<Outcome> {
-    let fault = core.shared.faults.take(site, &[FaultKind::DropConnection, FaultKind::ServerError])?;
-    Some(match fault.kind {
+/// What a fault that leaves a call without effect is to its caller.
+fn struck(fault: Fault) -> Outcome {
+    match fault.kind {
         FaultKind::DropConnection => Outcome::Cut,
+        // Not counted as an invalid request: the server made it up.
+        FaultKind::Unauthorized => Outcome::Failed(ApiError::Unauthorized),
         _ => Outcome::Failed(ApiError::Internal),
-    })
+    }
 }
 
 /// A flood wait strikes at a write, and then binds every call of the bot.

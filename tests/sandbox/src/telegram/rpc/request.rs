@@ -84,6 +84,20 @@ impl Request {
         self.inits || self.method == functions::help::GetConfig::CONSTRUCTOR_ID
     }
 
+    /// Whether the call is for those who are signed in. The others are the way to sign in.
+    pub(crate) const fn needs_sign_in(&self) -> bool {
+        !matches!(
+            self.method,
+            functions::help::GetConfig::CONSTRUCTOR_ID
+                | functions::help::GetAppConfig::CONSTRUCTOR_ID
+                | functions::help::GetNearestDc::CONSTRUCTOR_ID
+                | functions::auth::SendCode::CONSTRUCTOR_ID
+                | functions::auth::CancelCode::CONSTRUCTOR_ID
+                | functions::auth::SignIn::CONSTRUCTOR_ID
+                | functions::auth::SignUp::CONSTRUCTOR_ID
+        )
+    }
+
     /// Whether the call writes something that others see: only there does an answer that is lost make a difference.
     pub(crate) const fn has_effect(&self) -> bool {
         matches!(

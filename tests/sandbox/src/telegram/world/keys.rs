@@ -35,6 +35,11 @@ impl Keys {
         self.records.get(&id).map(|record| &record.key)
     }
 
+    /// All known keys.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &AuthKey> {
+        self.records.values().map(|record| &record.key)
+    }
+
     /// How many keys are known.
     pub(crate) fn len(&self) -> usize {
         self.records.len()
