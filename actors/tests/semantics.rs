@@ -34,3 +34,31 @@ mod restart;
 mod stopping;
 #[path = "semantics/view.rs"]
 mod view;
+
+/// The promises and the tests name each other.
+#[test]
+fn every_promise_has_its_test() {
+    let room = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let promises = std::fs::read_to_string(room.join("SEMANTICS.md")).unwrap();
+    let mut tests = Vec::new();
+    for file in std::fs::read_dir(room.join("tests/semantics")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line.trim() == "#[test]" {
+                let name = lines.find_map(|line| line.trim().strip_prefix("fn "));
+                tests.extend(name.and_then(|line| line.split('(').next()).map(str::to_owned));
+            }
+        }
+    }
+    assert!(tests.len() > 80, "{}", tests.len());
+    let named: Vec<_> = promises.split('`').skip(1).step_by(2).filter(|word| word.contains('_')).collect();
+    // The one word of code on that page that looks like a test, and this test itself.
+    let other = ["reset_after", "every_promise_has_its_test"];
+    for name in named.iter().filter(|name| !other.contains(name)) {
+        assert!(tests.iter().any(|test| test == name), "SEMANTICS.md names {name}, which is no test");
+    }
+    for test in tests {
+        assert!(named.contains(&test.as_str()), "SEMANTICS.md does not say what {test} is for");
+    }
+}

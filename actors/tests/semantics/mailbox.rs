@@ -175,6 +175,39 @@ fn children_are_added_and_asked_from_another_thread() {
     });
 }
 
+/// Real threads and real time: it waits for conditions only.
+#[test]
+fn s32_many_threads_tell_one_child_and_nothing_is_lost_or_doubled() {
+    const THREADS: u64 = 4;
+    const EACH: u64 = 2_000;
+    let system = actix_rt::System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    });
+    system.block_on(async {
+        let rope = Rope::default();
+        let (world, child) = World::with(puppet("a", &rope).policy(bounded(16))).await;
+        let tellers: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let child = child.clone();
+                tokio::spawn(async move {
+                    for _ in 0..EACH {
+                        while child.tell(Add(1)).is_err() {
+                            tokio::task::yield_now().await;
+                        }
+                        assert!(child.depth() <= 16);
+                    }
+                })
+            })
+            .collect();
+        for teller in tellers {
+            teller.await.unwrap();
+        }
+        assert_eq!(child.ask(Add(0)).await, Ok((THREADS * EACH, 1)));
+        assert!(world.runtime.drain(secs(30)).await.is_clean());
+        assert_eq!(child.depth(), 0);
+    });
+}
+
 #[test]
 fn a_runtime_needs_a_system() {
     let made = switchyard_actors::supervision::Runtime::new(

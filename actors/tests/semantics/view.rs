@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use switchyard_actors::supervision::{
     AddError, Backoff, BranchSpec, ChildPath, Happening, Intensity, NodeState, NodeView, OrderError, Phase,
-    Policy, Probe, Runtime, RuntimeConfig, SpecError, StopLimit, SupervisionEvent, SupervisionSink,
+    Policy, Probe, Runtime, RuntimeConfig, SpecError, StopLimit, SupervisionEvent, SupervisionSink, Verdict,
 };
 
 use crate::{
@@ -208,6 +208,32 @@ fn events_tell_the_whole_story() {
                 .iter()
                 .filter(|e| e.path.as_str() == "a")
                 .all(|e| e.kind == "puppet")
+        );
+    });
+}
+
+#[test]
+fn a_parked_child_of_the_root_turns_health_red() {
+    run(async {
+        let rope = Rope::default();
+        rope.loads([Script::Fatal]);
+        let (world, _child) = World::with(puppet("notifier", &rope)).await;
+        let branch = world.runtime.root().add_branch(BranchSpec::dynamic("pairs")).unwrap();
+        settle().await;
+        let health = world.runtime.tree().health();
+        assert_eq!((health.verdict, world.red()), (Verdict::Red, vec!["notifier".to_owned()]));
+        assert_eq!(health.red[0].reason.as_deref(), Some("credentials are gone"));
+        let tenant = Rope::default();
+        tenant.loads([Script::Fatal]);
+        branch.add(puppet("1", &tenant)).unwrap();
+        rope.loads([Script::Ready]);
+        world.restart("notifier");
+        settle().await;
+        let health = world.runtime.tree().health();
+        assert_eq!(
+            (health.verdict, health.ready),
+            (Verdict::Yellow, true),
+            "a tenant's parked pair is no red"
         );
     });
 }
