@@ -1,0 +1,222 @@
+//! Connects Discord bots: token, identity, gateway session, sender.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serenity::http::{LightMethod, Request, Route};
+use serenity::model::gateway::GatewayIntents;
+use switchyard_actors::model::{Account, AccountId, AccountKind};
+use switchyard_actors::ports::{
+    Clock, ConnectRequest, Connection, ConnectionError, Credentials, EventSource, IntakeUnit,
+    PlatformConnector,
+};
+use tokio::time::{Instant, sleep_until};
+use zeroize::Zeroizing;
+
+use crate::config::DiscordConfig;
+
+use super::gateway::{Gateway, Opening};
+use super::rest::{self, Rest};
+use super::runtime::GatewayRuntime;
+use super::sender::DiscordSender;
+
+/// Name under which a bot's token is kept.
+pub const TOKEN: &str = "token";
+
+/// Connects Discord bots. Every call goes to the configured base, or fails.
+pub struct DiscordConnector {
+    config: DiscordConfig,
+    credentials: Arc<dyn Credentials>,
+    clock: Arc<dyn Clock>,
+    client: reqwest12::Client,
+    runtime: GatewayRuntime,
+    /// When each bot last identified.
+    identified: Mutex<HashMap<AccountId, Instant>>,
+}
+
+/// Why the connector cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscordError {
+    /// The system gives no thread.
+    #[error("the gateway's thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+    /// The HTTP client cannot be made.
+    #[error(transparent)]
+    Client(#[from] ConnectionError),
+}
+
+/// `GET /users/@me`.
+#[derive(Deserialize)]
+struct Me {
+    id: String,
+    #[serde(default)]
+    bot: bool,
+}
+
+/// `GET /gateway/bot`.
+#[derive(Deserialize)]
+struct GatewayBot {
+    url: String,
+    session_start_limit: SessionStartLimit,
+}
+
+#[derive(Deserialize)]
+struct SessionStartLimit {
+    remaining: u64,
+    /// Milliseconds.
+    reset_after: u64,
+}
+
+impl DiscordConnector {
+    /// A connector with a thread of its own for gateway sessions.
+    ///
+    /// # Errors
+    /// [`DiscordError`].
+    pub fn new(
+        config: DiscordConfig,
+        credentials: Arc<dyn Credentials>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, DiscordError> {
+        let client = rest::client(&config)?;
+        let runtime = GatewayRuntime::start()?;
+        Ok(Self { config, credentials, clock, client, runtime, identified: Mutex::default() })
+    }
+
+    async fn token(&self, account: &Account) -> Result<Zeroizing<String>, ConnectionError> {
+        let missing = || ConnectionError::NeedsLogin("no bot token is stored".to_owned());
+        let secret = self.credentials.secret(account.id, TOKEN).await?.ok_or_else(missing)?;
+        let text = std::str::from_utf8(secret.expose_secret()).map_err(|_| missing())?;
+        let token = text.trim();
+        let token = token.strip_prefix("Bot ").unwrap_or(token);
+        // Tokens are three base64 parts; user tokens of accounts with a second factor begin with "mfa.".
+        if token.is_empty() || token.starts_with("mfa.") || token.contains(char::is_whitespace) {
+            return Err(ConnectionError::Refused(
+                "this is not a bot's token; user tokens are refused".to_owned(),
+            ));
+        }
+        Ok(Zeroizing::new(token.to_owned()))
+    }
+
+    async fn start(&self, request: &ConnectRequest) -> Result<Connection, ConnectionError> {
+        let token = self.token(&request.account).await?;
+        let rest = Arc::new(Rest::new(self.client.clone(), &self.config, &token));
+        let own_id = self.own_id(&rest, &request.account).await?;
+        let url = self.gateway_url(&rest).await?;
+        self.wait_to_identify(request.account.id).await;
+        let opening = Opening {
+            url,
+            token: token.to_string(),
+            intents: GatewayIntents::empty(),
+            api_base: self.config.api_base.clone(),
+            capacity: self.config.events_capacity.get(),
+        };
+        let timeout = self.config.connect_timeout;
+        let (gateway, user) = Gateway::open(opening, timeout, self.runtime.handle()).await?;
+        if user != own_id {
+            return Err(ConnectionError::Unreachable(
+                "the gateway and the API name different bots".to_owned(),
+            ));
+        }
+        let sender = DiscordSender::new(rest, self.config.clone(), Arc::clone(&self.clock), own_id);
+        Ok(Connection {
+            source: Some(Box::new(Presence { gateway })),
+            sender: Some(Arc::new(sender)),
+            platform_id: own_id,
+        })
+    }
+
+    /// Who the token belongs to: the bot that the account says, and a bot at all.
+    async fn own_id(&self, rest: &Rest, account: &Account) -> Result<i64, ConnectionError> {
+        let me: Me = rest.get(Request::new(Route::UserMe, LightMethod::Get), &self.config).await?;
+        if !me.bot {
+            return Err(ConnectionError::Refused(
+                "user tokens are refused: the account is no bot".to_owned(),
+            ));
+        }
+        let expected = account.platform_id;
+        match me.id.parse::<i64>() {
+            Ok(id) if id == expected => Ok(id),
+            _ => Err(ConnectionError::Refused(format!(
+                "the token belongs to bot {}, not to bot {expected}",
+                me.id
+            ))),
+        }
+    }
+
+    /// Where the configured API says its gateway is, unless the day's identifications are used up.
+    async fn gateway_url(&self, rest: &Rest) -> Result<String, ConnectionError> {
+        let request = Request::new(Route::GatewayBot, LightMethod::Get);
+        let gateway: GatewayBot = rest.get(request, &self.config).await?;
+        let SessionStartLimit { remaining, reset_after } = gateway.session_start_limit;
+        if remaining <= self.config.identify_reserve {
+            let wait = Duration::from_millis(reset_after).max(self.config.identify_gap);
+            let reason = format!("{remaining} identifications are left for today");
+            return Err(ConnectionError::Wait { wait, reason });
+        }
+        if !gateway.url.starts_with("wss://") && !gateway.url.starts_with("ws://") {
+            return Err(ConnectionError::Unreachable("the API names no gateway address".to_owned()));
+        }
+        Ok(gateway.url)
+    }
+
+    /// Keeps the distance between two identifications of one bot, across connections.
+    async fn wait_to_identify(&self, account: AccountId) {
+        let at = {
+            let mut identified = self.identified.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            identified.retain(|_, last| *last + self.config.identify_gap > now);
+            let at = identified.get(&account).map_or(now, |last| *last + self.config.identify_gap);
+            identified.insert(account, at);
+            at
+        };
+        sleep_until(at).await;
+    }
+}
+
+impl fmt::Debug for DiscordConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiscordConnector").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl PlatformConnector for DiscordConnector {
+    async fn connect(&self, request: ConnectRequest) -> Result<Connection, ConnectionError> {
+        if request.account.kind != AccountKind::DiscordBot {
+            let kind = request.account.kind.as_str();
+            return Err(ConnectionError::Refused(format!("accounts of kind {kind} cannot be connected yet")));
+        }
+        if !request.sources.is_empty() {
+            return Err(ConnectionError::Refused("Discord channels cannot be read yet".to_owned()));
+        }
+        // Identification may have to wait for its turn, beside the time that connecting takes.
+        let limit = self.config.connect_timeout.saturating_add(self.config.identify_gap);
+        match tokio::time::timeout(limit, Box::pin(self.start(&request))).await {
+            Ok(connected) => connected,
+            Err(_) => Err(ConnectionError::Unreachable(format!(
+                "connecting took longer than {} ms",
+                limit.as_millis()
+            ))),
+        }
+    }
+}
+
+/// The session of a bot that only sends: it has nothing to tell but its end.
+struct Presence {
+    gateway: Gateway,
+}
+
+#[async_trait]
+impl EventSource for Presence {
+    async fn next(&mut self) -> Result<IntakeUnit, ConnectionError> {
+        loop {
+            self.gateway.event().await?;
+        }
+    }
+}

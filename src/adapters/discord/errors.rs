@@ -1,0 +1,104 @@
+//! One table from Discord's answers to what they mean for a connection and for a send
+//! (discord.com/developers/docs/topics/opcodes-and-status-codes).
+
+use serde::Deserialize;
+use switchyard_actors::model::{HoldScope, MessageId, SendOutcome};
+use switchyard_actors::ports::ConnectionError;
+
+use crate::config::DiscordConfig;
+
+use super::limits;
+use super::rest::{Answer, CallError};
+
+/// The body of a refusal.
+#[derive(Default, Deserialize)]
+struct Problem {
+    #[serde(default)]
+    code: u32,
+    #[serde(default)]
+    message: String,
+}
+
+/// A created message, as far as it matters.
+#[derive(Deserialize)]
+struct Created {
+    id: MessageId,
+}
+
+/// "Cloudflare is blocking your request".
+const BLOCKED: u32 = 40_333;
+/// "API resource is currently overloaded".
+const OVERLOADED: u32 = 130_000;
+/// Refusals that ask to wait, whatever their status: slow mode and write limits.
+const WAITS: &[u32] = &[20_016, 20_028, 20_029];
+/// Refusals of the chat: unknown channel, missing access, missing permissions, cannot write to this user, archived or
+/// locked thread.
+const CHAT: &[u32] = &[10_003, 50_001, 50_007, 50_013, 50_083, 160_005];
+/// Refusals of this message: unknown message answered, too large, empty, invalid form, blocked by moderation.
+const MESSAGE: &[u32] = &[10_008, 40_005, 50_006, 50_035, 200_000, 200_001, 240_000];
+
+/// What an answer to a send means.
+pub(super) fn outcome(answer: &Answer, config: &DiscordConfig) -> SendOutcome {
+    if answer.status.is_success() {
+        let created = serde_json::from_slice::<Created>(&answer.body).ok();
+        return SendOutcome::Delivered { message: created.map(|created| created.id) };
+    }
+    let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let error = describe(answer, &problem);
+    let status = answer.status.as_u16();
+    match (status, problem.code) {
+        (429, _) => retry_after(answer, config),
+        (_, code) if WAITS.contains(&code) => retry_after(answer, config),
+        (401, _) => SendOutcome::SessionDead { error },
+        (_, BLOCKED) => SendOutcome::Quarantine { error },
+        (_, OVERLOADED) | (503, _) => SendOutcome::Backoff { error },
+        (500.., _) | (408, _) => SendOutcome::Unclear { error },
+        (_, code) if CHAT.contains(&code) => SendOutcome::PausePair { error },
+        (_, code) if MESSAGE.contains(&code) => SendOutcome::Refused { error },
+        (403 | 404, _) => SendOutcome::PausePair { error },
+        // A redirect is not followed: something else than the API stands at the configured address.
+        (300..=399, _) => SendOutcome::Backoff { error },
+        _ => SendOutcome::Refused { error },
+    }
+}
+
+/// What it means for a send that no answer came.
+pub(super) fn unanswered(error: CallError) -> SendOutcome {
+    match error {
+        CallError::NotSent(error) => SendOutcome::Backoff { error },
+        CallError::Lost(error) => SendOutcome::Unclear { error },
+    }
+}
+
+/// What a refused call means for the connection that it was to make.
+pub(super) fn connection_error(answer: &Answer, config: &DiscordConfig) -> ConnectionError {
+    let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let text = describe(answer, &problem);
+    match answer.status.as_u16() {
+        401 => ConnectionError::NeedsLogin(text),
+        429 => {
+            let (wait, _) = limits::wait(answer, config);
+            ConnectionError::Wait { wait, reason: text }
+        }
+        403 if problem.code != 0 && problem.code != BLOCKED => ConnectionError::Refused(text),
+        _ => ConnectionError::Unreachable(text),
+    }
+}
+
+fn retry_after(answer: &Answer, config: &DiscordConfig) -> SendOutcome {
+    let (wait, scope): (_, HoldScope) = limits::wait(answer, config);
+    SendOutcome::RetryAfter { wait, scope }
+}
+
+/// Status, code and Discord's own words; never the body of a page that is not Discord's.
+fn describe(answer: &Answer, problem: &Problem) -> String {
+    match (problem.code, problem.message.as_str()) {
+        (0, "") => answer.status.to_string(),
+        (0, message) => format!("{}: {message}", answer.status),
+        (code, message) => format!("{} {code}: {message}", answer.status),
+    }
+}
+
+#[cfg(test)]
+#[path = "errors_tests.rs"]
+mod tests;
