@@ -7,5 +7,7 @@ pub mod model;
 pub mod pipeline;
 pub mod ports;
 pub mod supervision;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod throttle;
 pub mod tree;

@@ -309,10 +309,32 @@ pub trait Jobs: Send + Sync {
     async fn purge(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 }
 
-/// Everything of the store that the tree uses.
-pub trait Store: Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs {}
+/// What a throttle remembers across restarts: holds, learned limits, the counts of long windows. Opaque text.
+#[async_trait]
+pub trait ThrottleMemory: Send + Sync {
+    /// What was last kept for the account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn throttle_state(&self, account: AccountId) -> Result<Option<String>, StoreError>;
 
-impl<T: Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs> Store for T {}
+    /// Keeps it, replacing what was kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn set_throttle_state(&self, account: AccountId, state: &str) -> Result<(), StoreError>;
+}
+
+/// Everything of the store that the tree uses.
+pub trait Store:
+    Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory
+{
+}
+
+impl<T: Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory> Store
+    for T
+{
+}
 
 /// What a platform said about its limits with one answer (Discord's `X-RateLimit-*`; Telegram says nothing).
 #[derive(Clone, Debug, PartialEq, Eq)]

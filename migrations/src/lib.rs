@@ -20,6 +20,7 @@ mod m20261122_000005_outbox;
 mod m20261122_000006_nodes;
 mod m20261122_000007_alerts_and_jobs;
 mod m20261122_000008_store_meta;
+mod m20261122_000009_throttle_states;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
 
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_nodes::Migration),
             Box::new(m20261122_000007_alerts_and_jobs::Migration),
             Box::new(m20261122_000008_store_meta::Migration),
+            Box::new(m20261122_000009_throttle_states::Migration),
         ]
     }
 }

@@ -23,6 +23,7 @@ mod pairs;
 mod pools;
 mod rows;
 mod sealing;
+mod throttles;
 mod users;
 mod writer;
 

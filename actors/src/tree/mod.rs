@@ -1,1 +1,18 @@
-//! The actors of the supervision tree, one file each.
+//! The actors of the supervision tree, one file each, and the root that builds it.
+
+mod alerts;
+mod deps;
+mod failpoint;
+mod links;
+mod notifier;
+mod pair;
+mod queue;
+mod root;
+mod scheduler;
+mod session;
+mod throttle;
+
+pub use deps::{Assignments, Deps, TreeConfig};
+pub use failpoint::{FailpointError, Failpoints};
+pub use links::Links;
+pub use root::{Operator, ReconnectError, Reconnected, Root, RootError};

@@ -20,4 +20,5 @@ pub(super) mod pair_pause;
 pub(super) mod peer;
 pub(super) mod route;
 pub(super) mod store_meta;
+pub(super) mod throttle_state;
 pub(super) mod user;

@@ -1,0 +1,413 @@
+//! A store in shared memory with the semantics of the real one, and faults on demand.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use secrecy::SecretSlice;
+use uuid::Uuid;
+
+use crate::model::{
+    Account, AccountId, AccountState, Alert, Cursor, CursorKey, CursorValue, DeadReason, Delivery,
+    DeliveryId, Epoch, EventId, EventKind, Fence, MessageId, NodeId, OpenRoute, Pair, PairId, Part,
+    PartState, PauseCause, RouteId, RouteVerdict, SkipReason, SourceEvent,
+};
+use crate::ports::{
+    Credentials, Directory, Intake, IntakeReceipt, IntakeUnit, Jobs, Lease, Notice, Outbox, Routes,
+    StoreError, ThrottleMemory, TryResult,
+};
+
+type EventKey = (AccountId, i64, i64, EventKind, i64);
+
+struct Route {
+    open: OpenRoute,
+    pair: PairId,
+}
+
+#[derive(Default)]
+struct State {
+    next: u128,
+    seq: i64,
+    accounts: BTreeMap<AccountId, Account>,
+    pairs: BTreeMap<PairId, Pair>,
+    events: HashSet<EventKey>,
+    routes: BTreeMap<i64, Route>,
+    skips: Vec<(PairId, SkipReason)>,
+    deliveries: BTreeMap<(PairId, i64), Delivery>,
+    sent: Vec<(DeliveryId, Option<MessageId>)>,
+    dead: Vec<(DeliveryId, DeadReason)>,
+    cursors: HashMap<(AccountId, CursorKey), CursorValue>,
+    epochs: HashMap<AccountId, i64>,
+    alerts: Vec<Alert>,
+    jobs: HashMap<String, DateTime<Utc>>,
+    throttles: HashMap<AccountId, String>,
+    unavailable: bool,
+}
+
+/// A store that lives in memory.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+impl MemoryStore {
+    fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.unavailable {
+            Err(StoreError::Unavailable("told so by the test".to_owned()))
+        } else {
+            Ok(state)
+        }
+    }
+
+    fn peek(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an account.
+    pub fn add_account(&self, account: Account) {
+        self.peek().accounts.insert(account.id, account);
+    }
+
+    /// Adds a pair.
+    pub fn add_pair(&self, pair: Pair) {
+        self.peek().pairs.insert(pair.id, pair);
+    }
+
+    /// Every call fails with [`StoreError::Unavailable`] while on.
+    pub fn set_unavailable(&self, on: bool) {
+        self.peek().unavailable = on;
+    }
+
+    /// Alerts raised so far.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.peek().alerts.clone()
+    }
+
+    /// Skips written so far.
+    #[must_use]
+    pub fn skips(&self) -> Vec<(PairId, SkipReason)> {
+        self.peek().skips.clone()
+    }
+
+    /// Deliveries given up so far.
+    #[must_use]
+    pub fn dead(&self) -> Vec<(DeliveryId, DeadReason)> {
+        self.peek().dead.clone()
+    }
+
+    /// Open routes and pending deliveries: zero when everything accepted is settled.
+    #[must_use]
+    pub fn unsettled(&self) -> (usize, usize) {
+        let state = self.peek();
+        (state.routes.len(), state.deliveries.len())
+    }
+}
+
+impl State {
+    fn id(&mut self) -> Uuid {
+        self.next += 1;
+        Uuid::from_u128(self.next)
+    }
+
+    fn check(&self, fence: Fence) -> Result<(), StoreError> {
+        if self.epochs.get(&fence.account) == Some(&fence.epoch.get()) {
+            Ok(())
+        } else {
+            Err(StoreError::Fenced(fence))
+        }
+    }
+
+    fn accept(&mut self, account: AccountId, event: &SourceEvent, woken: &mut Vec<PairId>) -> bool {
+        let place = event.place();
+        let key = (account, place.chat.get(), event.message_id().get(), event.kind(), event.revision());
+        if !self.events.insert(key) {
+            return false;
+        }
+        let subscribed: Vec<PairId> = self
+            .pairs
+            .values()
+            .filter(|pair| pair.source_account == account && pair.source == place)
+            .map(|pair| pair.id)
+            .collect();
+        let event_id = EventId::from_uuid(self.id());
+        for pair in subscribed {
+            self.seq += 1;
+            let (id, seq) = (RouteId::from_uuid(self.id()), self.seq);
+            let open = OpenRoute { id, event_id, seq, attempts: 0, event: event.clone() };
+            self.routes.insert(seq, Route { open, pair });
+            if !woken.contains(&pair) {
+                woken.push(pair);
+            }
+        }
+        true
+    }
+}
+
+#[async_trait]
+impl Intake for MemoryStore {
+    async fn record(&self, fence: Fence, unit: &IntakeUnit) -> Result<IntakeReceipt, StoreError> {
+        let mut state = self.lock()?;
+        state.check(fence)?;
+        let mut receipt = IntakeReceipt::default();
+        for event in &unit.events {
+            if state.accept(fence.account, event, &mut receipt.pairs) {
+                receipt.accepted += 1;
+            }
+        }
+        for cursor in &unit.cursors {
+            state.cursors.insert((fence.account, cursor.key), cursor.value);
+        }
+        Ok(receipt)
+    }
+
+    async fn cursors(&self, account: AccountId) -> Result<Vec<Cursor>, StoreError> {
+        let state = self.lock()?;
+        let own = state.cursors.iter().filter(|((owner, _), _)| *owner == account);
+        Ok(own.map(|((_, key), value)| Cursor { key: *key, value: *value }).collect())
+    }
+}
+
+#[async_trait]
+impl Routes for MemoryStore {
+    async fn pair(&self, id: PairId) -> Result<Pair, StoreError> {
+        self.lock()?.pairs.get(&id).cloned().ok_or_else(|| StoreError::NotFound(format!("pair {id}")))
+    }
+
+    async fn claim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError> {
+        let mut state = self.lock()?;
+        if state.pairs.get(&pair).is_none_or(|pair| !pair.paused.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut own = state.routes.values_mut().filter(|route| route.pair == pair);
+        let Some(first) = own.next() else { return Ok(Vec::new()) };
+        first.open.attempts += 1;
+        let first = first.open.clone();
+        Ok(std::iter::once(first).chain(own.map(|route| route.open.clone())).take(limit).collect())
+    }
+
+    async fn close(
+        &self,
+        fence: Fence,
+        pair: PairId,
+        verdicts: &[(RouteId, RouteVerdict)],
+    ) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        state.check(fence)?;
+        let target =
+            state.pairs.get(&pair).cloned().ok_or_else(|| StoreError::NotFound(format!("pair {pair}")))?;
+        for (id, verdict) in verdicts {
+            let Some(seq) = state.routes.iter().find(|(_, route)| route.open.id == *id).map(|(seq, _)| *seq)
+            else {
+                return Err(StoreError::NotFound(format!("route {id}")));
+            };
+            state.routes.remove(&seq);
+            match verdict {
+                RouteVerdict::Skip(reason) => state.skips.push((pair, *reason)),
+                RouteVerdict::Deliver(new) => {
+                    let part = |(index, body): (usize, &_)| Part {
+                        index: u16::try_from(index).unwrap_or(u16::MAX),
+                        body: Clone::clone(body),
+                        state: PartState::Queued,
+                        sending_since: None,
+                        remote_id: None,
+                    };
+                    let delivery = Delivery {
+                        id: DeliveryId::from_uuid(state.id()),
+                        pair,
+                        account: target.target_account,
+                        target: target.target,
+                        seq,
+                        action: new.action,
+                        tries: 0,
+                        not_before: None,
+                        parts: new.parts.iter().enumerate().map(part).collect(),
+                    };
+                    state.deliveries.insert((pair, seq), delivery);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn set_pause(&self, pair: PairId, cause: PauseCause, on: bool) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        let found = state.pairs.get_mut(&pair).ok_or_else(|| StoreError::NotFound(format!("pair {pair}")))?;
+        if on {
+            found.paused.insert(cause);
+        } else {
+            found.paused.remove(&cause);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn lanes(&self, account: AccountId) -> Result<Vec<PairId>, StoreError> {
+        let state = self.lock()?;
+        let running = |pair: &PairId| state.pairs.get(pair).is_some_and(|pair| pair.paused.is_empty());
+        let own = state.deliveries.values().filter(|delivery| delivery.account == account);
+        let mut lanes: Vec<PairId> = own.map(|delivery| delivery.pair).filter(running).collect();
+        lanes.dedup();
+        Ok(lanes)
+    }
+
+    async fn lane(
+        &self,
+        account: AccountId,
+        pair: PairId,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let state = self.lock()?;
+        if state.pairs.get(&pair).is_none_or(|pair| !pair.paused.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let own =
+            state.deliveries.values().filter(|delivery| delivery.account == account && delivery.pair == pair);
+        let later = own.filter(|delivery| after.is_none_or(|after| delivery.seq > after));
+        Ok(later.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+    }
+
+    async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        state.check(fence)?;
+        let found = state.deliveries.values_mut().find(|candidate| candidate.id == delivery);
+        let found = found.ok_or_else(|| StoreError::NotFound(format!("delivery {delivery}")))?;
+        if let Some(part) = found.parts.iter_mut().find(|candidate| candidate.index == part) {
+            part.state = PartState::Sending;
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, fence: Fence, delivery: DeliveryId, result: &TryResult) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        state.check(fence)?;
+        let found =
+            state.deliveries.iter().find(|(_, candidate)| candidate.id == delivery).map(|(key, _)| *key);
+        let key = found.ok_or_else(|| StoreError::NotFound(format!("delivery {delivery}")))?;
+        let Some(row) = state.deliveries.get_mut(&key) else { return Ok(()) };
+        match result {
+            TryResult::Sent { part, message } => {
+                if let Some(part) = row.parts.iter_mut().find(|candidate| candidate.index == *part) {
+                    part.state = PartState::Sent;
+                    part.remote_id = *message;
+                }
+                if row.parts.iter().all(|part| part.state == PartState::Sent) {
+                    state.deliveries.remove(&key);
+                    state.sent.push((delivery, *message));
+                }
+            }
+            TryResult::Later { not_before, counts, .. } => {
+                row.not_before = Some(*not_before);
+                row.tries += u32::from(*counts);
+            }
+            TryResult::Dead(reason) => {
+                state.deliveries.remove(&key);
+                state.dead.push((delivery, reason.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Directory for MemoryStore {
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        Ok(self.lock()?.accounts.values().cloned().collect())
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Account, StoreError> {
+        self.lock()?.accounts.get(&id).cloned().ok_or_else(|| StoreError::NotFound(format!("account {id}")))
+    }
+
+    async fn pairs(&self) -> Result<Vec<Pair>, StoreError> {
+        Ok(self.lock()?.pairs.values().cloned().collect())
+    }
+
+    async fn set_account_state(&self, id: AccountId, to: AccountState) -> Result<(), StoreError> {
+        if let Some(account) = self.lock()?.accounts.get_mut(&id) {
+            account.state = to;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Lease for MemoryStore {
+    fn node(&self) -> NodeId {
+        NodeId::from_uuid(Uuid::from_u128(1))
+    }
+
+    async fn renew(&self, ttl: Duration) -> Result<DateTime<Utc>, StoreError> {
+        drop(self.lock()?);
+        Ok(DateTime::UNIX_EPOCH + chrono::Duration::from_std(ttl).unwrap_or_default())
+    }
+
+    async fn assign(&self, account: AccountId) -> Result<Fence, StoreError> {
+        let mut state = self.lock()?;
+        let epoch = state.epochs.entry(account).or_default();
+        *epoch += 1;
+        Ok(Fence { account, node: self.node(), epoch: Epoch::new(*epoch) })
+    }
+}
+
+#[async_trait]
+impl Credentials for MemoryStore {
+    async fn secret(&self, _: AccountId, _: &str) -> Result<Option<SecretSlice<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn set_secret(&self, _: AccountId, _: &str, _: SecretSlice<u8>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn peers(&self, _: AccountId) -> Result<Vec<(i64, SecretSlice<u8>)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn set_peers(&self, _: AccountId, _: &[(i64, SecretSlice<u8>)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Notice for MemoryStore {
+    async fn raise(&self, alert: &Alert) -> Result<(), StoreError> {
+        self.lock()?.alerts.push(alert.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Jobs for MemoryStore {
+    async fn last_run(&self, job: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(self.lock()?.jobs.get(job).copied())
+    }
+
+    async fn ran(&self, job: &str, at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.lock()?.jobs.insert(job.to_owned(), at);
+        Ok(())
+    }
+
+    async fn purge(&self, _: DateTime<Utc>, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl ThrottleMemory for MemoryStore {
+    async fn throttle_state(&self, account: AccountId) -> Result<Option<String>, StoreError> {
+        Ok(self.lock()?.throttles.get(&account).cloned())
+    }
+
+    async fn set_throttle_state(&self, account: AccountId, state: &str) -> Result<(), StoreError> {
+        self.lock()?.throttles.insert(account, state.to_owned());
+        Ok(())
+    }
+}

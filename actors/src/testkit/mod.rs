@@ -1,0 +1,9 @@
+//! For tests: fake ports over shared memory, a scripted platform, a seeded clock and randomness.
+
+mod clock;
+mod memory;
+mod platform;
+
+pub use clock::{SeededRng, VirtualClock};
+pub use memory::MemoryStore;
+pub use platform::{FakePlatform, SentPart};

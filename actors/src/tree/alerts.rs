@@ -1,0 +1,42 @@
+//! Turns supervision events into alerts: what parks, un-parks or escalates is told to people.
+
+use crate::model::AlertSeverity;
+use crate::supervision::{Happening, SupervisionEvent, SupervisionSink};
+use crate::tree::deps::Deps;
+
+/// Hands the events that concern people to the notifier.
+pub(super) struct AlertSink {
+    deps: Deps,
+}
+
+impl AlertSink {
+    /// A sink over the tree's notifier.
+    #[must_use]
+    pub(super) const fn new(deps: Deps) -> Self {
+        Self { deps }
+    }
+}
+
+impl SupervisionSink for AlertSink {
+    fn record(&self, event: &SupervisionEvent) {
+        let path = event.path.as_str();
+        let (severity, kind, text) = match &event.what {
+            Happening::Parked { reason, .. } => {
+                (AlertSeverity::Critical, "actor.parked", format!("{path} is parked: {reason}"))
+            }
+            Happening::Unparked { by } => (
+                AlertSeverity::Info,
+                "actor.unparked",
+                format!("{path} is started again by {by:?}").to_lowercase(),
+            ),
+            Happening::Escalated { chain } => {
+                (AlertSeverity::Critical, "branch.escalated", format!("{path} escalated: {chain}"))
+            }
+            Happening::Started { .. }
+            | Happening::Restarting { .. }
+            | Happening::Stopped { .. }
+            | Happening::Contained { .. } => return,
+        };
+        self.deps.alert(severity, kind, path, None, text);
+    }
+}

@@ -1,0 +1,152 @@
+//! How actors of the tree find each other: references that survive restarts, by the id of what they stand for.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::notifier::{Notifier, Raise};
+use super::pair::{self, PairActor};
+use super::queue::{self, QueueActor};
+use super::session::{self, SessionActor};
+use super::throttle::ThrottleActor;
+use crate::model::{AccountId, Alert, PairId};
+use crate::supervision::ChildRef;
+
+/// A map of references.
+#[derive(Debug)]
+pub struct Refs<K, C>(RwLock<HashMap<K, C>>);
+
+impl<K, C> Default for Refs<K, C> {
+    fn default() -> Self {
+        Self(RwLock::new(HashMap::new()))
+    }
+}
+
+impl<K: Eq + Hash, C: Clone> Refs<K, C> {
+    /// The reference for a key.
+    pub fn get(&self, key: &K) -> Option<C> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// Adds or replaces a reference.
+    pub fn set(&self, key: K, reference: C) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, reference);
+    }
+
+    /// Removes a reference.
+    pub fn remove(&self, key: &K) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// The references of one tree.
+#[derive(Default)]
+pub struct Links {
+    /// `sessions/<account id>`.
+    pub sessions: Refs<AccountId, ChildRef<SessionActor>>,
+    /// `queues/<account id>`.
+    pub queues: Refs<AccountId, ChildRef<QueueActor>>,
+    /// `throttles/<account id>`.
+    pub throttles: Refs<AccountId, ChildRef<ThrottleActor>>,
+    /// `pairs/<pair id>`.
+    pub pairs: Refs<PairId, ChildRef<PairActor>>,
+    notifier: OnceLock<ChildRef<Notifier>>,
+    lease_until: RwLock<Option<Instant>>,
+    store_lost: StoreLost,
+}
+
+/// Says once that the store cannot be used any more.
+struct StoreLost(watch::Sender<Option<String>>);
+
+impl Default for StoreLost {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
+
+impl Links {
+    /// Sets the notifier, once.
+    pub fn set_notifier(&self, notifier: ChildRef<Notifier>) {
+        // A tree is built once, so a second notifier cannot come.
+        let _ = self.notifier.set(notifier);
+    }
+
+    /// Hands an alert to the notifier; one that it cannot take is in the log at least.
+    pub fn alert(&self, alert: Alert) {
+        let refused = match self.notifier.get() {
+            Some(notifier) => notifier.tell(Raise(alert)).err().map(|refused| refused.into_message().0),
+            None => Some(alert),
+        };
+        if let Some(alert) = refused {
+            tracing::error!(kind = %alert.kind, subject = %alert.subject, text = %alert.text, "alert could not be queued");
+        }
+    }
+
+    /// Wakes a pair. A refusal loses nothing: routes wait in the store, and the pair looks there by itself too.
+    pub fn wake_pair(&self, pair: PairId) {
+        if let Some(reference) = self.pairs.get(&pair) {
+            let _ = reference.tell(pair::Wake);
+        }
+    }
+
+    /// Wakes one lane of a queue. A refusal loses nothing: deliveries wait in the store.
+    pub fn wake_queue(&self, account: AccountId, pair: PairId) {
+        if let Some(reference) = self.queues.get(&account) {
+            let _ = reference.tell(queue::Wake(pair));
+        }
+    }
+
+    /// The account is connected: its queue may go on.
+    pub fn connected(&self, account: AccountId) {
+        if let Some(reference) = self.queues.get(&account) {
+            let _ = reference.tell(queue::Resume);
+        }
+    }
+
+    /// The platform ended a session while it was used for sending.
+    pub fn session_dead(&self, account: AccountId, error: String) {
+        if let Some(reference) = self.sessions.get(&account) {
+            let _ = reference.tell(session::Dead(error));
+        }
+    }
+
+    /// The store cannot be used any more: the one thing, besides an operator, that ends the process.
+    pub fn report_store_lost(&self, error: String) {
+        self.store_lost.0.send_if_modified(|lost| {
+            let first = lost.is_none();
+            lost.get_or_insert(error);
+            first
+        });
+    }
+
+    /// Ends, with the error, when the store cannot be used any more.
+    pub fn store_lost(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut lost = self.store_lost.0.subscribe();
+        async move {
+            loop {
+                if let Some(error) = lost.borrow_and_update().clone() {
+                    return error;
+                }
+                if lost.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+
+    /// The node's lease lasts until then.
+    pub fn set_lease(&self, until: Instant) {
+        *self.lease_until.write().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    /// Whether a send may start now: the lease lasts for `margin` more.
+    #[must_use]
+    pub fn lease_lasts(&self, margin: Duration) -> bool {
+        let until = *self.lease_until.read().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| until > Instant::now() + margin)
+    }
+}

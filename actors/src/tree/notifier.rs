@@ -1,0 +1,105 @@
+//! Writes the alert stream to the store and the log. Bot and e-mail join it with a later feature.
+
+use std::collections::VecDeque;
+
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+
+use super::deps::Deps;
+use crate::model::{Alert, AlertSeverity};
+use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message};
+
+/// Write this alert.
+pub struct Raise(pub Alert);
+
+impl Message for Raise {
+    type Reply = ();
+}
+
+/// The actor of the alert stream.
+pub struct Notifier {
+    deps: Deps,
+    backlog: VecDeque<Alert>,
+    writing: bool,
+    failures: u32,
+    written: u64,
+    dropped: u64,
+}
+
+impl Child for Notifier {
+    type Args = Deps;
+
+    const KIND: &'static str = "notifier";
+
+    fn load(deps: Deps, _env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
+        let fresh =
+            Self { deps, backlog: VecDeque::new(), writing: false, failures: 0, written: 0, dropped: 0 };
+        Box::pin(async move { Ok(Loaded::Ready(fresh)) })
+    }
+
+    fn snapshot(&self) -> Value {
+        json!({"written": self.written, "waiting": self.backlog.len(), "dropped": self.dropped})
+    }
+}
+
+impl Handle<Raise> for Notifier {
+    fn handle(&mut self, Raise(alert): Raise, cx: &mut Cx<'_, Self>) {
+        log(&alert);
+        if self.backlog.len() >= self.deps.config.alert_backlog {
+            // The oldest is in the log; the newest tells more about now.
+            self.backlog.pop_front();
+            self.dropped += 1;
+        }
+        self.backlog.push_back(alert);
+        self.write(cx);
+    }
+}
+
+impl Notifier {
+    fn write(&mut self, cx: &mut Cx<'_, Self>) {
+        if self.writing {
+            return;
+        }
+        let Some(alert) = self.backlog.pop_front() else { return };
+        self.writing = true;
+        let deps = self.deps.clone();
+        let write = async move {
+            if let Err(text) = deps.failpoints.hit("notifier.raise", "") {
+                return Err((alert, text));
+            }
+            let result = deps.store.raise(&alert).await;
+            result.map_err(|error| (alert, error.to_string()))
+        };
+        cx.spawn(write, |notifier: &mut Self, result, cx| notifier.wrote(result, cx));
+    }
+
+    fn wrote(&mut self, result: Result<(), (Alert, String)>, cx: &mut Cx<'_, Self>) {
+        match result {
+            Ok(()) => {
+                self.writing = false;
+                self.failures = 0;
+                self.written += 1;
+                self.write(cx);
+            }
+            Err((alert, error)) => {
+                self.failures = self.failures.saturating_add(1);
+                tracing::warn!(error, waiting = self.backlog.len(), "alert waits for the store");
+                self.backlog.push_front(alert);
+                let wait = self.deps.config.retry.delay(self.failures, self.deps.rng.next_u64());
+                cx.after(wait, |notifier: &mut Self, cx| {
+                    notifier.writing = false;
+                    notifier.write(cx);
+                });
+            }
+        }
+    }
+}
+
+fn log(alert: &Alert) {
+    let (kind, subject, text) = (&alert.kind, &alert.subject, &alert.text);
+    match alert.severity {
+        AlertSeverity::Info => tracing::info!(%kind, %subject, %text, "alert"),
+        AlertSeverity::Warning => tracing::warn!(%kind, %subject, %text, "alert"),
+        AlertSeverity::Critical => tracing::error!(%kind, %subject, %text, "alert"),
+    }
+}

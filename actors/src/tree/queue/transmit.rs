@@ -1,0 +1,132 @@
+//! One try of one part: connection, permit, durable mark, send, durable outcome.
+
+use std::sync::Arc;
+
+use super::verdict::{Circumstances, Next, judge};
+use crate::model::{AccountId, Delivery, Fence, IdempotencyKey, Part, Place, SendOutcome};
+use crate::ports::{MessageSender, SendRequest, StoreError, TryResult};
+use crate::throttle::Class;
+use crate::tree::deps::Deps;
+use crate::tree::session::GetSender;
+use crate::tree::throttle::{Permit, Reserve};
+
+/// All that must be there before a part is handed to the platform.
+pub(super) struct Ready {
+    sender: Arc<dyn MessageSender>,
+    permit: Permit,
+}
+
+/// How a try ended, already written to the store.
+pub(super) struct Tried {
+    /// What the lane does.
+    pub next: Next,
+    /// Whether it speaks for or against the account as a whole.
+    pub health: Option<bool>,
+    /// Whether the try counts against the retry bound.
+    pub counted: bool,
+    /// The part may have arrived: when it was handed over, Unix milliseconds.
+    pub unclear_since: Option<i64>,
+    /// What was wrong.
+    pub error: Option<String>,
+}
+
+/// Waits for a connection and a permit.
+///
+/// # Errors
+/// Why the account cannot send now; nothing was sent.
+pub(super) async fn prepare(deps: Deps, account: AccountId, target: Place) -> Result<Ready, String> {
+    let session = deps.links.sessions.get(&account).ok_or("account has no session")?;
+    // Asked before the permit, so that an account without a connection never holds a slot.
+    session.ask(GetSender).await.map_err(|error| error.to_string())??;
+    let throttle = deps.links.throttles.get(&account).ok_or("account has no throttle")?;
+    let reserve = Reserve { target, cost: 1, class: Class::Live };
+    let permit = throttle.ask(reserve).await.map_err(|error| error.to_string())?;
+    // Asked again: the wait for the permit may have been long.
+    let sender = session.ask(GetSender).await.map_err(|error| error.to_string())??;
+    if !deps.links.lease_lasts(deps.config.lease_margin) {
+        return Err("node's lease is about to end".to_owned());
+    }
+    Ok(Ready { sender, permit })
+}
+
+/// Sends a part and writes how that ended.
+///
+/// # Errors
+/// [`StoreError::Fenced`] and whatever makes the store unusable; a busy or full store is waited for.
+#[expect(clippy::too_many_arguments, reason = "one call, and each argument is another thing")]
+pub(super) async fn transmit(
+    deps: &Deps,
+    fence: Fence,
+    delivery: &Delivery,
+    part: &Part,
+    failures: u32,
+    circuit_open: bool,
+    ready: Ready,
+    beat: impl Fn(),
+) -> Result<Tried, StoreError> {
+    deps.failpoints.hit("queue.attempt", &fence.account.to_string()).map_err(StoreError::Failed)?;
+    let Ready { sender, permit } = ready;
+    until_stored(deps, fence, &beat, || deps.store.begin(fence, delivery.id, part.index)).await?;
+    let handed_over = deps.now_ms();
+    let request = SendRequest {
+        target: delivery.target,
+        body: part.body.clone(),
+        key: IdempotencyKey::derive(delivery.id, part.index),
+        unclear_since: part.sending_since,
+    };
+    let permit = permit.sending();
+    let report = sender.send(request).await;
+    beat();
+    permit.done(&report);
+    let unclear = matches!(report.outcome, SendOutcome::Unclear { .. });
+    let circumstances = Circumstances {
+        part: part.index,
+        tries: delivery.tries,
+        failures,
+        circuit_open,
+        tries_max: deps.config.tries_max,
+        retry: deps.config.retry,
+        now_ms: deps.now_ms(),
+        rng: deps.rng.as_ref(),
+    };
+    let verdict = judge(report.outcome, &circumstances);
+    if let Some(result) = &verdict.result {
+        until_stored(deps, fence, &beat, || deps.store.finish(fence, delivery.id, result)).await?;
+    }
+    let (counted, error) = match verdict.result {
+        Some(TryResult::Later { counts, error, .. }) => (counts, Some(error)),
+        Some(TryResult::Dead(reason)) => (false, serde_json::to_string(&reason).ok()),
+        Some(TryResult::Sent { .. }) | None => (false, None),
+    };
+    // Once unclear, a part stays so until the platform says otherwise; the first time is the one that counts.
+    let unclear_since = part.sending_since.or(unclear.then_some(handed_over));
+    Ok(Tried { next: verdict.next, health: verdict.health, counted, unclear_since, error })
+}
+
+/// Repeats a write until the store takes it: what happened at the platform must not be forgotten.
+async fn until_stored<F>(
+    deps: &Deps,
+    fence: Fence,
+    beat: &impl Fn(),
+    write: impl Fn() -> F,
+) -> Result<(), StoreError>
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    let mut tries = 0_u32;
+    loop {
+        match write().await {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::DiskFull(_))) => {
+                tries = tries.saturating_add(1);
+                tracing::warn!(account = %fence.account, %error, tries, "outbox waits for the store");
+                beat();
+                tokio::time::sleep(deps.config.retry.delay(tries, deps.rng.next_u64())).await;
+            }
+            Err(error @ StoreError::Fenced(refused)) => {
+                deps.assignments.forget(refused).await;
+                return Err(error);
+            }
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Builds the tree, fills it from the store, and carries out an operator's orders.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use super::alerts::AlertSink;
+use super::deps::Deps;
+use super::notifier::Notifier;
+use super::pair::{PairActor, PairArgs};
+use super::queue::{QueueActor, QueueArgs, Release};
+use super::scheduler::Scheduler;
+use super::session::{Reconnect, ReconnectAnswer, SessionActor, SessionArgs};
+use super::throttle::{ThrottleActor, ThrottleArgs};
+use crate::model::{AccountId, AccountState, PairId};
+use crate::ports::StoreError;
+use crate::supervision::{
+    AddError, AskError, Branch, BranchSpec, Child, ChildRef, ChildSpec, DrainReport, NodeState, OrderError,
+    Policy, Runtime, RuntimeConfig, RuntimeError, Tree,
+};
+
+/// Why the tree could not be built or filled.
+#[derive(Debug, Error)]
+pub enum RootError {
+    /// The runtime refused.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A child was refused.
+    #[error(transparent)]
+    Add(#[from] AddError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a reconnect was not carried out.
+#[derive(Debug, Error)]
+pub enum ReconnectError {
+    /// No such account.
+    #[error("no session of account {0}")]
+    NotFound(AccountId),
+    /// The platform ended the session: a reconnect cannot help.
+    #[error("account {0} needs login: the platform ended its session")]
+    NeedsLogin(AccountId),
+    /// The session cannot be ordered now.
+    #[error("session cannot be restarted: {0}")]
+    Order(#[from] OrderError),
+    /// The session gave no answer.
+    #[error("session gave no answer: {0}")]
+    NoAnswer(#[from] AskError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The whole tree of one daemon.
+pub struct Root {
+    runtime: Runtime,
+    deps: Deps,
+    policy: Policy,
+    throttles: Branch,
+    queues: Branch,
+    pairs: Branch,
+    sessions: Branch,
+}
+
+impl Root {
+    /// Builds the branches and the permanent actors, in the order in which they start. Nothing runs yet.
+    ///
+    /// # Errors
+    /// [`RootError`].
+    pub fn build(deps: Deps, policy: Policy, config: RuntimeConfig) -> Result<Self, RootError> {
+        let clock = Arc::clone(&deps.clock);
+        let sink = Arc::new(AlertSink::new(deps.clone()));
+        let runtime = Runtime::new(config, Arc::new(move || clock.now()), sink)?;
+        let root = runtime.root();
+        let dynamic = |id: &str| root.add_branch(BranchSpec::dynamic(id));
+        let throttles = dynamic("throttles")?;
+        deps.links.set_notifier(
+            root.add::<Notifier>(ChildSpec::new("notifier", deps.clone()).policy(policy.clone()))?,
+        );
+        root.add::<Scheduler>(ChildSpec::new("scheduler", deps.clone()).policy(policy.clone()))?;
+        let queues = dynamic("queues")?;
+        let pairs = dynamic("pairs")?;
+        let sessions = dynamic("sessions")?;
+        Ok(Self { runtime, deps, policy, throttles, queues, pairs, sessions })
+    }
+
+    /// Adds a permanent child below the root, after those that are there: the HTTP server.
+    ///
+    /// # Errors
+    /// [`RootError::Add`].
+    pub fn add<C: Child>(&self, id: &str, args: C::Args) -> Result<ChildRef<C>, RootError> {
+        Ok(self.runtime.root().add(ChildSpec::new(id, args).policy(self.policy.clone()))?)
+    }
+
+    /// Takes the node's lease and adds an actor for every account and pair of the store.
+    ///
+    /// # Errors
+    /// [`RootError`].
+    pub async fn fill(&self) -> Result<(), RootError> {
+        let asked = Instant::now();
+        self.deps.store.renew(self.deps.config.lease_ttl).await?;
+        self.deps.links.set_lease(asked + self.deps.config.lease_ttl);
+        for account in self.deps.store.accounts().await? {
+            self.add_account(account.id)?;
+        }
+        for pair in self.deps.store.pairs().await? {
+            self.add_pair(pair.id)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the throttle, the queue and the session of an account.
+    ///
+    /// # Errors
+    /// [`RootError::Add`] when they are there already.
+    pub fn add_account(&self, id: AccountId) -> Result<(), RootError> {
+        let (deps, links) = (&self.deps, &self.deps.links);
+        let throttle = ThrottleArgs { id, deps: deps.clone() };
+        links.throttles.set(id, self.throttles.add::<ThrottleActor>(self.spec(id, throttle))?);
+        let queue = QueueArgs { id, deps: deps.clone() };
+        links.queues.set(id, self.queues.add::<QueueActor>(self.spec(id, queue))?);
+        let session = SessionArgs { id, deps: deps.clone() };
+        links.sessions.set(id, self.sessions.add::<SessionActor>(self.spec(id, session))?);
+        Ok(())
+    }
+
+    /// Adds a pair.
+    ///
+    /// # Errors
+    /// [`RootError::Add`] when it is there already.
+    pub fn add_pair(&self, id: PairId) -> Result<(), RootError> {
+        let args = PairArgs { id, deps: self.deps.clone() };
+        self.deps.links.pairs.set(id, self.pairs.add::<PairActor>(self.spec(id, args))?);
+        Ok(())
+    }
+
+    fn spec<C: Child>(&self, id: impl ToString, args: C::Args) -> ChildSpec<C> {
+        ChildSpec::new(id.to_string(), args).policy(self.policy.clone())
+    }
+
+    /// Starts the tree in order; ends when every child of the root had its first attempt.
+    pub fn start(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.runtime.start()
+    }
+
+    /// The view.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        self.runtime.tree()
+    }
+
+    /// An operator's way in, for any thread.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator { tree: self.runtime.tree(), deps: self.deps.clone() }
+    }
+
+    /// Ends, with the error, when the store cannot be used any more.
+    pub fn store_lost(&self) -> impl Future<Output = String> + Send + use<> {
+        self.deps.links.store_lost()
+    }
+
+    /// Stops the tree in reverse order within `limit`.
+    pub fn drain(&self, limit: Duration) -> impl Future<Output = DrainReport> + Send + use<> {
+        self.runtime.drain(limit)
+    }
+
+    /// Ends everything at once.
+    pub fn kill(&self) {
+        self.runtime.kill();
+    }
+}
+
+/// Carries out an operator's orders; may be used from any thread.
+#[derive(Clone)]
+pub struct Operator {
+    tree: Tree,
+    deps: Deps,
+}
+
+impl Operator {
+    /// The view.
+    #[must_use]
+    pub const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Connects an account's session anew. Never shortens a platform's wait; lifts a quarantine, for that is what an
+    /// operator asks for by it.
+    ///
+    /// # Errors
+    /// [`ReconnectError`].
+    pub async fn reconnect(&self, id: AccountId) -> Result<Reconnected, ReconnectError> {
+        let session = self.deps.links.sessions.get(&id).ok_or(ReconnectError::NotFound(id))?;
+        let account = self.deps.store.account(id).await?;
+        match account.state {
+            AccountState::NeedsLogin => return Err(ReconnectError::NeedsLogin(id)),
+            AccountState::Quarantined => {
+                self.deps.store.set_account_state(id, AccountState::Active).await?;
+                if let Some(queue) = self.deps.links.queues.get(&id) {
+                    // A queue that does not take it reads the account's state when it starts.
+                    let _ = queue.tell(Release);
+                }
+            }
+            AccountState::Active => {}
+        }
+        if session.status() == NodeState::Parked {
+            self.tree.restart(session.path())?;
+            return Ok(Reconnected::Connecting);
+        }
+        Ok(match session.ask(Reconnect).await? {
+            ReconnectAnswer::Connecting => Reconnected::Connecting,
+            ReconnectAnswer::Waiting(until) => Reconnected::WaitingUntil(until),
+        })
+    }
+}
+
+/// What a reconnect came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconnected {
+    /// It connects now.
+    Connecting,
+    /// The platform asked to wait until then.
+    WaitingUntil(DateTime<Utc>),
+}

@@ -1,0 +1,275 @@
+//! The throttle of one identity: grants permits from the pure limiter, one lane per destination chat.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::deps::Deps;
+use crate::model::{AccountId, Place, SendOutcome};
+use crate::ports::SendReport;
+use crate::supervision::{
+    Child, ChildRef, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Receive, Responder, Token,
+};
+use crate::throttle::{Answer, Class, Done, GrantId, Lane, Limiter, Profile, TicketId};
+
+/// How often the counts of long windows are kept; holds and learned limits are kept at once.
+const SAVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Identity and what it is given.
+#[derive(Clone)]
+pub struct ThrottleArgs {
+    /// The account whose sends it paces.
+    pub id: AccountId,
+    /// Ports and siblings.
+    pub deps: Deps,
+}
+
+/// Reserve a send; the answer comes when it may go.
+pub struct Reserve {
+    /// Where to: the throttle's lane.
+    pub target: Place,
+    /// Messages that it counts for.
+    pub cost: u32,
+    /// How urgent it is.
+    pub class: Class,
+}
+
+impl Message for Reserve {
+    type Reply = Permit;
+}
+
+/// Grants came back.
+struct Returned;
+
+impl Message for Returned {
+    type Reply = ();
+}
+
+/// Grants that came back and wait to be told to the limiter. Bounded by the grants outstanding.
+type Basket = Arc<Mutex<Vec<(GrantId, Done)>>>;
+
+/// The right to hand one part to the platform. Dropped unused it gives its slot back; dropped after
+/// [`Permit::sending`] without [`Permit::done`] it counts as a send whose answer never came.
+pub struct Permit {
+    grant: GrantId,
+    basket: Basket,
+    throttle: ChildRef<ThrottleActor>,
+    sent_at: Option<Instant>,
+    settled: bool,
+}
+
+impl Permit {
+    /// The part is about to be handed over: from here on the slot is used.
+    #[must_use]
+    pub fn sending(mut self) -> Self {
+        self.sent_at = Some(Instant::now());
+        self
+    }
+
+    /// The answer came, or was given up.
+    pub fn done(mut self, report: &SendReport) {
+        let rtt = self.sent_at.map(|at| at.elapsed()).unwrap_or_default();
+        let answer = match &report.outcome {
+            SendOutcome::Unclear { .. } => Answer::GaveUp,
+            SendOutcome::Offline { .. } => Answer::NotSent,
+            _ => Answer::Answered { rtt },
+        };
+        let hold = match &report.outcome {
+            SendOutcome::RetryAfter { wait, scope } => Some((*scope, *wait)),
+            _ => None,
+        };
+        self.settle(Done { answer, hint: report.hint.clone(), hold });
+    }
+
+    fn settle(&mut self, done: Done) {
+        if self.settled {
+            return;
+        }
+        self.settled = true;
+        self.basket.lock().unwrap_or_else(PoisonError::into_inner).push((self.grant, done));
+        // A full mailbox is fine: whatever is in it empties the basket as well.
+        let _ = self.throttle.tell(Returned);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let answer = if self.sent_at.is_some() { Answer::GaveUp } else { Answer::NotSent };
+        self.settle(Done { answer, hint: None, hold: None });
+    }
+}
+
+/// The actor of one identity's limits.
+pub struct ThrottleActor {
+    args: ThrottleArgs,
+    limiter: Limiter,
+    origin: Instant,
+    waiting: HashMap<TicketId, Responder<Permit>>,
+    basket: Basket,
+    timer: Option<(Instant, Token)>,
+}
+
+impl Child for ThrottleActor {
+    type Args = ThrottleArgs;
+
+    const KIND: &'static str = "throttle";
+
+    fn load(args: ThrottleArgs, _env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
+        Box::pin(async move {
+            let retry = |error: crate::ports::StoreError| LoadError::Retry(error.to_string());
+            let account = args.deps.store.account(args.id).await.map_err(retry)?;
+            let profile = Profile::named(account.kind, &account.profile);
+            let profile = profile.map_err(|error| LoadError::Fatal(error.to_string()))?;
+            let kept = args.deps.store.throttle_state(args.id).await.map_err(retry)?;
+            let (origin, seed) = (Instant::now(), args.deps.rng.next_u64());
+            let limiter = match kept {
+                None => Limiter::new(profile, seed),
+                Some(kept) => {
+                    let state = serde_json::from_str(&kept);
+                    let state =
+                        state.map_err(|error| LoadError::Fatal(format!("throttle state: {error}")))?;
+                    Limiter::restore(profile, seed, Duration::ZERO, args.deps.now_ms(), state)
+                }
+            };
+            let (waiting, basket, timer) = (HashMap::new(), Basket::default(), None);
+            Ok(Loaded::Ready(Self { args, limiter, origin, waiting, basket, timer }))
+        })
+    }
+
+    fn started(&mut self, cx: &mut Cx<'_, Self>) {
+        cx.every(SAVE_INTERVAL, |throttle: &mut Self, cx| throttle.save(cx));
+    }
+
+    fn drain(&mut self, _cx: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {
+        let save = self.saving();
+        Box::pin(async move {
+            if let Err(error) = save.await {
+                tracing::warn!(error, "throttle state could not be kept");
+            }
+        })
+    }
+
+    fn snapshot(&self) -> Value {
+        serde_json::to_value(self.limiter.view(self.now())).unwrap_or(Value::Null)
+    }
+}
+
+impl Receive<Reserve> for ThrottleActor {
+    fn receive(&mut self, reserve: Reserve, cx: &mut Cx<'_, Self>, responder: Responder<Permit>) {
+        let lane = Lane::from(reserve.target);
+        let ticket = self.limiter.reserve(self.now(), lane, reserve.cost, reserve.class);
+        self.waiting.insert(ticket, responder);
+        self.poll(cx);
+    }
+}
+
+impl Handle<Returned> for ThrottleActor {
+    fn handle(&mut self, Returned: Returned, cx: &mut Cx<'_, Self>) {
+        self.poll(cx);
+    }
+}
+
+impl ThrottleActor {
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// Settles what came back, grants what may go, and sets the alarm for what may go later.
+    fn poll(&mut self, cx: &mut Cx<'_, Self>) {
+        if let Err(error) = self.args.deps.failpoints.hit("throttle.poll", &self.args.id.to_string()) {
+            return cx.fail(error);
+        }
+        let now = self.now();
+        let returned = std::mem::take(&mut *self.basket.lock().unwrap_or_else(PoisonError::into_inner));
+        for (grant, done) in returned {
+            self.limiter.done(now, grant, done);
+        }
+        let given_up: Vec<TicketId> = self
+            .waiting
+            .iter()
+            .filter(|(_, responder)| !responder.is_wanted())
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in given_up {
+            self.waiting.remove(&ticket);
+            self.limiter.cancel(now, ticket);
+        }
+        if self.limiter.must_persist() {
+            // Nothing is granted until the hold is durable: a crash must not shorten a platform's wait.
+            return self.save_and_poll(cx);
+        }
+        let polled = self.limiter.poll(now);
+        for (ticket, grant) in polled.granted {
+            let permit = Permit {
+                grant,
+                basket: Arc::clone(&self.basket),
+                throttle: cx.me(),
+                sent_at: None,
+                settled: false,
+            };
+            // An asker that went away drops the permit, which gives the slot back.
+            if let Some(responder) = self.waiting.remove(&ticket) {
+                responder.reply(permit);
+            }
+        }
+        self.wake_at(polled.wake_at, cx);
+    }
+
+    fn saving(&mut self) -> impl Future<Output = Result<(), String>> + use<> {
+        let state = self.limiter.export(self.now(), self.args.deps.now_ms());
+        let (deps, id) = (self.args.deps.clone(), self.args.id);
+        async move {
+            let state = serde_json::to_string(&state).map_err(|error| error.to_string())?;
+            deps.store.set_throttle_state(id, &state).await.map_err(|error| error.to_string())
+        }
+    }
+
+    fn save(&mut self, cx: &mut Cx<'_, Self>) {
+        let save = self.saving();
+        cx.spawn(save, |throttle: &mut Self, saved, _| {
+            if let Err(error) = saved {
+                tracing::warn!(throttle = %throttle.args.id, error, "throttle state waits for the store");
+            }
+        });
+    }
+
+    fn save_and_poll(&mut self, cx: &mut Cx<'_, Self>) {
+        let (deps, id) = (self.args.deps.clone(), self.args.id);
+        let state = self.limiter.export(self.now(), deps.now_ms());
+        let heartbeat = cx.heartbeat();
+        let save = async move {
+            let state = serde_json::to_string(&state).map_err(|error| error.to_string())?;
+            let mut tries = 0_u32;
+            while let Err(error) = deps.store.set_throttle_state(id, &state).await {
+                tries = tries.saturating_add(1);
+                tracing::warn!(throttle = %id, %error, tries, "hold waits for the store, and sends wait for it");
+                heartbeat.beat();
+                tokio::time::sleep(deps.config.retry.delay(tries, deps.rng.next_u64())).await;
+            }
+            Ok::<(), String>(())
+        };
+        cx.wait(save, |throttle: &mut Self, saved, cx| match saved {
+            Ok(()) => throttle.poll(cx),
+            Err(error) => cx.fail(error),
+        });
+    }
+
+    fn wake_at(&mut self, at: Option<Duration>, cx: &mut Cx<'_, Self>) {
+        let Some(at) = at.map(|at| self.origin + at) else { return };
+        if self.timer.as_ref().is_some_and(|(planned, _)| *planned <= at) {
+            return;
+        }
+        if let Some((_, token)) = self.timer.take() {
+            token.cancel();
+        }
+        let token = cx.after(at.saturating_duration_since(Instant::now()), |throttle: &mut Self, cx| {
+            throttle.timer = None;
+            throttle.poll(cx);
+        });
+        self.timer = Some((at, token));
+    }
+}

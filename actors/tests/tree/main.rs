@@ -1,0 +1,9 @@
+//! The domain tree over fake ports under virtual time: the promises of a message's life, with faults.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail loudly")]
+
+mod world;
+
+mod bulkheads;
+mod forwarding;
+mod outages;

@@ -1,0 +1,94 @@
+//! Outages of platform and store: nothing is lost, nothing is given up.
+
+use std::time::Duration;
+
+use switchyard_actors::model::{DeadReason, SendOutcome};
+use switchyard_actors::ports::ConnectionError;
+use switchyard_actors::supervision::NodeState;
+
+use crate::world::{World, account, run, target};
+
+#[test]
+fn an_hour_without_a_platform_kills_no_message() {
+    run(|| async {
+        let world = World::start(1, 3, "").await;
+        let down = SendOutcome::Backoff { error: "503".to_owned() };
+        world.platform.script(account(1), std::iter::repeat_n(down, 120));
+        for n in 0..3 {
+            for id in 1..=4 {
+                world.write(n, id, &format!("{id}"));
+            }
+        }
+        world.pass(Duration::from_secs(600)).await;
+        assert!(world.store.dead().is_empty());
+        for n in 0..3 {
+            assert_eq!(world.arrived(n, 4).await, ["1", "2", "3", "4"]);
+        }
+        let kinds: Vec<String> = world.store.alerts().into_iter().map(|alert| alert.kind).collect();
+        assert!(kinds.contains(&"queue.circuit_open".to_owned()), "{kinds:?}");
+        assert!(kinds.contains(&"queue.circuit_closed".to_owned()), "{kinds:?}");
+    });
+}
+
+#[test]
+fn an_unreachable_platform_is_waited_for_without_parking() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        let down = ConnectionError::Unreachable("refused".to_owned());
+        for id in [account(0), account(1)] {
+            world.platform.refuse_connect(id, Some(down.clone()));
+            world.root.operator().reconnect(id).await.expect("an answer");
+        }
+        world.write(0, 1, "written meanwhile");
+        world.pass(Duration::from_secs(3_600)).await;
+        let session = world.node(&format!("sessions/{}", account(0)));
+        assert_eq!(session.state, NodeState::Running);
+        assert!(
+            session.observable["connection"] == "waiting_to_retry"
+                || session.observable["connection"] == "connecting"
+        );
+        for id in [account(0), account(1)] {
+            world.platform.refuse_connect(id, None);
+        }
+        assert_eq!(world.arrived(0, 1).await, ["written meanwhile"]);
+    });
+}
+
+#[test]
+fn a_store_that_is_away_stops_the_flow_and_loses_nothing() {
+    run(|| async {
+        let world = World::start(1, 2, "").await;
+        for id in 1..=5 {
+            world.write(0, id, &format!("{id}"));
+        }
+        world.pass(Duration::from_millis(50)).await;
+        world.store.set_unavailable(true);
+        for id in 1..=5 {
+            world.write(1, id, &format!("{id}"));
+        }
+        world.pass(Duration::from_secs(300)).await;
+        world.store.set_unavailable(false);
+        for n in 0..2 {
+            assert_eq!(world.arrived(n, 5).await, ["1", "2", "3", "4", "5"]);
+        }
+    });
+}
+
+#[test]
+fn a_message_that_fails_alone_is_dead_after_its_tries_and_the_others_go_on() {
+    run(|| async {
+        let world = World::start(1, 2, "").await;
+        // Target 0 refuses eight times while messages of lane 1 go through: the account as a whole works.
+        let bad = SendOutcome::Backoff { error: "500".to_owned() };
+        world.platform.script_at(target(0), std::iter::repeat_n(bad, 8));
+        world.write(0, 1, "bad");
+        world.write(0, 2, "next");
+        for id in 1..=2_000 {
+            world.write(1, id, &format!("{id}"));
+            world.pass(Duration::from_millis(200)).await;
+        }
+        assert_eq!(world.arrived(0, 1).await, ["next"]);
+        let dead: Vec<DeadReason> = world.store.dead().into_iter().map(|(_, reason)| reason).collect();
+        assert_eq!(dead, [DeadReason::Exhausted("500".to_owned())]);
+    });
+}

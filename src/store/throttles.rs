@@ -1,0 +1,39 @@
+//! What throttles remember across restarts. Times and counts only: nothing that needs sealing.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::EntityTrait;
+use sea_orm::sea_query::OnConflict;
+use switchyard_actors::model::AccountId;
+use switchyard_actors::ports::{StoreError, ThrottleMemory};
+
+use super::Store;
+use super::entity::throttle_state;
+use super::error::run_time;
+
+#[async_trait]
+impl ThrottleMemory for Store {
+    async fn throttle_state(&self, account: AccountId) -> Result<Option<String>, StoreError> {
+        let row = throttle_state::Entity::find_by_id(account.as_uuid()).one(&self.readers);
+        Ok(self.read(row).await?.map(|row| row.state))
+    }
+
+    async fn set_throttle_state(&self, account: AccountId, state: &str) -> Result<(), StoreError> {
+        let row =
+            throttle_state::ActiveModel { account_id: Set(account.as_uuid()), state: Set(state.to_owned()) };
+        let write = self.writer.run(move |transaction| {
+            Box::pin(async move {
+                throttle_state::Entity::insert(row)
+                    .on_conflict(
+                        OnConflict::column(throttle_state::Column::AccountId)
+                            .update_column(throttle_state::Column::State)
+                            .to_owned(),
+                    )
+                    .exec_without_returning(transaction)
+                    .await
+                    .map_err(|failure| run_time(&failure))
+            })
+        });
+        write.await.map(|_written| ())
+    }
+}
