@@ -1,6 +1,7 @@
 //! Switchyard: forwards messages between Telegram and Discord under supervision.
 
 pub mod adapters;
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod crypto;

@@ -1,12 +1,13 @@
 //! Section `discord`: where the API is, and its timeouts.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use reqwest::Url;
 use serde::Deserialize;
 
 use super::check::Check;
-use super::units;
+use super::units::{self, ByteSize};
 
 /// Discord.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,9 +24,36 @@ pub struct DiscordConfig {
     /// How long after a send its nonce is trusted to stop a repeat; later the channel is looked at first.
     #[serde(deserialize_with = "units::positive")]
     pub nonce_life: Duration,
+    /// How far back a look at the channel begins before the send in question: clocks differ.
+    #[serde(deserialize_with = "units::positive")]
+    pub look_margin: Duration,
+    /// Pages of 100 messages that a look reads at most.
+    pub look_pages_max: u32,
+    /// Wait after a refusal that names none: what the proxy before the API shows a blocked address.
+    #[serde(deserialize_with = "units::positive")]
+    pub block_wait: Duration,
+    /// Longest answer that is read.
+    pub answer_max: ByteSize,
+    /// Between two identifications of one bot.
+    #[serde(deserialize_with = "units::positive")]
+    pub identify_gap: Duration,
+    /// Identifications of the day that are left unused.
+    pub identify_reserve: u64,
+    /// Gateway events of one bot that wait to be recorded.
+    pub events_capacity: NonZeroUsize,
 }
 
+/// Discord's own address: what config.toml names.
+const PUBLIC: &str = "https://discord.com";
+
 impl DiscordConfig {
+    /// Points at a sandbox, unless another base is configured: beside a sandbox the public one is never called.
+    pub fn use_sandbox(&mut self, api_base: &str) {
+        if self.api_base == PUBLIC {
+            api_base.clone_into(&mut self.api_base);
+        }
+    }
+
     pub(super) fn check(&self, check: &mut Check<'_>) {
         if let Err(reason) = web_address(&self.api_base) {
             check.refuse("discord.api_base", reason);

@@ -12,4 +12,6 @@ pub struct LimitsConfig {
     pub accounts_max: NonZeroUsize,
     /// Forwarding pairs.
     pub pairs_max: NonZeroUsize,
+    /// Alerts that wait for the store.
+    pub alerts_waiting_max: NonZeroUsize,
 }

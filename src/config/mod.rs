@@ -104,6 +104,11 @@ impl Config {
         self.vault.check(check, sources);
         self.log.check(check);
         self.sandbox.check(check);
+        check.refuse_if(
+            self.queue.event_attempts_max.get() <= self.supervision.restarts_max,
+            "queue.event_attempts_max",
+            "it must be more than supervision.restarts_max",
+        );
     }
 }
 

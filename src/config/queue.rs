@@ -23,6 +23,8 @@ pub struct QueueConfig {
     pub tries_max: NonZeroU32,
     /// Claims of one event that may fail its pair; then the event is skipped with a reason.
     pub event_attempts_max: NonZeroU32,
+    /// Failed sends of one account in a row after which the account or its platform counts as down.
+    pub circuit_failures: NonZeroU32,
     /// Delay before the second try; doubles with each.
     #[serde(deserialize_with = "units::positive")]
     pub backoff_base: Duration,

@@ -71,6 +71,13 @@ const PING_INTERVAL_MAX: Duration = Duration::from_secs(60);
 const PAGE_MAX: i32 = 100;
 
 impl TelegramConfig {
+    /// Points at a sandbox, unless another address is configured, under the application that it names.
+    pub fn use_sandbox(&mut self, address: SocketAddr, api_id: i32, api_hash: &str) {
+        self.address.get_or_insert(address);
+        self.api_id = api_id;
+        self.api_hash = Secret::new(api_hash);
+    }
+
     pub(super) fn check(&mut self, check: &mut Check<'_>) {
         check.secret("telegram.api_hash", &mut self.api_hash, self.api_hash_file.as_ref());
         check.refuse_if(self.api_id < 0, "telegram.api_id", "it must not be negative");

@@ -91,6 +91,7 @@ pub enum KeyringError {
 pub(super) struct MasterKey {
     pub(super) id: KeyId,
     pub(super) key: LessSafeKey,
+    derivation: hmac::Key,
 }
 
 impl MasterKey {
@@ -100,9 +101,10 @@ impl MasterKey {
     fn new(bytes: &[u8]) -> Option<Self> {
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).ok()?);
         // The id is derived, so that a key has the same id wherever it is configured.
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, bytes), b"switchyard master key id");
+        let derivation = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let tag = hmac::sign(&derivation, b"switchyard master key id");
         let id = tag.as_ref().first_chunk::<{ KeyId::LEN }>()?;
-        Some(Self { id: KeyId::from_bytes(*id), key })
+        Some(Self { id: KeyId::from_bytes(*id), key, derivation })
     }
 }
 
@@ -137,6 +139,18 @@ impl Keyring {
         let mut keys = keys.into_iter();
         let active = keys.next().ok_or_else(|| malformed("it is empty"))?;
         Ok(Self { active, older: keys.collect() })
+    }
+
+    /// A key of its own for one purpose, derived from the active master key (HMAC-SHA256 over the purpose).
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let tag =
+            hmac::sign(&self.active.derivation, format!("switchyard derived key: {purpose}").as_bytes());
+        let mut key = Zeroizing::new([0_u8; 32]);
+        for (to, from) in key.iter_mut().zip(tag.as_ref()) {
+            *to = *from;
+        }
+        key
     }
 
     /// The id of the key that seals.

@@ -4,13 +4,13 @@
 mod harness;
 
 mod config_layers;
+mod http_actor;
+mod http_admin;
+mod http_problems;
+mod http_support;
 mod store_claims;
 mod store_intake;
 mod store_lease;
 mod store_open;
 mod store_outbox;
 mod store_secrets;
-mod http_actor;
-mod http_admin;
-mod http_problems;
-mod http_support;

@@ -1,0 +1,405 @@
+//! The composition root: the only place that sees every room. Starts a whole daemon as a value, and stops it.
+
+mod settings;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use switchyard_actors::model::{AccountId, IdSource};
+use switchyard_actors::ports::{Clock, PlatformConnector, Rng, StoreError};
+use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError, RuntimeConfig};
+use switchyard_actors::tree::{
+    Assignments, Deps, FailpointError, Failpoints, Links, Operator, ReconnectError, Reconnected, Root,
+    RootError,
+};
+use thiserror::Error;
+use tokio::runtime::Handle;
+
+use crate::adapters::Connectors;
+use crate::adapters::discord::{DiscordConnector, DiscordError};
+use crate::adapters::telegram::{AuthKeySource, ClientExchange, SandboxKeys, TelegramConnector};
+use crate::clock::SystemClock;
+use crate::config::{Config, SandboxMode};
+use crate::crypto::{Keyring, KeyringError, SystemRng, Vault};
+use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState};
+use crate::services::admin::{Admin, AdminError, Health};
+use crate::services::operator::OperatorAccess;
+use crate::services::sandbox::{self, AttachError, SandboxSeed};
+use crate::store::{DataDir, LockError, OpenError, OwnerError, Store, StoreOwner, StoreParts};
+
+/// How long a sandbox may take to say what it seeded.
+const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a daemon could not be started. The command line chooses the exit code by the variant.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The API's port cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The data folder is not to be had.
+    #[error(transparent)]
+    DataDir(#[from] LockError),
+    /// There is no master key.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The store cannot be opened or migrated.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store is somebody else's.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The failpoints are wrong, or not allowed here.
+    #[error("SWITCHYARD_FAILPOINTS: {0}")]
+    Failpoints(#[from] FailpointError),
+    /// Failpoints outside the sandbox.
+    #[error("SWITCHYARD_FAILPOINTS is for the sandbox only: start with --sandbox, or unset it")]
+    FailpointsOutsideSandbox,
+    /// No sandbox there.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The embedded sandbox cannot start.
+    #[cfg(feature = "sandbox")]
+    #[error(transparent)]
+    Sandbox(#[from] switchyard_sandbox::SandboxError),
+    /// Built without a sandbox.
+    #[error("this build has no sandbox of its own: name one by --sandbox=URL")]
+    NoSandbox,
+    /// Discord's client cannot be made.
+    #[error(transparent)]
+    Discord(#[from] DiscordError),
+    /// The tree cannot be built.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// A client cannot be made, a file cannot be written.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// What the system says.
+        error: String,
+    },
+}
+
+/// What a daemon that started has to tell.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Whether the sandbox is embedded, and what was seeded from it.
+    pub sandbox: Option<SandboxSeed>,
+}
+
+/// How a daemon ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Children that were cut short.
+    pub unfinished: Vec<ChildPath>,
+}
+
+#[cfg(feature = "sandbox")]
+type Embedded = switchyard_sandbox::Sandbox;
+#[cfg(not(feature = "sandbox"))]
+type Embedded = std::convert::Infallible;
+
+/// A running daemon.
+pub struct App {
+    root: Root,
+    store: Store,
+    http: Arc<HttpState>,
+    data_dir: DataDir,
+    embedded: Option<Embedded>,
+    started: Started,
+    drain_deadline: Duration,
+}
+
+impl App {
+    /// Starts a daemon on this thread's actix system. `failpoints` as in `SWITCHYARD_FAILPOINTS`.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub async fn start(config: Config, failpoints: &str) -> Result<Self, StartError> {
+        let failpoints = arm(failpoints, &config)?;
+        let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&rng));
+        let socket = listen(config.http.listen)?;
+        let keys = settings::keys(&config, &config.data_dir);
+        if config.sandbox.mode == SandboxMode::Off {
+            // Before a data folder is made: without a key there is nothing to put into it.
+            keys.load()?;
+        }
+        let data_dir = DataDir::lock(&config.data_dir, &ids)?;
+        let keyring = keys.load()?;
+        let embedded = embed(&config, &keyring).await?;
+
+        let address = socket
+            .local_addr()
+            .map_err(|source| StartError::Listen { address: config.http.listen, source })?;
+        let access = OperatorAccess::generate(address, rng.as_ref());
+        let http = HttpState::migrating(&access, Arc::clone(&clock), Arc::clone(&rng));
+        let server =
+            HttpArgs { listener: Arc::new(socket), state: Arc::clone(&http), config: config.http.clone() };
+        let early = serve_early(&server).map_err(|source| StartError::Listen { address, source })?;
+        access
+            .publish(data_dir.path())
+            .map_err(|error| io("the operator's token cannot be written", error))?;
+
+        let vault = Arc::new(Vault::new(keyring, config.vault.data_keys_cached.get()));
+        let parts = StoreParts { vault, clock: Arc::clone(&clock), ids: ids.clone(), node: data_dir.node() };
+        let store = Store::open(settings::store(&config), parts).await?;
+        store.migrate().await?;
+        let seed = claim(&config, &store, embedded.as_ref()).await?;
+
+        let store_port = Arc::new(store.clone());
+        let connector = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
+        let deps = Deps {
+            store: store_port,
+            connector,
+            clock: Arc::clone(&clock),
+            rng: Arc::clone(&rng),
+            ids,
+            config: Arc::new(settings::tree(&config)),
+            failpoints: Arc::new(failpoints),
+            links: Arc::new(Links::default()),
+            assignments: Arc::new(Assignments::default()),
+        };
+        let runtime = RuntimeConfig { seed: rng.next_u64(), ..RuntimeConfig::default() };
+        let root = Root::build(deps, settings::policy(&config), runtime)?;
+        root.fill().await?;
+        root.add::<HttpActor>("http", server)?;
+        // From here on the tree's own server takes the socket; what comes between waits in its backlog.
+        early.stop().await;
+        root.start().await;
+        http.serve_with(Arc::new(TreeAdmin { operator: root.operator() }));
+        let started = Started { listen: address, sandbox: seed };
+        let drain_deadline = config.supervision.drain_deadline;
+        Ok(Self { root, store, http, data_dir, embedded, started, drain_deadline })
+    }
+
+    /// What it has to tell.
+    #[must_use]
+    pub const fn started(&self) -> &Started {
+        &self.started
+    }
+
+    /// Ends, with the error, when the store cannot be used any more.
+    pub fn store_lost(&self) -> impl Future<Output = String> + Send + use<> {
+        self.root.store_lost()
+    }
+
+    /// Ends everything at once, from a second signal.
+    pub fn kill(&self) {
+        self.root.kill();
+    }
+
+    /// Drains: HTTP first, then sessions, pairs, queues and the rest, then the store; the embedded sandbox last.
+    pub async fn stop(&self) -> Ended {
+        self.http.drain();
+        let report = self.root.drain(self.drain_deadline).await;
+        self.store.shut_down().await;
+        Ended { unfinished: report.unfinished }
+    }
+
+    /// Lets go of what is left after [`App::stop`]: files for the command line, the embedded sandbox.
+    pub async fn close(self) {
+        if let Err(error) = OperatorAccess::withdraw(self.data_dir.path()) {
+            tracing::warn!(%error, "the operator's token was not removed");
+        }
+        close_embedded(self.embedded).await;
+    }
+}
+
+fn io(what: &'static str, error: impl ToString) -> StartError {
+    StartError::Io { what, error: error.to_string() }
+}
+
+/// Answers 503 on the API's socket until the tree's own server takes over: while the store is migrated.
+fn serve_early(args: &HttpArgs) -> std::io::Result<HttpHandle> {
+    let server = http::serve(args.listener.try_clone()?, Arc::clone(&args.state), &args.config)?;
+    let handle = server.handle();
+    tokio::spawn(async move {
+        if let Err(error) = server.run().await {
+            tracing::warn!(%error, "early HTTP server failed");
+        }
+    });
+    Ok(handle)
+}
+
+fn arm(failpoints: &str, config: &Config) -> Result<Failpoints, StartError> {
+    let armed = Failpoints::parse(failpoints)?;
+    if !armed.is_empty() && config.sandbox.mode == SandboxMode::Off {
+        return Err(StartError::FailpointsOutsideSandbox);
+    }
+    Ok(armed)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let socket = TcpListener::bind(address).map_err(failed)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    Ok(socket)
+}
+
+#[cfg(feature = "sandbox")]
+async fn embed(config: &Config, keyring: &Keyring) -> Result<Option<Embedded>, StartError> {
+    use crate::config::SandboxLimits;
+    use switchyard_sandbox::{Limits, Sandbox, SandboxConfig, SeedShape, WorldKey};
+
+    if config.sandbox.mode != SandboxMode::Embedded {
+        return Ok(None);
+    }
+    let given = &config.sandbox;
+    let limits = match given.limits {
+        SandboxLimits::None => Limits::None,
+        SandboxLimits::Published => Limits::Published,
+    };
+    let shape = SeedShape {
+        telegram_users: given.telegram_users.get(),
+        discord_bots: given.discord_bots.get(),
+        pairs: given.pairs.get(),
+    };
+    let sandbox = Sandbox::start(SandboxConfig {
+        control_listen: given.control_listen,
+        telegram_listen: given.telegram_listen,
+        discord_listen: given.discord_listen,
+        data_dir: Some(config.data_dir.join("sandbox")),
+        world_key: Some(WorldKey::new(*keyring.derive("sandbox world"))),
+        seed: given.seed,
+        limits,
+        shape,
+        ..SandboxConfig::default()
+    });
+    Ok(Some(sandbox.await?))
+}
+
+#[cfg(not(feature = "sandbox"))]
+async fn embed(config: &Config, _keyring: &Keyring) -> Result<Option<Embedded>, StartError> {
+    std::future::ready(match config.sandbox.mode {
+        SandboxMode::Embedded => Err(StartError::NoSandbox),
+        SandboxMode::Off | SandboxMode::Attached(_) => Ok(None),
+    })
+    .await
+}
+
+#[cfg(feature = "sandbox")]
+fn control_url(embedded: &Embedded) -> String {
+    format!("http://{}", embedded.control_address())
+}
+
+#[cfg(not(feature = "sandbox"))]
+fn control_url(embedded: &Embedded) -> String {
+    match *embedded {}
+}
+
+#[cfg(feature = "sandbox")]
+async fn close_embedded(embedded: Option<Embedded>) {
+    if let Some(sandbox) = embedded {
+        sandbox.stop().await;
+    }
+}
+
+#[cfg(not(feature = "sandbox"))]
+async fn close_embedded(_embedded: Option<Embedded>) {
+    std::future::ready(()).await;
+}
+
+/// Claims the store for this kind of daemon and, in the sandbox, makes what the sandbox seeded.
+async fn claim(
+    config: &Config,
+    store: &Store,
+    embedded: Option<&Embedded>,
+) -> Result<Option<SandboxSeed>, StartError> {
+    let url = match (&config.sandbox.mode, embedded) {
+        (SandboxMode::Attached(url), _) => url.clone(),
+        (SandboxMode::Embedded, Some(embedded)) => control_url(embedded),
+        (SandboxMode::Embedded, None) | (SandboxMode::Off, _) => {
+            store.claim_owner(StoreOwner::Real).await?;
+            return Ok(None);
+        }
+    };
+    store.claim_owner(StoreOwner::Sandbox).await?;
+    let seed = sandbox::fetch_seed(&url, ATTACH_TIMEOUT).await?;
+    sandbox::seed(store, &seed).await?;
+    Ok(Some(seed))
+}
+
+/// The platforms' clients. Where a sandbox is, both platforms are there unless the configuration names another place.
+fn connectors(
+    config: &Config,
+    seed: Option<&SandboxSeed>,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    rng: &Arc<dyn Rng>,
+) -> Result<Arc<dyn PlatformConnector>, StartError> {
+    let (mut telegram, mut discord) = (config.telegram.clone(), config.discord.clone());
+    let mut keys: Arc<dyn AuthKeySource> = Arc::new(ClientExchange);
+    if let Some(seed) = seed {
+        let address = seed.telegram.address.parse();
+        let address = address.map_err(|error| io("the sandbox names no Telegram address", error))?;
+        telegram.use_sandbox(address, seed.telegram.api_id, &seed.telegram.api_hash);
+        discord.use_sandbox(&seed.discord.api_base);
+        let client = reqwest::Client::builder().no_proxy().build();
+        let client = client.map_err(|error| io("no HTTP client", error))?;
+        let timeout = telegram.request_timeout;
+        keys = Arc::new(SandboxKeys::new(client, &seed.control, Arc::clone(rng), timeout));
+    }
+    let credentials = Arc::new(store.clone());
+    let telegram = TelegramConnector::new(telegram, credentials.clone(), keys, Handle::current());
+    let discord = DiscordConnector::new(discord, credentials, Arc::clone(clock))?;
+    Ok(Arc::new(Connectors::new(Arc::new(telegram), Arc::new(discord))))
+}
+
+/// The admin verbs over the tree.
+struct TreeAdmin {
+    operator: Operator,
+}
+
+#[async_trait]
+impl Admin for TreeAdmin {
+    async fn supervision(&self, prefix: &ChildPath) -> Result<Vec<NodeView>, AdminError> {
+        let nodes = self.operator.tree().snapshot(prefix);
+        if nodes.is_empty() { Err(AdminError::NotFound(format!("actor {prefix}"))) } else { Ok(nodes) }
+    }
+
+    async fn restart(&self, path: &ChildPath) -> Result<(), AdminError> {
+        self.operator.tree().restart(path).map_err(|error| match error {
+            OrderError::NotFound => AdminError::NotFound(format!("actor {path}")),
+            other => AdminError::Conflict(format!("{path}: {other}")),
+        })
+    }
+
+    async fn reconnect(&self, account: AccountId) -> Result<(), AdminError> {
+        match self.operator.reconnect(account).await {
+            Ok(Reconnected::Connecting) => Ok(()),
+            Ok(Reconnected::WaitingUntil(until)) => Err(AdminError::PlatformWait(until)),
+            Err(ReconnectError::NotFound(_)) => Err(AdminError::NotFound(format!("account {account}"))),
+            Err(ReconnectError::NeedsLogin(_)) => Err(AdminError::NeedsLogin(account)),
+            Err(error @ ReconnectError::Order(_)) => Err(AdminError::Conflict(error.to_string())),
+            Err(error) => Err(AdminError::Unavailable(error.to_string())),
+        }
+    }
+
+    fn health(&self) -> Health {
+        let tree = self.operator.tree();
+        let health = tree.health();
+        let concerns = health.red.iter().map(|concern| match &concern.reason {
+            Some(reason) => format!("{} is {:?}: {reason}", concern.path, concern.state).to_lowercase(),
+            None => format!("{} is {:?}", concern.path, concern.state).to_lowercase(),
+        });
+        let mut reasons: Vec<String> = concerns.collect();
+        let parked = health.counts.get(&NodeState::Parked).copied().unwrap_or(0);
+        if parked > 0 {
+            reasons.push(format!("{parked} actors are parked"));
+        }
+        Health { live: true, ready: health.ready, reasons }
+    }
+}
