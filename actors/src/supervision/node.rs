@@ -40,9 +40,11 @@ pub struct LastFailure {
 pub(crate) struct Ledger {
     pub(crate) since: DateTime<Utc>,
     pub(crate) next_attempt: Option<DateTime<Utc>>,
-    pub(crate) last_failure: Option<LastFailure>,
+    /// Boxed: most children never fail.
+    pub(crate) last_failure: Option<Box<LastFailure>>,
     pub(crate) reason: Option<String>,
-    pub(crate) observable: Arc<Value>,
+    /// `None` stands for `null`.
+    pub(crate) observable: Option<Arc<Value>>,
 }
 
 /// Why an instance's work is being dropped: decides what an unanswered ask is told.
@@ -109,7 +111,7 @@ impl Node {
                 next_attempt: None,
                 last_failure: None,
                 reason: None,
-                observable: Arc::new(Value::Null),
+                observable: None,
             }),
             world: Arc::clone(world),
         })
@@ -160,7 +162,7 @@ impl Node {
             Some(last) if last.failure.same_signature(failure) => last.count.saturating_add(1),
             _ => 1,
         };
-        ledger.last_failure = Some(LastFailure { at, failure: failure.clone(), count });
+        ledger.last_failure = Some(Box::new(LastFailure { at, failure: failure.clone(), count }));
     }
 
     /// Tells the sink of a panic that changes nothing by itself. It never hides the failure that is being cleaned up.

@@ -176,8 +176,8 @@ impl Tree {
             .map_or(0, |slot| slot.restarts_in_window);
         let (reason, since, next_attempt, last_failure, observable) = {
             let ledger = node.ledger();
-            let observable = Arc::clone(&ledger.observable);
-            let failure = ledger.last_failure.clone();
+            let observable = ledger.observable.clone();
+            let failure = ledger.last_failure.as_deref().cloned();
             (ledger.reason.clone(), ledger.since, ledger.next_attempt, failure, observable)
         };
         NodeView {
@@ -193,7 +193,7 @@ impl Tree {
             depth: node.depth(),
             last_failure,
             children: node.children.as_ref().map(|counts| counts.by_state()),
-            observable: Value::clone(&observable),
+            observable: observable.map_or(Value::Null, |value| Value::clone(&value)),
         }
     }
 }

@@ -260,6 +260,20 @@ fn s31_the_deadline_lists_the_unfinished() {
 }
 
 #[test]
+fn s31_a_tree_that_never_ran_drains_cleanly() {
+    run(async {
+        let world = World::new();
+        let branch = world.runtime.root().add_branch(BranchSpec::ordered("x")).unwrap();
+        let idle = branch.add(puppet("a", &Rope::default())).unwrap();
+        let waiting = branch.add(puppet("b", &Rope::default())).unwrap();
+        waiting.tell(Add(1)).unwrap();
+        let report = world.runtime.drain(secs(5)).await;
+        assert_eq!(report.unfinished.iter().map(|path| path.as_str()).collect::<Vec<_>>(), ["x/b"]);
+        assert_eq!((idle.status(), idle.epoch()), (NodeState::Stopped, 0));
+    });
+}
+
+#[test]
 fn nothing_is_left_after_a_drain() {
     run(async {
         let rope = Rope::default();

@@ -180,7 +180,8 @@ impl<C: Child> Runner<C> {
     }
 
     pub(super) fn kill(&mut self) {
-        self.finish(false, true);
+        let nothing_to_lose = matches!(self.phase, Phase::Idle(_));
+        self.finish(nothing_to_lose, true);
     }
 
     /// The runner ends; what is still queued is dropped and its askers are told.
