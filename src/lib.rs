@@ -2,9 +2,11 @@
 
 pub mod adapters;
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod http;
 pub mod services;
 pub mod store;
+pub mod telemetry;

@@ -3,6 +3,9 @@
 #[macro_use]
 mod harness;
 
+mod cli_args;
+mod cli_daemon;
+mod cli_support;
 mod config_layers;
 mod http_actor;
 mod http_admin;

@@ -1,0 +1,204 @@
+//! The command line: verbs and flags. What a flag means for the configuration stands beside it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+use switchyard_actors::model::AccountId;
+use switchyard_actors::supervision::ChildPath;
+
+use crate::config::Flag;
+
+const DATA_DIR: &str = "./switchyard-data";
+
+/// Forwards messages between Telegram and Discord under supervision.
+#[derive(Debug, Parser)]
+#[command(name = "switchyard", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon.
+    Serve(ServeArgs),
+    /// Run a sandbox alone: servers on loopback that speak Telegram's and Discord's own protocols.
+    Sandbox(SandboxArgs),
+    /// Show the live supervision tree of the running daemon.
+    Status(StatusArgs),
+    /// Restart an actor of the running daemon; a parked one is started again.
+    Restart(RestartArgs),
+    /// Close an account's connection and make a new one.
+    Reconnect(ReconnectArgs),
+    /// Apply pending schema changes to the store and end.
+    Migrate(ConfigArgs),
+    /// Ask the running daemon whether it is well; for containers.
+    Healthcheck(HealthcheckArgs),
+}
+
+/// Where a running daemon has its data.
+#[derive(Args, Clone, Debug)]
+pub struct DataDir {
+    /// Data folder of the daemon.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+    pub data_dir: PathBuf,
+}
+
+/// What a configuration is made of.
+#[derive(Args, Clone, Debug)]
+pub struct ConfigArgs {
+    /// Configuration file, over the compiled-in config.toml.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data folder.
+    #[command(flatten)]
+    pub data: DataDir,
+}
+
+/// `serve`
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Configuration and data folder.
+    #[command(flatten)]
+    pub base: ConfigArgs,
+    /// Address and port of the API; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Work against a sandbox: inside this daemon, or the one whose control API is at URL.
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "embedded")]
+    pub sandbox: Option<String>,
+}
+
+impl ServeArgs {
+    /// The flags as the topmost layer.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        layer([
+            ("--listen", "http.listen", self.listen.map(|address| address.to_string())),
+            ("--sandbox", "sandbox.mode", self.sandbox.clone()),
+        ])
+    }
+}
+
+/// `sandbox`
+#[derive(Args, Clone, Debug)]
+pub struct SandboxArgs {
+    /// Configuration file, over the compiled-in config.toml.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder in which the world is kept; without it the world ends with the process.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the control API; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Address of the Telegram data centre.
+    #[arg(long, value_name = "ADDR")]
+    pub telegram_listen: Option<SocketAddr>,
+    /// Address of Discord's API and gateway.
+    #[arg(long, value_name = "ADDR")]
+    pub discord_listen: Option<SocketAddr>,
+    /// Limits that are enforced.
+    #[arg(long, value_parser = PossibleValuesParser::new(["none", "published"]))]
+    pub limits: Option<String>,
+    /// Every id, token and code is derived from it.
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Seeded Telegram user accounts.
+    #[arg(long, value_name = "COUNT")]
+    pub telegram_users: Option<u16>,
+    /// Seeded Discord bots.
+    #[arg(long, value_name = "COUNT")]
+    pub discord_bots: Option<u16>,
+    /// Seeded pairs.
+    #[arg(long, value_name = "COUNT")]
+    pub pairs: Option<u16>,
+}
+
+impl SandboxArgs {
+    /// The flags as the topmost layer.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        layer([
+            ("--listen", "sandbox.control_listen", self.listen.map(|address| address.to_string())),
+            (
+                "--telegram-listen",
+                "sandbox.telegram_listen",
+                self.telegram_listen.map(|address| address.to_string()),
+            ),
+            (
+                "--discord-listen",
+                "sandbox.discord_listen",
+                self.discord_listen.map(|address| address.to_string()),
+            ),
+            ("--limits", "sandbox.limits", self.limits.clone()),
+            ("--seed", "sandbox.seed", self.seed.map(|number| number.to_string())),
+            (
+                "--telegram-users",
+                "sandbox.telegram_users",
+                self.telegram_users.map(|count| count.to_string()),
+            ),
+            ("--discord-bots", "sandbox.discord_bots", self.discord_bots.map(|count| count.to_string())),
+            ("--pairs", "sandbox.pairs", self.pairs.map(|count| count.to_string())),
+        ])
+    }
+}
+
+/// `status`
+#[derive(Args, Clone, Debug)]
+pub struct StatusArgs {
+    /// Where the daemon is.
+    #[command(flatten)]
+    pub data: DataDir,
+    /// Only actors at or below this path.
+    #[arg(value_name = "PATH", value_parser = path)]
+    pub prefix: Option<ChildPath>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `restart`
+#[derive(Args, Clone, Debug)]
+pub struct RestartArgs {
+    /// Where the daemon is.
+    #[command(flatten)]
+    pub data: DataDir,
+    /// The actor, as `status` shows it, such as pairs/ID.
+    #[arg(value_name = "PATH", value_parser = path)]
+    pub path: ChildPath,
+}
+
+/// `reconnect`
+#[derive(Args, Clone, Debug)]
+pub struct ReconnectArgs {
+    /// Where the daemon is.
+    #[command(flatten)]
+    pub data: DataDir,
+    /// The account's id, as `status` shows it under sessions/.
+    #[arg(value_name = "ACCOUNT")]
+    pub account: AccountId,
+}
+
+/// `healthcheck`
+#[derive(Args, Clone, Debug)]
+pub struct HealthcheckArgs {
+    /// Where the daemon is.
+    #[command(flatten)]
+    pub data: DataDir,
+    /// Ask whether it forwards messages, not only whether it lives.
+    #[arg(long)]
+    pub ready: bool,
+}
+
+fn path(text: &str) -> Result<ChildPath, String> {
+    ChildPath::parse(text).map_err(|error| error.to_string())
+}
+
+fn layer<const N: usize>(flags: [(&'static str, &'static str, Option<String>); N]) -> Vec<Flag> {
+    flags.into_iter().filter_map(|(name, key, value)| Some(Flag { name, key, value: value? })).collect()
+}

@@ -1,0 +1,58 @@
+//! The command line: parses, asks the running daemon or runs one, prints, and says how it went by an exit code.
+
+mod args;
+mod client;
+mod console;
+mod exit;
+mod orders;
+mod report;
+mod status;
+mod table;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+pub use args::{
+    Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, ReconnectArgs, RestartArgs, SandboxArgs, ServeArgs,
+    StatusArgs,
+};
+pub use client::{Client, ClientError};
+pub use console::Console;
+pub use exit::ExitCode;
+pub use report::{PairReport, SandboxReport, StartupReport};
+pub use status::Status;
+
+/// Reads a command line, program name first.
+///
+/// # Errors
+/// The exit code, after a usage text or a complaint was printed: a call for help is no mistake.
+pub fn parse(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    console: &mut Console,
+) -> Result<Cli, ExitCode> {
+    Cli::try_parse_from(arguments).map_err(|error| {
+        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        console.print(&error.render().to_string(), !asked);
+        if asked { ExitCode::Ok } else { ExitCode::Usage }
+    })
+}
+
+/// Carries out a verb that asks the running daemon; none for the others.
+pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
+    let result = match command {
+        Command::Status(args) => status::run(args, console).await,
+        Command::Restart(args) => orders::restart(args, console).await,
+        Command::Reconnect(args) => orders::reconnect(args, console).await,
+        Command::Healthcheck(args) => orders::healthcheck(args, console).await,
+        Command::Serve(_) | Command::Sandbox(_) | Command::Migrate(_) => return None,
+    };
+    Some(match result {
+        Ok(()) => ExitCode::Ok,
+        Err(error) => {
+            console.complain(&error);
+            error.exit_code()
+        }
+    })
+}

@@ -1,0 +1,23 @@
+//! `restart`, `reconnect`, `healthcheck`: one call each.
+
+use super::args::{HealthcheckArgs, ReconnectArgs, RestartArgs};
+use super::client::{Client, ClientError};
+use super::console::Console;
+
+pub(super) async fn restart(args: &RestartArgs, console: &mut Console) -> Result<(), ClientError> {
+    let accepted = Client::open(&args.data.data_dir)?.restart(&args.path).await?;
+    console.say(format_args!("{} restarts", accepted.path));
+    Ok(())
+}
+
+pub(super) async fn reconnect(args: &ReconnectArgs, console: &mut Console) -> Result<(), ClientError> {
+    let accepted = Client::open(&args.data.data_dir)?.reconnect(args.account).await?;
+    console.say(format_args!("{} reconnects", accepted.path));
+    Ok(())
+}
+
+pub(super) async fn healthcheck(args: &HealthcheckArgs, console: &mut Console) -> Result<(), ClientError> {
+    let health = Client::open(&args.data.data_dir)?.health(args.ready).await?;
+    console.say(health.status);
+    Ok(())
+}

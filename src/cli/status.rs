@@ -1,0 +1,85 @@
+//! `status`: the live tree as a table, or as JSON.
+
+use serde::Serialize;
+use switchyard_actors::supervision::{ChildPath, NodeView};
+
+use super::args::StatusArgs;
+use super::client::{Client, ClientError};
+use super::console::Console;
+use super::table;
+
+const WHY_MAX: usize = 90;
+
+/// The whole tree and how well it is.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Whether the daemon is ready.
+    pub ready: bool,
+    /// Why not, or what is parked though it is.
+    pub reasons: Vec<String>,
+    /// The actors, the root first, then in order of paths.
+    pub items: Vec<NodeView>,
+}
+
+pub(super) async fn run(args: &StatusArgs, console: &mut Console) -> Result<(), ClientError> {
+    let client = Client::open(&args.data.data_dir)?;
+    let status = fetch(&client, args.prefix.as_ref()).await?;
+    if args.json {
+        console.say(serde_json::to_string_pretty(&status).unwrap_or_default());
+    } else {
+        console.say(render(&status));
+    }
+    Ok(())
+}
+
+async fn fetch(client: &Client, prefix: Option<&ChildPath>) -> Result<Status, ClientError> {
+    let (ready, reasons) = match client.health(true).await {
+        Ok(health) => (true, health.reasons),
+        Err(ClientError::Refused(problem)) => (false, vec![problem.detail]),
+        Err(error) => return Err(error),
+    };
+    let mut page = client.supervision(prefix, None).await?;
+    let mut items = page.items;
+    while let Some(cursor) = page.next_cursor {
+        page = client.supervision(prefix, Some(&cursor)).await?;
+        items.append(&mut page.items);
+    }
+    Ok(Status { ready, reasons, items })
+}
+
+/// The table for people.
+fn render(status: &Status) -> String {
+    let head = ["PATH", "KIND", "STATE", "SINCE", "START", "RESTARTS", "QUEUED", "NEXT", "WHY"];
+    let rows: Vec<_> = status.items.iter().map(row).collect();
+    let verdict = if status.ready { "ready" } else { "not ready" };
+    let mut lines = vec![format!("{verdict}, {} actors", status.items.len())];
+    lines.extend(status.reasons.iter().map(|reason| format!("  {reason}")));
+    lines.push(String::new());
+    lines.push(table::render(head, &rows));
+    lines.join("\n")
+}
+
+fn row(node: &NodeView) -> [String; 9] {
+    let time = |at: &chrono::DateTime<chrono::Utc>| at.format("%m-%d %H:%M:%SZ").to_string();
+    let failure = node.last_failure.as_ref().map(|last| last.failure.to_string());
+    let why = node.reason.clone().or(failure).unwrap_or_default();
+    [
+        node.path.to_string(),
+        node.kind.clone(),
+        state(node),
+        time(&node.since),
+        node.epoch.to_string(),
+        node.restarts_total.to_string(),
+        node.depth.to_string(),
+        node.next_attempt.as_ref().map(time).unwrap_or_default(),
+        table::short(&why, WHY_MAX),
+    ]
+}
+
+/// As in the API.
+fn state(node: &NodeView) -> String {
+    serde_json::to_value(node.state)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}

@@ -1,0 +1,119 @@
+//! Logs: text for people on a terminal, JSON otherwise, to standard error.
+//!
+//! A line has a lower-case sentence for people and fields for queries. Secrets and message texts are kept out by the types
+//! that hold them; what other people's crates say below `info` is never shown, for they know nothing of our secrets.
+
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, filter, fmt};
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Our crates' targets begin with it.
+const OURS: &str = "switchyard";
+
+/// A subscriber as the configuration wants it. Tests give it a writer of their own and use it as the default of a scope.
+pub fn subscriber<W>(config: &LogConfig, terminal: bool, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let text = match config.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = if text {
+        Box::new(fmt::layer().with_ansi(terminal).with_writer(writer))
+    } else {
+        Box::new(fmt::layer().json().flatten_event(true).with_current_span(true).with_writer(writer))
+    };
+    // The configuration was checked: a level that does not parse never comes here.
+    let level = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    Registry::default().with(lines.with_filter(filter::filter_fn(may_be_shown))).with(level)
+}
+
+/// Makes it this process's subscriber, also for crates that speak through `log`. Called once, by `main`'s commands.
+pub fn install(config: &LogConfig) {
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // An error means that there is one already, which is as good.
+    let _already = subscriber(config, terminal, std::io::stderr).try_init();
+}
+
+fn may_be_shown(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with(OURS) || *metadata.level() <= Level::INFO
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, level: &str, terminal: bool, say: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let config = LogConfig { format, level: level.to_owned() };
+        let subscriber = subscriber(&config, terminal, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, say);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn machines_get_an_object_per_line() {
+        let lines = logged(LogFormat::Auto, "info", false, || {
+            let _entered = tracing::info_span!("http_request", request_id = "r-1").entered();
+            tracing::info!(path = "pairs/1", "child restarted in place");
+            tracing::debug!("not shown");
+        });
+        let [line] = lines.lines().collect::<Vec<_>>()[..] else { panic!("{lines}") };
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["message"], "child restarted in place");
+        assert_eq!((&line["level"], &line["path"]), (&"INFO".into(), &"pairs/1".into()));
+        assert_eq!(line["span"]["request_id"], "r-1");
+    }
+
+    #[test]
+    fn people_get_a_line_of_text() {
+        let line = logged(LogFormat::Auto, "info", true, || tracing::info!("child restarted in place"));
+        assert!(line.contains("child restarted in place") && !line.starts_with('{'), "{line}");
+        let plain = logged(LogFormat::Text, "info", false, || tracing::info!("child restarted in place"));
+        assert!(!plain.contains('\u{1b}'), "no colours outside a terminal: {plain}");
+    }
+
+    #[test]
+    fn other_crates_are_never_heard_below_info() {
+        let lines = logged(LogFormat::Json, "trace", false, || {
+            tracing::debug!(target: "serenity::http", token = "planted", "request");
+            tracing::info!(target: "serenity::http", "connected");
+            tracing::trace!(target: "switchyard_actors::tree", "ours");
+        });
+        assert_eq!(lines.lines().count(), 2, "{lines}");
+        assert!(!lines.contains("planted"), "{lines}");
+    }
+
+    #[test]
+    fn directives_choose_by_target() {
+        let lines = logged(LogFormat::Json, "warn,switchyard::http=debug", false, || {
+            tracing::debug!(target: "switchyard::http", "request answered");
+            tracing::info!(target: "switchyard::store", "opened");
+        });
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+    }
+}

@@ -1,0 +1,145 @@
+//! The verbs that ask a running daemon, over real sockets: what they print, and how they end.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::fs;
+
+use serde_json::{Value, json};
+use switchyard::cli::ExitCode;
+use switchyard::services::admin::{AdminError, Health};
+use switchyard::services::operator::{ADDRESS_FILE, TOKEN_FILE};
+use switchyard_actors::supervision::NodeView;
+use tempfile::TempDir;
+
+use crate::cli_support::{Done, switchyard};
+use crate::http_support::{FakeAdmin, Harness, node, noon};
+
+const ACCOUNT: &str = "0193a0b0-0000-7000-8000-000000000001";
+
+fn parked(path: &str) -> NodeView {
+    let mut value = serde_json::to_value(node(path)).unwrap();
+    value["state"] = json!("parked");
+    value["reason"] = json!("6 restarts in 60 s");
+    value["next_attempt"] = json!("2026-11-22T12:30:00Z");
+    serde_json::from_value(value).unwrap()
+}
+
+/// A server and the data folder of its daemon.
+fn daemon(admin: FakeAdmin) -> (Harness, TempDir) {
+    let harness = Harness::start(admin);
+    let folder = TempDir::new().unwrap();
+    harness.access.publish(folder.path()).unwrap();
+    (harness, folder)
+}
+
+async fn run(folder: &TempDir, arguments: &[&str]) -> Done {
+    let folder = folder.path().to_str().unwrap();
+    switchyard(&[arguments, &["--data-dir", folder]].concat()).await
+}
+
+#[actix_web::test]
+async fn status_shows_the_tree_as_a_table() {
+    let mut admin = FakeAdmin::with_paths(&["root", "pairs", "throttles"]);
+    admin.nodes.push(parked("pairs/broken"));
+    *admin.health.lock().unwrap() =
+        Health { live: true, ready: true, reasons: vec!["1 actors are parked".into()] };
+    let (harness, folder) = daemon(admin);
+    let done = run(&folder, &["status"]).await;
+    assert_eq!((done.code, done.err.as_str()), (ExitCode::Ok, ""));
+    let lines: Vec<&str> = done.out.lines().collect();
+    assert_eq!(lines[..2], ["ready, 4 actors", "  1 actors are parked"]);
+    assert!(lines[3].starts_with("PATH          KIND  STATE    SINCE"), "{}", done.out);
+    let broken = lines.iter().find(|line| line.starts_with("pairs/broken")).unwrap();
+    for cell in ["parked", "11-22 11:00:00Z", "11-22 12:30:00Z", "6 restarts in 60 s"] {
+        assert!(broken.contains(cell), "{broken}");
+    }
+    let branch = run(&folder, &["status", "pairs"]).await;
+    assert!(branch.out.contains("2 actors") && !branch.out.contains("throttles"), "{}", branch.out);
+    harness.stop().await;
+}
+
+#[actix_web::test]
+async fn status_reads_every_page_and_prints_json() {
+    let paths: Vec<String> = ["root", "pairs"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain((0..450).map(|n| format!("pairs/{n:03}")))
+        .collect();
+    let admin = FakeAdmin::with_paths(&paths.iter().map(String::as_str).collect::<Vec<_>>());
+    *admin.health.lock().unwrap() =
+        Health { live: true, ready: false, reasons: vec!["notifier is parked".into()] };
+    let (harness, folder) = daemon(admin);
+    let done = run(&folder, &["status", "--json"]).await;
+    let status: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(status["items"].as_array().unwrap().len(), 452);
+    assert_eq!((&status["ready"], &status["reasons"]), (&json!(false), &json!(["notifier is parked"])));
+    harness.stop().await;
+}
+
+#[actix_web::test]
+async fn orders_are_given_and_refusals_are_said() {
+    let (harness, folder) = daemon(FakeAdmin::with_paths(&["root"]));
+    let restart = run(&folder, &["restart", "pairs/1"]).await;
+    assert_eq!((restart.code, restart.out.as_str()), (ExitCode::Ok, "pairs/1 restarts\n"));
+    let reconnect = run(&folder, &["reconnect", ACCOUNT]).await;
+    assert_eq!(reconnect.out, format!("sessions/{ACCOUNT} reconnects\n"));
+    assert_eq!(harness.admin.orders.lock().unwrap().len(), 2);
+    for (refusal, code) in [
+        (AdminError::NotFound("actor pairs/1".into()), ExitCode::Usage),
+        (AdminError::Conflict("pairs/1: the child is stopping".into()), ExitCode::Unavailable),
+        (AdminError::NeedsLogin(ACCOUNT.parse().unwrap()), ExitCode::Unavailable),
+        (AdminError::PlatformWait(noon()), ExitCode::TryAgain),
+        (AdminError::Unavailable("the store does not answer".into()), ExitCode::Unavailable),
+    ] {
+        let sentence = format!("switchyard: {refusal}\n");
+        *harness.admin.refusal.lock().unwrap() = Some(refusal);
+        let done = run(&folder, &["restart", "pairs/1"]).await;
+        assert_eq!((done.code, done.err, done.out.as_str()), (code, sentence, ""));
+    }
+    harness.stop().await;
+}
+
+#[actix_web::test]
+async fn a_healthcheck_tells_alive_from_ready() {
+    let admin = FakeAdmin::with_paths(&["root"]);
+    *admin.health.lock().unwrap() =
+        Health { live: true, ready: false, reasons: vec!["pairs is parked".into()] };
+    let (harness, folder) = daemon(admin);
+    let alive = run(&folder, &["healthcheck"]).await;
+    assert_eq!((alive.code, alive.out.as_str()), (ExitCode::Ok, "live\n"));
+    let ready = run(&folder, &["healthcheck", "--ready"]).await;
+    assert_eq!((ready.code, ready.err.as_str()), (ExitCode::TryAgain, "switchyard: pairs is parked\n"));
+    harness.state.drain();
+    let status = run(&folder, &["status"]).await;
+    assert_eq!(
+        (status.code, status.err.as_str()),
+        (ExitCode::TryAgain, "switchyard: the daemon is draining\n")
+    );
+    harness.stop().await;
+}
+
+#[actix_web::test]
+async fn a_daemon_that_is_not_there_is_told_in_one_sentence() {
+    let nothing = TempDir::new().unwrap();
+    let done = run(&nothing, &["status"]).await;
+    assert_eq!(done.code, ExitCode::Unavailable);
+    assert!(done.err.starts_with("switchyard: no daemon runs on the data folder "), "{}", done.err);
+    assert_eq!(done.err.lines().count(), 1);
+
+    let (harness, folder) = daemon(FakeAdmin::with_paths(&["root"]));
+    let address = harness.address.to_string();
+    harness.stop().await;
+    let killed = run(&folder, &["restart", "pairs"]).await;
+    assert_eq!(killed.code, ExitCode::Unavailable);
+    assert!(killed.err.contains(&format!("no daemon answers at {address}")), "{}", killed.err);
+
+    let (other, folder) = daemon(FakeAdmin::with_paths(&["root"]));
+    fs::write(folder.path().join(TOKEN_FILE), "of another run\n").unwrap();
+    let stranger = run(&folder, &["status"]).await;
+    assert_eq!(stranger.code, ExitCode::Unavailable);
+    assert!(stranger.err.contains("does not know the token of this data folder"), "{}", stranger.err);
+    fs::write(folder.path().join(ADDRESS_FILE), "nonsense\n").unwrap();
+    let damaged = run(&folder, &["status"]).await;
+    assert!(damaged.err.contains("holds no address"), "{}", damaged.err);
+    other.stop().await;
+}
