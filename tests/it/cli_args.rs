@@ -1,6 +1,6 @@
 //! The command line itself: verbs, flags, help, and what is refused.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 use clap::CommandFactory;
 use switchyard::cli::{Cli, Command, ExitCode, parse};

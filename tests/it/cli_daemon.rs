@@ -17,11 +17,12 @@ use crate::http_support::{FakeAdmin, Harness, node, noon};
 const ACCOUNT: &str = "0193a0b0-0000-7000-8000-000000000001";
 
 fn parked(path: &str) -> NodeView {
-    let mut value = serde_json::to_value(node(path)).unwrap();
-    value["state"] = json!("parked");
-    value["reason"] = json!("6 restarts in 60 s");
-    value["next_attempt"] = json!("2026-11-22T12:30:00Z");
-    serde_json::from_value(value).unwrap()
+    let mut node = serde_json::to_value(node(path)).unwrap();
+    let change = json!({
+        "state": "parked", "reason": "6 restarts in 60 s", "next_attempt": "2026-11-22T12:30:00Z",
+    });
+    node.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    serde_json::from_value(node).unwrap()
 }
 
 /// A server and the data folder of its daemon.
