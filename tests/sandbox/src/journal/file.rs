@@ -156,6 +156,16 @@ impl JournalFile {
     }
 }
 
+impl Drop for JournalFile {
+    /// Gives the lock up by name: closing the file alone leaves it with any copy of the handle, such as that of a
+    /// child process which is just being started.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the lock of a journal could not be given up");
+        }
+    }
+}
+
 fn io(path: &std::path::Path, verb: &'static str, source: std::io::Error) -> JournalError {
     JournalError::Io { path: path.to_owned(), verb, source }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use grammers_mtsender::InvocationError;
+use grammers_tl_types::functions;
 use switchyard_sandbox::Limits;
 use switchyard_sandbox::Sandbox;
 use switchyard_sandbox::clock::ClockMode;
