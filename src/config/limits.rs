@@ -8,10 +8,6 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Connected accounts.
-    pub accounts_max: NonZeroUsize,
-    /// Forwarding pairs.
-    pub pairs_max: NonZeroUsize,
     /// Alerts that wait for the store.
     pub alerts_waiting_max: NonZeroUsize,
 }

@@ -14,7 +14,6 @@ mod secret;
 mod store;
 mod supervision;
 mod telegram;
-mod throttle;
 mod units;
 mod vault;
 
@@ -38,7 +37,6 @@ pub use secret::Secret;
 pub use store::StoreConfig;
 pub use supervision::SupervisionConfig;
 pub use telegram::TelegramConfig;
-pub use throttle::{ThrottleConfig, ThrottleProfile};
 pub use units::ByteSize;
 pub use vault::VaultConfig;
 
@@ -58,8 +56,6 @@ pub struct Config {
     pub store: StoreConfig,
     /// The supervision tree.
     pub supervision: SupervisionConfig,
-    /// The throttle.
-    pub throttle: ThrottleConfig,
     /// Pairs and queues.
     pub queue: QueueConfig,
     /// Telegram.
@@ -97,7 +93,6 @@ impl Config {
         self.http.check(check);
         self.store.check(check);
         self.supervision.check(check);
-        self.throttle.check(check);
         self.queue.check(check);
         self.telegram.check(check);
         self.discord.check(check);

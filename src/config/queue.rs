@@ -31,9 +31,6 @@ pub struct QueueConfig {
     /// Longest delay between two tries.
     #[serde(deserialize_with = "units::positive")]
     pub backoff_cap: Duration,
-    /// A delivery older than this is a dead letter; none keeps trying.
-    #[serde(deserialize_with = "units::maybe")]
-    pub message_age_max: Option<Duration>,
 }
 
 impl QueueConfig {

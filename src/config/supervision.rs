@@ -28,11 +28,6 @@ pub struct SupervisionConfig {
     /// The window.
     #[serde(deserialize_with = "units::positive")]
     pub restarts_window: Duration,
-    /// Restarts in a branch of fixed children within its window; one more parks the branch.
-    pub branch_restarts_max: u32,
-    /// The branch's window.
-    #[serde(deserialize_with = "units::positive")]
-    pub branch_restarts_window: Duration,
     /// Time from parking to the first attempt to un-park; none waits for an admin.
     #[serde(deserialize_with = "units::maybe")]
     pub probe_interval: Option<Duration>,
