@@ -224,20 +224,23 @@ mod tests {
     use crate::store::pools::{sqlite_readers, sqlite_writer};
     use sea_orm::{ConnectionTrait, Statement};
     use std::collections::BTreeSet;
+    use std::time::Duration;
     use tempfile::TempDir;
     use tokio::task::JoinHandle;
+
+    const FILE: &str = "bench.sqlite";
 
     struct Bench {
         group: Arc<GroupCommit>,
         readers: DatabaseConnection,
-        _folder: TempDir,
+        folder: TempDir,
     }
 
     impl Bench {
         async fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let config = StoreConfig::new(folder.path());
-            let file = folder.path().join("bench.sqlite");
+            let file = folder.path().join(FILE);
             let connection = sqlite_writer(&config, &file).await.unwrap();
             connection.execute_unprepared("CREATE TABLE t (n INTEGER, body BLOB)").await.unwrap();
             let readers = sqlite_readers(&config, &file).await.unwrap();
@@ -246,7 +249,7 @@ mod tests {
                 Box::pin(async move { sqlite_writer(&config, &file).await })
             });
             let group = Arc::new(GroupCommit::start(connection, reconnect, 64, 16));
-            Self { group, readers, _folder: folder }
+            Self { group, readers, folder }
         }
 
         /// Starts an operation that keeps the writer busy until it is released.
@@ -289,6 +292,12 @@ mod tests {
                 outcomes.push(answer.await.unwrap());
             }
             outcomes
+        }
+
+        /// Whether the writer keeps everybody else from writing, as an immediate transaction does before its first write.
+        async fn locked(&self) -> bool {
+            let config = StoreConfig { busy_timeout: Duration::ZERO, ..StoreConfig::new(self.folder.path()) };
+            sqlite_writer(&config, &self.folder.path().join(FILE)).await.is_err()
         }
 
         async fn rows(&self) -> BTreeSet<i64> {
@@ -343,7 +352,10 @@ mod tests {
         let outcomes = bench.together(&[ONE, "ROLLBACK!", THREE]).await;
         assert_eq!(outcomes, [full(), full(), full()], "the cause, not the lost savepoint");
         assert_eq!(bench.rows().await, BTreeSet::new());
-        assert_eq!(bench.together(&[ONE, THREE]).await, [Ok(()), Ok(())], "on a new connection");
+        let release = bench.hold().await;
+        assert!(bench.locked().await, "on a new connection, whose transactions take their lock at once");
+        release.send(()).unwrap();
+        assert_eq!(bench.together(&[ONE, THREE]).await, [Ok(()), Ok(())]);
         assert_eq!(bench.rows().await, BTreeSet::from([1, 3]));
     }
 

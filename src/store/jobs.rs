@@ -14,6 +14,9 @@ use super::entity::{alert, delivery, event, job, route};
 use super::error::run_time;
 use super::{Store, time_of};
 
+/// Rows that one statement may name: SQLite takes 32,766 values.
+const ROWS_MAX: u32 = 10_000;
+
 #[async_trait]
 impl Jobs for Store {
     async fn last_run(&self, name: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
@@ -38,12 +41,12 @@ impl Jobs for Store {
     }
 
     async fn purge(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let before = before.timestamp_millis();
+        let (before, limit) = (before.timestamp_millis(), u64::from(Ord::min(limit, ROWS_MAX)));
         // The search is the slow part and runs beside the writer.
         let events = event::Entity::find()
             .filter(finished_before(before))
             .order_by_asc(event::Column::Seq)
-            .limit(u64::from(limit))
+            .limit(limit)
             .select_only()
             .column(event::Column::Seq)
             .into_tuple::<i64>();
@@ -51,7 +54,7 @@ impl Jobs for Store {
         let alerts = alert::Entity::find()
             .filter(alert::Column::At.lt(before))
             .order_by_asc(alert::Column::At)
-            .limit(u64::from(limit))
+            .limit(limit)
             .select_only()
             .column(alert::Column::Id)
             .into_tuple::<Uuid>();

@@ -16,6 +16,7 @@ mod intake;
 mod jobs;
 mod lease;
 mod ledger;
+mod message_map;
 mod meta;
 mod notices;
 mod outbox;
@@ -45,6 +46,7 @@ pub use data_dir::{DataDir, LOCK_FILE, LockError};
 pub use error::OpenError;
 pub use group_commit::GroupStats;
 pub use lease::TELEGRAM_TAKEOVER;
+pub use message_map::{MessageCopy, MessageOrigin};
 pub use meta::{OwnerError, StoreOwner};
 
 use group_commit::GroupCommit;

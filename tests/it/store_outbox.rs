@@ -178,6 +178,24 @@ on_both_databases! {
         assert_eq!(world.numbers("SELECT messages FROM delivery_counts").await, Vec::<i64>::new());
     }
 
+    async fn copies_and_originals_find_each_other(world) {
+        use switchyard::store::{MessageCopy, MessageOrigin};
+        let lane = Lane::new(&world).await;
+        lane.fill(&world.store, 41, &[&["one", "two"], &["three"]]).await;
+        let pending = lane.pending(&world.store).await;
+        lane.sent(&world.store, &pending[0], 0, 501).await;
+        lane.sent(&world.store, &pending[0], 1, 502).await;
+        lane.sent(&world.store, &pending[1], 0, 503).await;
+        let (source, target) = (lane.pair.source.chat, lane.pair.target.chat);
+        let copies = world.store.copies(lane.pair.id, source, message_id(41)).await.unwrap();
+        let copy = |part, id| MessageCopy { part, chat: target, message: message_id(id) };
+        assert_eq!(copies, [copy(0, 501), copy(1, 502)]);
+        let originals = world.store.originals(target, message_id(502)).await.unwrap();
+        assert_eq!(originals, [MessageOrigin { pair: lane.pair.id, part: 1, chat: source, message: message_id(41) }]);
+        assert_eq!(world.store.originals(source, message_id(502)).await.unwrap(), []);
+        assert_eq!(world.store.copies(lane.pair.id, source, message_id(43)).await.unwrap(), []);
+    }
+
     async fn a_deletion_has_no_part_and_forgets_the_copies(world) {
         let lane = Lane::new(&world).await;
         lane.fill(&world.store, 1, &[&["one", "two"]]).await;
