@@ -231,8 +231,14 @@ fn markdown(part: PartBody) -> Result<String, TestCaseError> {
     }
 }
 
+/// A thousand cases each, or more by `PROPTEST_CASES`.
+fn more_cases() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(1_000), ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(more_cases())]
 
     #[test]
     fn plain_text_reads_back_as_itself(text in text(true)) {

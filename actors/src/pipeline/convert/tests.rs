@@ -105,6 +105,8 @@ fn links_are_spelled_out_where_discord_does_not() {
     check("https://a.org", &[("https://a.org", link("https://a.org/"))], "https://a.org");
     check("me", &[("me", link("tg://user?id=1"))], r"me (tg\://user?id=1)");
     check("\u{200b}x", &[("\u{200b}", link("https://a.org"))], "\u{200b} (<https://a.org>)x");
+    let code_that_would_end_the_label = [("this", link("https://a.org")), ("x](y", Code)];
+    check("this x](y", &code_that_would_end_the_label, "this (<https://a.org>) `x](y`");
     let long = format!("https://a.org/{}", "x".repeat(1_000));
     check("words", &[("words", link(&long))], "words");
 }

@@ -10,6 +10,10 @@ impl Parser<'_> {
         if !matches!(self.char(at)?, '>' | '#' | '-' | '*' | '0'..='9') {
             return None;
         }
+        // Cheap for the many places inside a line.
+        if at > 0 && !matches!(self.char(at - 1), Some(' ' | '\n')) {
+            return None;
+        }
         match self.line_start(at) {
             LineStart::Inside => None,
             LineStart::Spaces => self.quote(at).or_else(|| self.item(at)),
