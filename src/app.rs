@@ -1,6 +1,10 @@
 //! The composition root: the only place that sees every room. Starts a whole daemon as a value, and stops it.
 
+mod migrate;
+mod serve;
 mod settings;
+#[cfg(feature = "sandbox")]
+mod standalone;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -20,6 +24,7 @@ use tokio::runtime::Handle;
 use crate::adapters::Connectors;
 use crate::adapters::discord::{DiscordConnector, DiscordError};
 use crate::adapters::telegram::{AuthKeySource, ClientExchange, SandboxKeys, TelegramConnector};
+use crate::cli::{self, Command, Console, ExitCode};
 use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
 use crate::crypto::{Keyring, KeyringError, SystemRng, Vault};
@@ -110,6 +115,35 @@ pub struct Ended {
 type Embedded = switchyard_sandbox::Sandbox;
 #[cfg(not(feature = "sandbox"))]
 type Embedded = std::convert::Infallible;
+
+/// Carries out a command on an actix system of its own: actors on this thread, platforms' clients on others.
+#[must_use]
+pub fn run(command: &Command, console: &mut Console) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            console.complain(format!("no threads: {error}"));
+            return ExitCode::Software;
+        }
+    };
+    actix::System::with_tokio_rt(move || runtime).block_on(dispatch(command, console))
+}
+
+async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
+    match command {
+        Command::Serve(args) => serve::run(args, console).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => standalone::run(args, console).await,
+        #[cfg(not(feature = "sandbox"))]
+        Command::Sandbox(_) => {
+            console.complain("this build has no sandbox");
+            ExitCode::Usage
+        }
+        Command::Migrate(args) => migrate::run(args, console).await,
+        asking => cli::ask(asking, console).await.unwrap_or(ExitCode::Usage),
+    }
+}
 
 /// A running daemon.
 pub struct App {
@@ -251,32 +285,15 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 #[cfg(feature = "sandbox")]
 async fn embed(config: &Config, keyring: &Keyring) -> Result<Option<Embedded>, StartError> {
-    use crate::config::SandboxLimits;
-    use switchyard_sandbox::{Limits, Sandbox, SandboxConfig, SeedShape, WorldKey};
+    use switchyard_sandbox::{Sandbox, SandboxConfig, WorldKey};
 
     if config.sandbox.mode != SandboxMode::Embedded {
         return Ok(None);
     }
-    let given = &config.sandbox;
-    let limits = match given.limits {
-        SandboxLimits::None => Limits::None,
-        SandboxLimits::Published => Limits::Published,
-    };
-    let shape = SeedShape {
-        telegram_users: given.telegram_users.get(),
-        discord_bots: given.discord_bots.get(),
-        pairs: given.pairs.get(),
-    };
     let sandbox = Sandbox::start(SandboxConfig {
-        control_listen: given.control_listen,
-        telegram_listen: given.telegram_listen,
-        discord_listen: given.discord_listen,
         data_dir: Some(config.data_dir.join("sandbox")),
         world_key: Some(WorldKey::new(*keyring.derive("sandbox world"))),
-        seed: given.seed,
-        limits,
-        shape,
-        ..SandboxConfig::default()
+        ..standalone::config(&config.sandbox)
     });
     Ok(Some(sandbox.await?))
 }
@@ -292,7 +309,7 @@ async fn embed(config: &Config, _keyring: &Keyring) -> Result<Option<Embedded>, 
 
 #[cfg(feature = "sandbox")]
 fn control_url(embedded: &Embedded) -> String {
-    format!("http://{}", embedded.control_address())
+    embedded.control_url()
 }
 
 #[cfg(not(feature = "sandbox"))]

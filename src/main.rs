@@ -1,3 +1,16 @@
-//! Entry point.
+//! Entry point: a checklist.
 
-fn main() {}
+use std::process::ExitCode;
+
+use switchyard::cli::{self, Console};
+use switchyard::{app, crypto};
+
+fn main() -> ExitCode {
+    crypto::install_ring_provider();
+    let mut console = Console::process();
+    let cli = match cli::parse(std::env::args_os(), &mut console) {
+        Ok(cli) => cli,
+        Err(code) => return code.into(),
+    };
+    app::run(&cli.command, &mut console).into()
+}

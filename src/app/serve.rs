@@ -1,0 +1,162 @@
+//! `serve`: a daemon from the command line, until a signal or a lost store ends it.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{App, StartError, Started};
+use crate::cli::{Console, ExitCode, PairReport, SandboxReport, ServeArgs, StartupReport};
+use crate::config::{Config, SandboxMode, Sources};
+use crate::services::sandbox::SandboxSeed;
+use crate::store::{LockError, OpenError};
+use crate::telemetry;
+
+/// The environment variable that arms failpoints. It has no section: it is no configuration.
+const FAILPOINTS: &str = "SWITCHYARD_FAILPOINTS";
+
+/// Runs the daemon.
+pub(super) async fn run(args: &ServeArgs, console: &mut Console) -> ExitCode {
+    let data_dir = args.base.data.data_dir.clone();
+    let sources = Sources::from_process(args.base.config.clone(), args.flags(), data_dir);
+    let config = match Config::load(&sources) {
+        Ok(config) => config,
+        Err(error) => {
+            console.complain(error);
+            return ExitCode::Config;
+        }
+    };
+    telemetry::install(&config.log);
+    let failpoints = sources.environment.get(FAILPOINTS).cloned().unwrap_or_default();
+    let attached = matches!(config.sandbox.mode, SandboxMode::Attached(_));
+    let signals = Signals::new();
+    let mut signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => {
+            console.complain(format!("signals cannot be waited for: {error}"));
+            return ExitCode::Software;
+        }
+    };
+    let started = tokio::select! {
+        started = App::start(config, &failpoints) => started,
+        () = signals.stop() => return ExitCode::Ok,
+    };
+    let app = match started {
+        Ok(app) => app,
+        Err(error) => {
+            console.complain(&error);
+            return exit_code(&error, attached);
+        }
+    };
+    console.say(report(app.started(), &args.base.data.data_dir).render());
+    until_ended(app, &mut signals, console).await
+}
+
+/// Waits for a signal or a lost store, then drains. A second signal ends everything at once.
+async fn until_ended(app: App, signals: &mut Signals, console: &mut Console) -> ExitCode {
+    let lost = tokio::select! {
+        () = signals.stop() => None,
+        error = app.store_lost() => Some(error),
+    };
+    if let Some(error) = &lost {
+        console.complain(format!("the store is lost, draining: {error}"));
+    } else {
+        tracing::info!("stopping in good order; a second signal stops at once");
+    }
+    let ended = {
+        let stop = app.stop();
+        tokio::pin!(stop);
+        tokio::select! {
+            ended = &mut stop => ended,
+            () = signals.stop() => {
+                app.kill();
+                stop.await
+            }
+        }
+    };
+    app.close().await;
+    if lost.is_some() {
+        return ExitCode::Io;
+    }
+    if ended.unfinished.is_empty() {
+        return ExitCode::Ok;
+    }
+    let unfinished: Vec<String> = ended.unfinished.iter().map(ToString::to_string).collect();
+    console.complain(format!(
+        "the drain was cut short; their work waits in the store: {}",
+        unfinished.join(", ")
+    ));
+    ExitCode::Software
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn report(started: &Started, data_dir: &std::path::Path) -> StartupReport {
+    let sandbox = started.sandbox.as_ref().map(sandbox_report);
+    StartupReport { listen: started.listen, data_dir: data_dir.to_owned(), sandbox }
+}
+
+pub(super) fn sandbox_report(seed: &SandboxSeed) -> SandboxReport {
+    SandboxReport {
+        control: seed.control.clone(),
+        telegram: seed.telegram.address.clone(),
+        discord: seed.discord.api_base.clone(),
+        limits: seed.limits.clone(),
+        accounts: seed.accounts.len(),
+        pairs: seed
+            .pairs
+            .iter()
+            .map(|pair| PairReport {
+                id: pair.id,
+                source: (pair.source.platform, pair.source.chat.to_string()),
+                target: (pair.target.platform, pair.target.chat.to_string()),
+            })
+            .collect(),
+    }
+}
+
+fn exit_code(error: &StartError, attached: bool) -> ExitCode {
+    match error {
+        StartError::Listen { .. } | StartError::Attach(_) | StartError::Discord(_) => ExitCode::Unavailable,
+        StartError::DataDir(LockError::Held { .. }) => ExitCode::TryAgain,
+        StartError::DataDir(LockError::DiskFull { .. } | LockError::Io { .. }) => ExitCode::Io,
+        StartError::Open(error) => open_exit_code(error),
+        StartError::Keyring(_)
+        | StartError::Owner(_)
+        | StartError::Failpoints(_)
+        | StartError::FailpointsOutsideSandbox
+        | StartError::NoSandbox => ExitCode::Config,
+        #[cfg(feature = "sandbox")]
+        StartError::Sandbox(switchyard_sandbox::SandboxError::Listen { .. }) => ExitCode::Unavailable,
+        #[cfg(feature = "sandbox")]
+        StartError::Sandbox(_) => ExitCode::Io,
+        StartError::Io { .. } if attached => ExitCode::Unavailable,
+        StartError::Io { .. } | StartError::Store(_) => ExitCode::Io,
+        StartError::Root(_) => ExitCode::Software,
+    }
+}
+
+/// The exit code of a store that cannot be opened or migrated.
+pub(super) fn open_exit_code(error: &OpenError) -> ExitCode {
+    match error {
+        OpenError::Config(_) | OpenError::NewerSchema(_) => ExitCode::Config,
+        OpenError::Locked(_) => ExitCode::TryAgain,
+        OpenError::Unreachable(_) => ExitCode::Unavailable,
+        OpenError::DiskFull(_) | OpenError::Corrupt(_) | OpenError::Access { .. } | OpenError::Failed(_) => {
+            ExitCode::Io
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `sandbox`: the sandbox alone, in a process of its own.
+
+use switchyard_sandbox::{Limits, Sandbox, SandboxConfig, SandboxError, SeedShape};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{Console, ExitCode, SandboxArgs};
+use crate::config::{Config, SandboxLimits, SandboxSettings, Sources};
+use crate::services::sandbox::fetch_seed;
+use crate::telemetry;
+
+/// Runs the verb until a signal.
+pub(super) async fn run(args: &SandboxArgs, console: &mut Console) -> ExitCode {
+    let sources = Sources::from_process(args.config.clone(), args.flags(), std::path::PathBuf::new());
+    let config = match Config::load(&sources) {
+        Ok(config) => config,
+        Err(error) => return refuse(console, error, ExitCode::Config),
+    };
+    telemetry::install(&config.log);
+    let (mut terminate, mut interrupt) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => return refuse(console, error, ExitCode::Software),
+        };
+    let sandbox = match Sandbox::start(settings(&config.sandbox, args)).await {
+        Ok(sandbox) => sandbox,
+        Err(error @ (SandboxError::Listen { .. } | SandboxError::NotLoopback(_))) => {
+            return refuse(console, error, ExitCode::Unavailable);
+        }
+        Err(error) => return refuse(console, error, ExitCode::Io),
+    };
+    match fetch_seed(&sandbox.control_url(), super::ATTACH_TIMEOUT).await {
+        Ok(seed) => console.say(super::serve::sandbox_report(&seed).render()),
+        Err(error) => return refuse(console, error, ExitCode::Software),
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    sandbox.stop().await;
+    ExitCode::Ok
+}
+
+/// A sandbox of its own keeps its world in the folder it is given, in plain text: it has no keyring.
+fn settings(given: &SandboxSettings, args: &SandboxArgs) -> SandboxConfig {
+    SandboxConfig { data_dir: args.data_dir.clone(), ..config(given) }
+}
+
+fn refuse(console: &mut Console, error: impl std::fmt::Display, code: ExitCode) -> ExitCode {
+    console.complain(error);
+    code
+}
+
+/// What both an embedded sandbox and one of its own are started with.
+pub(super) fn config(given: &SandboxSettings) -> SandboxConfig {
+    let limits = match given.limits {
+        SandboxLimits::None => Limits::None,
+        SandboxLimits::Published => Limits::Published,
+    };
+    let shape = SeedShape {
+        telegram_users: given.telegram_users.get(),
+        discord_bots: given.discord_bots.get(),
+        pairs: given.pairs.get(),
+    };
+    SandboxConfig {
+        control_listen: given.control_listen,
+        telegram_listen: given.telegram_listen,
+        discord_listen: given.discord_listen,
+        seed: given.seed,
+        limits,
+        shape,
+        ..SandboxConfig::default()
+    }
+}
