@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
+use super::booking::{Arrears, Booking};
 use super::chat::{Candidate, Chat};
 use super::class::Class;
 use super::fair::{Fair, Pick};
@@ -12,7 +13,6 @@ use super::ids::{GrantId, Lane, TicketId};
 use super::lane::{LONE_IDLE, LaneState, LaneStatus, Ticket};
 use super::profiles::{ChatKey, Profile};
 use super::rtt::RttFloor;
-use super::state::{Arrears, Booking};
 use super::window::{Ask, Room, Window};
 use crate::model::HoldScope;
 use crate::ports::RateLimitHint;
@@ -91,6 +91,8 @@ pub struct Limiter {
     pub(super) examined: u64,
     pub(super) unsaved: bool,
     pub(super) booking: Booking,
+    /// The last state was taken: nothing is granted any more.
+    pub(super) closed: bool,
     /// What an earlier process may have sent after it last told; charged to every chat.
     pub(super) arrears: Option<Arrears>,
 }
@@ -121,6 +123,7 @@ impl Limiter {
             examined: 0,
             unsaved: false,
             booking: Booking::default(),
+            closed: false,
             arrears: None,
         }
     }
@@ -177,6 +180,9 @@ impl Limiter {
     pub fn poll(&mut self, now: Duration) -> Polled {
         let now = self.tick(now);
         let mut granted = Vec::new();
+        if self.closed {
+            return Polled::default();
+        }
         if let Some(until) = self.frozen_until(now) {
             return Polled { granted, wake_at: (!self.tickets.is_empty()).then_some(until) };
         }
@@ -272,7 +278,7 @@ impl Limiter {
         if room != Room::Now {
             return room;
         }
-        if bound && remembers && !self.booking.covers(ticket.cost) {
+        if bound && remembers && !self.booking.covers(now, ticket.cost) {
             self.booking.want(ticket.cost);
             return Room::At(now);
         }
@@ -417,7 +423,7 @@ impl Limiter {
         self.chats.entry(key).or_insert_with(|| {
             let mut chat = Chat::new(profile.chat_budgets(key), profile.has_headers());
             if let Some(arrears) = arrears {
-                chat.windows.iter_mut().for_each(|window| arrears.charge(window));
+                arrears.charge_chat(&mut chat.windows);
             }
             chat
         })

@@ -16,7 +16,8 @@
 //!   it went), classes go in strict order but with a floor for the backfill and a ceiling for the urgent, and a lone
 //!   message of a lane that was idle goes to the front.
 //! - **Holds** (`hold`): a wait that the platform asks for freezes its scope for longer than asked, never shorter.
-//! - **Restart** (`state`): long windows, holds and learned limits outlive the process.
+//! - **Restart** (`state`, `booking`): long windows, holds and learned limits outlive the process. What may be sent
+//!   between two written states is booked in advance, so that a crash forgets no send.
 //!
 //! What a lane leaves behind is forgotten as soon as it means nothing any more, so memory is bounded by what waits
 //! and what was lately sent. How much waits is bounded by the caller: the limiter takes every reservation.
@@ -26,6 +27,7 @@
 //! (in `Limiter::done`, beside the round-trip floor), breakers for invalid requests and addresses (a limiter of the
 //! egress address, asked after this one), and budgets of calls that are not sends (history, dialogs, joins).
 
+mod booking;
 mod chat;
 mod class;
 mod fair;

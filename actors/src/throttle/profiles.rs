@@ -116,7 +116,8 @@ impl Profile {
     ///
     /// `cautious`, `normal` and `fast` differ for Telegram users only: where a platform publishes its limits, all three
     /// keep to them. `sandbox` has no budgets, because a sandbox announces none; lanes, order, holds and headers are
-    /// in force. `sandbox-published` is what a sandbox with published limits enforces.
+    /// in force. `sandbox-published` is what the platforms publish, for a sandbox that enforces it; a user's account has
+    /// the figures of a bot there, because Telegram publishes no others.
     ///
     /// # Errors
     /// [`UnknownProfile`], which names those that exist.
@@ -131,8 +132,10 @@ impl Profile {
             (AccountKind::TelegramUser, "fast") => {
                 [&TELEGRAM_USER_CHATS[..], &TELEGRAM_USER_FAST[..]].concat()
             }
-            (AccountKind::TelegramUser, _) => [&TELEGRAM_USER_CHATS[..], &TELEGRAM_USER_NORMAL[..]].concat(),
-            (AccountKind::TelegramBot, _) => TELEGRAM_BOT.to_vec(),
+            (AccountKind::TelegramUser, "normal") => {
+                [&TELEGRAM_USER_CHATS[..], &TELEGRAM_USER_NORMAL[..]].concat()
+            }
+            (AccountKind::TelegramBot | AccountKind::TelegramUser, _) => TELEGRAM_BOT.to_vec(),
             (AccountKind::DiscordBot, _) => DISCORD_BOT.to_vec(),
             (AccountKind::DiscordWebhook, _) => DISCORD_WEBHOOK.to_vec(),
         };
@@ -186,6 +189,6 @@ impl Profile {
     }
 }
 
-/// A chat as far as limits are concerned.
+/// A chat as far as limits are concerned: its id, or the thread's where threads are channels of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ChatKey(pub(super) i64);

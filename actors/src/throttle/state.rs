@@ -4,19 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::booking::{Arrears, Covered, REMEMBERED_MIN};
 use super::chat::{Chat, Gate};
 use super::limiter::Limiter;
 use super::profiles::{ChatKey, Profile};
 use super::window::{Sent, Window};
 
-/// Windows from this length on are remembered; shorter ones have passed before a process is up again, and what is left of
-/// the shortest is covered by [`START_SILENCE`].
-const REMEMBERED_MIN: Duration = Duration::from_secs(5);
 /// After a restart nothing goes for this long where the profile has windows of at most this length.
 const START_SILENCE: Duration = Duration::from_secs(2);
-/// Messages that an export books in advance: so many may be granted before the next one, and after a crash all of
-/// them count as sent.
-const BOOKED: u32 = 5;
 /// Sends older than this are kept by the minute.
 const FINE: i64 = 600_000;
 const COARSE: i64 = 60_000;
@@ -27,7 +22,9 @@ const COARSE: i64 = 60_000;
 pub struct LimiterState {
     held_until: Option<i64>,
     sends: Sends,
+    /// Messages that may have been sent after this was written, and the cost of the heaviest of them.
     booked: u32,
+    heaviest: u32,
     chats: Vec<ChatState>,
 }
 
@@ -57,59 +54,34 @@ struct Sends {
     in_flight: u32,
 }
 
-/// What a state booked for the time after it was written. Which chats it went to is not known, so each pays.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrears {
-    at: Duration,
-    cost: u32,
-}
-
-/// Grants since the last export and how many it covers.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Booking {
-    booked: u32,
-    spent: u32,
-    /// What a head that did not fit wants to spend.
-    wanted: u32,
-}
-
-impl Booking {
-    pub(super) const fn covers(&self, cost: u32) -> bool {
-        self.spent.saturating_add(cost) <= self.booked
-    }
-
-    pub(super) const fn spend(&mut self, cost: u32) {
-        self.spent = self.spent.saturating_add(cost);
-    }
-
-    pub(super) const fn want(&mut self, cost: u32) {
-        self.wanted = cost;
-    }
-
-    const fn is_used_up(&self) -> bool {
-        self.spent >= self.booked || !self.covers(self.wanted)
-    }
-
-    fn renew(&mut self) -> u32 {
-        *self = Self { booked: BOOKED.max(self.wanted), spent: 0, wanted: 0 };
-        self.booked
-    }
-}
-
 impl Limiter {
-    /// What must outlive the process. `wall_ms` is the time of day that belongs to `now`, Unix milliseconds.
+    /// What must outlive the process, and the booking of what may be sent until the next export: the state counts only
+    /// once it is kept. `wall_ms` is the time of day that belongs to `now`, Unix milliseconds.
     pub fn export(&mut self, now: Duration, wall_ms: i64) -> LimiterState {
         let clock = WallClock { now, wall_ms };
         self.unsaved = false;
+        let covered = if self.remembers() && !self.closed {
+            self.booking.renew(now, &self.account, self.chats.len())
+        } else {
+            Covered::default()
+        };
         let mut chats: Vec<ChatState> =
             self.chats.iter().filter_map(|(key, chat)| clock.chat_state(*key, chat)).collect();
         chats.sort_unstable_by_key(|chat| chat.chat);
         LimiterState {
             held_until: self.held_until.filter(|until| *until > now).map(|until| clock.wall(until)),
             sends: clock.sends(&self.account),
-            booked: if self.remembers() { self.booking.renew() } else { 0 },
+            booked: covered.messages,
+            heaviest: covered.heaviest,
             chats,
         }
+    }
+
+    /// The last state of a limiter that grants nothing from now on: as [`Limiter::export`], but nothing is booked, so the
+    /// next process starts with the exact counts.
+    pub fn close(&mut self, now: Duration, wall_ms: i64) -> LimiterState {
+        self.closed = true;
+        self.export(now, wall_ms)
     }
 
     /// A limiter that goes on where the exported one stopped. Long windows count what they counted, in-flight and booked
@@ -122,8 +94,9 @@ impl Limiter {
         limiter.held_until = state.held_until.map(|until| clock.local(until));
         let short = limiter.profile.budgets().iter().any(|budget| budget.window <= START_SILENCE);
         limiter.silent_until = short.then(|| now.saturating_add(START_SILENCE));
-        let arrears = Arrears { at: now, cost: state.booked };
-        limiter.arrears = (state.booked > 0).then_some(arrears);
+        let covered = Covered { messages: state.booked, heaviest: state.heaviest };
+        let arrears = Arrears { at: now, covered };
+        limiter.arrears = (covered.messages > 0).then_some(arrears);
         for window in &mut limiter.account {
             clock.recount(window, &state.sends);
             arrears.charge(window);
@@ -136,29 +109,20 @@ impl Limiter {
         limiter
     }
 
-    /// Whether something happened that must outlive a crash before anything else is sent: a hold or a learned limit
-    /// appeared since the last export, or the sends that it booked in advance are used up.
+    /// Whether [`Limiter::export`] must be called, and its result be kept, before anything else is sent: a hold or a
+    /// learned limit appeared since the last export, or the sends that it booked in advance are used up.
     #[must_use]
     pub fn must_persist(&self) -> bool {
         self.unsaved || self.is_overdrawn()
     }
 
     pub(super) fn is_overdrawn(&self) -> bool {
-        self.remembers() && !self.is_idle() && self.booking.is_used_up()
+        self.remembers() && !self.closed && !self.is_idle() && self.booking.is_used_up()
     }
 
     /// Whether the profile has windows that are remembered.
     pub(super) fn remembers(&self) -> bool {
         self.profile.budgets().iter().any(|budget| budget.window >= REMEMBERED_MIN)
-    }
-}
-
-impl Arrears {
-    /// Counts what may have been sent after the state was written.
-    pub(super) fn charge(&self, window: &mut Window) {
-        if self.cost > 0 && window.span() >= REMEMBERED_MIN {
-            window.recount(Sent { answered: self.at, age: Duration::ZERO, cost: self.cost });
-        }
     }
 }
 

@@ -9,8 +9,13 @@ use crate::ports::RateLimitHint;
 
 /// Added to every window: the server's clock and ours tick in milliseconds.
 const GUARD: Duration = Duration::from_millis(2);
-/// Windows up to this length are paced.
+/// Windows up to this length are paced: that many hundredths of window over limit lie between two grants. While slots
+/// are free the sender is behind and catches up; while all are in use it keeps the beat, so that slots become
+/// free one by one and a lone message finds one soon. (In simulation 0.7 throughout gives a lone message beside a full
+/// account 15 ms and 44 to 58 ms, median and 95 %, this 8 and 33, for less than half a percent of throughput.)
 const PACED_MAX: Duration = Duration::from_secs(1);
+const PACE_BEHIND: u32 = 70;
+const PACE_STEADY: u32 = 95;
 /// Windows from this length on, with at least [`RESERVE_LIMIT_MIN`] slots, keep [`RESERVE`] of them from the backfill
 /// while something more urgent was seen within [`RESERVE_MEMORY`].
 const RESERVE_WINDOW_MIN: Duration = Duration::from_secs(5);
@@ -18,13 +23,15 @@ const RESERVE_LIMIT_MIN: u32 = 10;
 const RESERVE: u32 = 2;
 const RESERVE_MEMORY: Duration = Duration::from_secs(600);
 
-/// Windows are whole quarters of a second: what headers tell of one is short of it by the time spent since.
+/// Windows are whole quarters of a second; what headers tell of one is short of it by the time spent since, or over
+/// it by a clock that differs by up to [`CLOCKS`].
 const QUARTER: Duration = Duration::from_millis(250);
+const CLOCKS: Duration = Duration::from_millis(20);
 /// Longest window that is believed.
 const LEARNED_MAX: Duration = Duration::from_secs(60 * 60);
 
 fn rounded_up(told: Duration) -> Option<Duration> {
-    let quarters = told.as_millis().div_ceil(QUARTER.as_millis());
+    let quarters = told.saturating_sub(CLOCKS).as_millis().div_ceil(QUARTER.as_millis());
     let span = QUARTER.checked_mul(u32::try_from(quarters).ok()?)?;
     (QUARTER..=LEARNED_MAX).contains(&span).then_some(span)
 }
@@ -177,7 +184,9 @@ impl Window {
     pub(super) fn take(&mut self, now: Duration, ask: Ask) {
         self.in_flight = self.in_flight.saturating_add(ask.cost);
         if self.is_paced() {
-            let gap = self.span.saturating_mul(ask.cost) / self.limit.max(1) * 7 / 10;
+            let behind = self.logged.saturating_add(self.in_flight) < self.limit;
+            let percent = if behind { PACE_BEHIND } else { PACE_STEADY };
+            let gap = self.span.saturating_mul(ask.cost) / self.limit.max(1) * percent / 100;
             self.paced_until = now.saturating_add(gap);
         }
         if ask.class != Class::Backfill {

@@ -1,8 +1,13 @@
 //! Tests of the limiter under explicit time.
 
 mod albums;
+mod anchoring;
+mod cost;
 mod holds;
 mod order;
+mod properties;
+mod restart;
+mod sim;
 
 use std::time::Duration;
 
