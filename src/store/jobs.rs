@@ -45,6 +45,7 @@ impl Jobs for Store {
         // The search is the slow part and runs beside the writer.
         let events = event::Entity::find()
             .filter(finished_before(before))
+            .order_by_asc(event::Column::AcceptedAt)
             .order_by_asc(event::Column::Seq)
             .limit(limit)
             .select_only()
