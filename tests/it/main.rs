@@ -3,6 +3,9 @@
 #[macro_use]
 mod harness;
 
+mod adapter_discord;
+mod adapter_harness;
+mod adapter_telegram;
 mod cli_args;
 mod cli_daemon;
 mod cli_support;

@@ -14,6 +14,7 @@ use crate::config::TelegramConfig;
 
 use super::auth_key::AuthKeySource;
 use super::book::{Book, channel_of};
+use super::errors::Fault;
 use super::ledger::CursorLedger;
 use super::link::{Inbox, Link};
 use super::pump::Pump;
@@ -111,7 +112,13 @@ impl PlatformConnector for TelegramConnector {
 /// Asks the server who is signed in.
 async fn own_id(link: &Link, account: &Account) -> Result<i64, ConnectionError> {
     let request = tl::functions::users::GetUsers { id: vec![tl::enums::InputUser::UserSelf] };
-    let users = link.call(&request).await?;
+    let users = match link.call(&request).await {
+        // Whoever cannot even be told who they are is not signed in, whatever the error is called.
+        Err(error) if error.fault() == Fault::Suspect => {
+            return Err(ConnectionError::NeedsLogin(ConnectionError::from(error).to_string()));
+        }
+        answer => answer?,
+    };
     link.session().remember(&super::book::peers(&users, &[])).await?;
     let Some(tl::enums::User::User(user)) = users.into_iter().next() else {
         return Err(ConnectionError::NeedsLogin("the server names no user for the session".to_owned()));

@@ -1,7 +1,6 @@
 //! One connection to Telegram: the client's runner, requests that always end, and an inbox of updates.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grammers_client::Client;
@@ -26,6 +25,9 @@ use super::session::StoredSession;
 /// Seconds of silence after which the server hangs up, so that a frozen owner's connection is gone before another
 /// node may take over its key.
 const HANG_UP_AFTER_SECONDS: i32 = 75;
+
+/// Language of the server's own texts, such as those of service notices.
+const LANGUAGE: &str = "en";
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -77,14 +79,17 @@ impl Link {
         config: &TelegramConfig,
         runtime: &Handle,
     ) -> (Self, Inbox) {
-        let defaults = ConnectionParams::default();
+        // Every field by name: the defaults ask the system for its distribution, by running a program.
         let parameters = ConnectionParams {
             device_model: config.device.clone(),
+            system_version: std::env::consts::OS.to_owned(),
             app_version: env!("CARGO_PKG_VERSION").to_owned(),
+            system_lang_code: LANGUAGE.to_owned(),
+            lang_code: LANGUAGE.to_owned(),
             use_ipv6: config.address.is_some_and(|address| address.is_ipv6()),
             retry_policy: Box::new(NoRetries),
             updates_channel_capacity: config.updates_capacity,
-            ..defaults
+            __non_exhaustive: (),
         };
         let pool = SenderPool::with_configuration(Arc::clone(session), config.api_id, parameters);
         let running = runtime.spawn(pool.runner.run());
@@ -95,7 +100,7 @@ impl Link {
                 _ => debug!("the telegram client's runner ended"),
             }
         });
-        let inbox = Inbox::drain(pool.updates, config, runtime);
+        let inbox = Inbox(pool.updates);
         let configuration = ClientConfiguration { auto_cache_peers: false };
         let client = Client::with_configuration(pool.handle, configuration);
         (Self { client, session: Arc::clone(session), runner, timeout: config.request_timeout }, inbox)
@@ -164,43 +169,18 @@ pub(crate) enum Arrival {
     Closed,
 }
 
-/// Updates between the client, which never waits, and the pump, which does.
-pub(crate) struct Inbox {
-    queue: mpsc::Receiver<UpdatesLike>,
-    dropped: Arc<AtomicBool>,
-}
+/// Updates between the client, which never waits, and the pump, which does. When there is no room the client drops
+/// them without a word, so a queue that was full counts as one that lost something.
+pub(crate) struct Inbox(mpsc::Receiver<UpdatesLike>);
 
 impl Inbox {
-    /// Empties the client's channel at once, whatever the pump does.
-    fn drain(mut source: mpsc::Receiver<UpdatesLike>, config: &TelegramConfig, runtime: &Handle) -> Self {
-        let (sender, queue) = mpsc::channel(config.updates_capacity.get());
-        let dropped = Arc::new(AtomicBool::new(false));
-        let mark = Arc::clone(&dropped);
-        runtime.spawn(async move {
-            while let Some(updates) = source.recv().await {
-                match sender.try_send(updates) {
-                    Ok(()) => {}
-                    Err(mpsc::error::TrySendError::Closed(_)) => break,
-                    Err(mpsc::error::TrySendError::Full(_)) => {
-                        if !mark.swap(true, Ordering::AcqRel) {
-                            warn!(
-                                "telegram updates arrive faster than they are recorded, asking for them again"
-                            );
-                        }
-                    }
-                }
-            }
-        });
-        Self { queue, dropped }
-    }
-
     /// The next arrival; waits for one. Cancelling it loses nothing.
     pub(crate) async fn next(&mut self) -> Arrival {
-        if self.take_dropped() {
+        if self.clear_if_full() {
             return Arrival::Dropped;
         }
-        let next = self.queue.recv().await;
-        if self.take_dropped() {
+        let next = self.0.recv().await;
+        if self.clear_if_full() {
             return Arrival::Dropped;
         }
         next.map_or(Arrival::Closed, |updates| Arrival::Updates(Box::new(updates)))
@@ -208,18 +188,62 @@ impl Inbox {
 
     /// Updates that are already here.
     pub(crate) fn ready(&mut self) -> Option<Box<UpdatesLike>> {
-        if self.dropped.load(Ordering::Acquire) {
-            return None;
-        }
-        self.queue.try_recv().ok().map(Box::new)
+        if self.was_full() { None } else { self.0.try_recv().ok().map(Box::new) }
     }
 
-    /// After a drop, what is queued is older or newer than what is missing: differences tell all of it again.
-    fn take_dropped(&mut self) -> bool {
-        let dropped = self.dropped.swap(false, Ordering::AcqRel);
-        if dropped {
-            while self.queue.try_recv().is_ok() {}
+    /// Whether the queue was full since it was last looked at: nobody else takes from it, and one at most was taken
+    /// since.
+    fn was_full(&self) -> bool {
+        self.0.len().saturating_add(1) >= self.0.max_capacity()
+    }
+
+    /// After a loss, what is queued is older or newer than what is missing: differences tell all of it again.
+    fn clear_if_full(&mut self) -> bool {
+        let full = self.was_full();
+        if full {
+            warn!("telegram updates arrive faster than they are recorded, asking for them again");
+            while self.0.try_recv().is_ok() {}
         }
-        dropped
+        full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some() -> UpdatesLike {
+        UpdatesLike::Updates(tl::enums::Updates::TooLong)
+    }
+
+    #[tokio::test]
+    async fn what_the_client_drops_is_noticed_wherever_the_reader_stands() {
+        for taken in 0..3 {
+            let (client, updates) = mpsc::channel(8);
+            let mut inbox = Inbox(updates);
+            for _ in 0..3 {
+                client.try_send(some()).unwrap();
+            }
+            for _ in 0..taken {
+                assert!(matches!(inbox.next().await, Arrival::Updates(_)));
+            }
+            while client.try_send(some()).is_ok() {}
+            assert!(inbox.ready().is_none(), "nothing more is taken as if it were whole");
+            assert!(matches!(inbox.next().await, Arrival::Dropped));
+            client.try_send(some()).unwrap();
+            assert!(matches!(inbox.next().await, Arrival::Updates(_)), "and it goes on");
+            drop(client);
+            assert!(matches!(inbox.next().await, Arrival::Closed));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_dropped_while_the_reader_waits_is_noticed() {
+        let (client, updates) = mpsc::channel(8);
+        let mut inbox = Inbox(updates);
+        let waiting = tokio::spawn(async move { inbox.next().await });
+        tokio::task::yield_now().await;
+        while client.try_send(some()).is_ok() {}
+        assert!(matches!(waiting.await.unwrap(), Arrival::Dropped));
     }
 }

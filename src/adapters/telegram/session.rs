@@ -293,3 +293,7 @@ fn set_address(option: &mut DcOption, address: SocketAddr) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
