@@ -77,15 +77,26 @@ impl SandboxClock {
     /// # Errors
     /// [`TooFar`] if the offset would exceed [`MAX_OFFSET`]; the clock is then unchanged.
     pub fn advance(&self, by: Duration) -> Result<DateTime<Utc>, TooFar> {
-        let by = i64::try_from(by.as_millis()).map_err(|_| TooFar)?;
-        let max = i64::try_from(MAX_OFFSET.as_millis()).map_err(|_| TooFar)?;
         self.offset_ms
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |offset| {
-                offset.checked_add(by).filter(|sum| *sum <= max)
-            })
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |offset| advanced(offset, by))
             .map_err(|_| TooFar)?;
         Ok(self.now())
     }
+
+    /// Whether the clock could be advanced so far.
+    ///
+    /// # Errors
+    /// [`TooFar`] if it could not.
+    pub fn check(&self, by: Duration) -> Result<(), TooFar> {
+        advanced(self.offset_ms.load(Ordering::SeqCst), by).map(drop).ok_or(TooFar)
+    }
+}
+
+/// An offset in milliseconds after an advance, if it stays within the bound.
+fn advanced(offset: i64, by: Duration) -> Option<i64> {
+    let by = i64::try_from(by.as_millis()).ok()?;
+    let max = i64::try_from(MAX_OFFSET.as_millis()).ok()?;
+    offset.checked_add(by).filter(|sum| *sum <= max)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the crate's one adapter to the real clock")]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -119,7 +119,7 @@ impl Faults {
     pub fn add(&self, spec: FaultSpec) {
         let remaining = match spec.span {
             FaultSpan::Count(count) => Remaining::Calls(count),
-            FaultSpan::For(span) => Remaining::Until(self.clock.now() + span),
+            FaultSpan::For(span) => Remaining::Until(later(self.clock.now(), span)),
         };
         self.lock().push(Active { spec, remaining });
         self.changed.send_modify(|version| *version = version.wrapping_add(1));
@@ -173,6 +173,11 @@ impl Faults {
     }
 }
 
+/// A moment after another, or the last one that there is.
+pub(crate) fn later(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(by).ok().and_then(|by| at.checked_add_signed(by)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 fn is_live(fault: &Active, now: DateTime<Utc>) -> bool {
     match fault.remaining {
         Remaining::Calls(left) => left > 0,
@@ -212,6 +217,14 @@ mod tests {
         assert!(faults.take(ANY, &[FaultKind::Slow]).is_some(), "time, not calls, uses it up");
         clock.advance(Duration::from_secs(600)).unwrap();
         assert_eq!(faults.take(ANY, &[FaultKind::Slow]), None);
+    }
+
+    #[test]
+    fn a_span_without_end_is_no_harm() {
+        let faults = Faults::new(SandboxClock::new());
+        let target = FaultTarget::Platform(Platform::Discord);
+        faults.add(spec(target, FaultKind::Slow, FaultSpan::For(Duration::MAX)));
+        assert!(faults.take(ANY, &[FaultKind::Slow]).is_some());
     }
 
     #[test]

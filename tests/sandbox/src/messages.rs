@@ -147,7 +147,4 @@ pub enum ControlError {
     /// The journal refused, so nothing happened.
     #[error(transparent)]
     Journal(#[from] crate::journal::JournalError),
-    /// This server cannot do that.
-    #[error("not available: {0}")]
-    NotAvailable(&'static str),
 }

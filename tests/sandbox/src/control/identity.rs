@@ -57,6 +57,8 @@ struct Chat {
     title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     guild: Option<String>,
+    /// Whether the seeded accounts may write there.
+    writable: bool,
 }
 
 #[derive(Serialize)]
@@ -130,20 +132,22 @@ fn accounts(state: &ControlState) -> Vec<Account> {
     users.chain(bots).collect()
 }
 
-/// The chats that pairs join. Discord's read-only channels are left out: nobody is meant to forward into them.
+/// Every chat that was seeded, the sources and targets of pairs first on either platform.
 fn chats(state: &ControlState) -> Vec<Chat> {
-    let channels = state.seed.telegram.channels.iter().map(|channel| Chat {
+    let channels = state.telegram.channels().into_iter().map(|(id, title, writable)| Chat {
         platform: Platform::Telegram,
-        chat: channel.dialog_id().to_string(),
-        title: channel.title.clone(),
+        chat: id.to_string(),
+        title,
         guild: None,
+        writable,
     });
     let targets = state.seed.discord.guilds.iter().flat_map(|guild| {
-        guild.channels.iter().filter(|channel| channel.writable).map(|channel| Chat {
+        guild.channels.iter().map(|channel| Chat {
             platform: Platform::Discord,
             chat: channel.id.to_string(),
             title: channel.name.clone(),
             guild: Some(guild.id.to_string()),
+            writable: channel.writable,
         })
     });
     channels.chain(targets).collect()

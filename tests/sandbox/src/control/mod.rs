@@ -106,8 +106,9 @@ enum Route<'a> {
 
 impl<'a> Route<'a> {
     fn parse(path: &'a str) -> Option<Self> {
-        let segments: Vec<&str> = path.strip_prefix("/sandbox")?.split('/').skip(1).collect();
-        Some(match segments.as_slice() {
+        let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        let (&"sandbox", segments) = segments.split_first()? else { return None };
+        Some(match segments {
             [] => Self::Identity,
             ["telegram", "auth-keys"] => Self::AuthKeys,
             ["faults"] => Self::Faults,

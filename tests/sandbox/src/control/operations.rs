@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 use super::{ControlState, body};
-use crate::clock::SandboxClock;
+use crate::clock::{SandboxClock, TooFar};
 use crate::faults::{FaultKind, FaultSpan, FaultSpec, FaultTarget};
 use crate::journal::{Journal, JournalError};
 
@@ -18,6 +18,8 @@ const DEFAULT_WAIT: f64 = 5.0;
 /// The longest wait or span of a fault, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
 const MAX_COUNT: u64 = 1_000_000;
+/// Faults in force at a time.
+const MAX_FAULTS: usize = 1_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +57,9 @@ pub(super) fn add_fault(state: &ControlState, body: &[u8]) -> Result<HttpRespons
         _ => return Err(Problem::invalid("a fault has either a count or seconds")),
     };
     let wait = duration("wait", wait.unwrap_or(DEFAULT_WAIT), MAX_SECONDS)?;
+    if state.shared.faults.list().len() >= MAX_FAULTS {
+        return Err(Problem::invalid(format!("there are {MAX_FAULTS} faults in force already")));
+    }
     state.shared.faults.add(FaultSpec { target, kind, span, wait });
     Ok(list_faults(state))
 }
@@ -112,9 +117,12 @@ enum ClockOp {
 pub(super) fn advance_clock(state: &ControlState, body: &[u8]) -> Result<HttpResponse, Problem> {
     let ClockBody { advance_seconds } = body::json(body)?;
     let by = duration("advance_seconds", advance_seconds, crate::clock::MAX_OFFSET.as_secs_f64())?;
-    let now = state.shared.clock.advance(by).map_err(|error| Problem::invalid(error.to_string()))?;
+    let too_far = |error: TooFar| Problem::invalid(error.to_string());
+    // Written before anybody can see the new time. The control API has one thread, so nothing comes in between.
+    state.shared.clock.check(by).map_err(too_far)?;
     let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
     state.journal.append(&ClockOp::Advanced { ms }).map_err(|error| Problem::journal(&error))?;
+    let now = state.shared.clock.advance(by).map_err(too_far)?;
     let offset = state.shared.clock.offset().to_std().unwrap_or_default();
     Ok(HttpResponse::Ok().json(ClockView { now, offset_seconds: offset.as_secs_f64() }))
 }

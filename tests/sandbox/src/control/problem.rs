@@ -18,7 +18,6 @@ enum Code {
     InvalidField,
     UnknownChat,
     UnknownMessage,
-    NotAvailable,
     JournalUnusable,
 }
 
@@ -34,7 +33,6 @@ impl Code {
             Self::InvalidField => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field"),
             Self::UnknownChat => (StatusCode::NOT_FOUND, "unknown_chat", "No such chat"),
             Self::UnknownMessage => (StatusCode::NOT_FOUND, "unknown_message", "No such message"),
-            Self::NotAvailable => (StatusCode::NOT_IMPLEMENTED, "not_available", "Not available"),
             Self::JournalUnusable => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "journal_unusable", "Journal unusable")
             }
@@ -86,7 +84,6 @@ impl From<ControlError> for Problem {
             ControlError::UnknownChat(_) => Code::UnknownChat,
             ControlError::UnknownMessage(_) => Code::UnknownMessage,
             ControlError::Invalid { .. } => Code::InvalidField,
-            ControlError::NotAvailable(_) => Code::NotAvailable,
             ControlError::Journal(_) => Code::JournalUnusable,
         };
         Self::new(code, error.to_string())

@@ -42,7 +42,7 @@ impl Core {
         seed: &Seed,
         journal: Journal,
     ) -> Result<Self, JournalError> {
-        let mut world = World::new(seed, config.nonce_window);
+        let mut world = World::new(seed, config.nonce_window, config.history);
         journal.replay(|op| world.apply(op))?;
         let limiter = RateLimiter::new(shared.limits, config.max_invalid_requests, shared.violations.clone());
         let identifies = IdentifyBudget::new(shared.limits);

@@ -31,6 +31,8 @@ pub struct DiscordConfig {
     pub heartbeat: Duration,
     /// How long a nonce stands for its message ("a few minutes").
     pub nonce_window: Duration,
+    /// Messages kept in each channel; beyond it the oldest is forgotten.
+    pub history: usize,
     /// The gateway's memory.
     pub sessions: SessionBounds,
     /// Invalid requests in ten minutes after which an address is shut out for an hour.
@@ -48,6 +50,7 @@ impl Default for DiscordConfig {
         Self {
             heartbeat: Duration::from_millis(41_250),
             nonce_window: Duration::from_secs(180),
+            history: 100_000,
             sessions: SessionBounds::default(),
             max_invalid_requests: 10_000,
             max_body: 1024 * 1024,

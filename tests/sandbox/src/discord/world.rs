@@ -101,6 +101,8 @@ pub(super) struct World {
     pub(super) ids: Snowflakes,
     nonces: HashMap<NonceKey, (u64, DateTime<Utc>)>,
     nonce_window: TimeDelta,
+    /// Messages kept in each channel.
+    history: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -111,8 +113,8 @@ struct NonceKey {
 }
 
 impl World {
-    /// The seeded world. Nonces are remembered for the window given.
-    pub(super) fn new(seed: &Seed, nonce_window: Duration) -> Self {
+    /// The seeded world. Nonces are remembered for the window given, messages up to a number in each channel.
+    pub(super) fn new(seed: &Seed, nonce_window: Duration, history: usize) -> Self {
         let persons: Vec<u64> = seed.discord.persons.iter().map(|person| person.id).collect();
         let mut world = Self {
             guilds: BTreeMap::new(),
@@ -122,6 +124,7 @@ impl World {
             ids: Snowflakes::default(),
             nonces: HashMap::new(),
             nonce_window: TimeDelta::from_std(nonce_window).unwrap_or(TimeDelta::MAX),
+            history,
             persons,
         };
         for person in &seed.discord.persons {
@@ -214,6 +217,9 @@ impl World {
         }
         if let Some(channel) = self.channels.get_mut(&message.channel) {
             channel.messages.insert(message.id, message);
+            while channel.messages.len() > self.history {
+                channel.messages.pop_first();
+            }
         }
     }
 }
@@ -240,7 +246,7 @@ mod tests {
     }
 
     fn world() -> World {
-        World::new(&Seed::new(1, SeedShape::default()).unwrap(), Duration::from_secs(180))
+        World::new(&Seed::new(1, SeedShape::default()).unwrap(), Duration::from_secs(180), 2_000)
     }
 
     #[test]
@@ -261,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn forgotten_nonces_take_no_room() {
+    fn forgotten_nonces_and_old_messages_take_no_room() {
         let mut world = world();
         let at = DateTime::from_timestamp(1_000_000, 0).unwrap();
         for number in 0..5000_i64 {
@@ -271,5 +277,7 @@ mod tests {
             world.apply(Op::Created(next));
         }
         assert!(world.nonces.len() < 2048, "{}", world.nonces.len());
+        let kept: Vec<_> = world.channels.values().next().unwrap().messages.keys().copied().collect();
+        assert_eq!(kept, (3001..=5000).collect::<Vec<_>>(), "nor do the oldest messages");
     }
 }

@@ -102,7 +102,7 @@ impl Connection {
         }
     }
 
-    /// Whether a fault cuts this connection although nothing is called on it.
+    /// Whether a fault that was just asked for cuts this connection although nothing is called on it.
     fn is_struck(&self) -> bool {
         self.client.as_ref().is_some_and(|client| self.dc.is_struck(client.key.id()))
     }
@@ -169,6 +169,9 @@ impl Connection {
             // The first packet, or another key on the same connection.
             if let Some(old) = self.client.take() {
                 self.dc.leave(old.seat.id);
+            }
+            if self.dc.is_struck(key_id) {
+                return Ok(Flow::End);
             }
             let seat = self.dc.join(key_id);
             self.deadline = None;

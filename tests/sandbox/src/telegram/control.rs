@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::dc::{Dc, State};
 use super::view::entities::{self, TextError};
-use super::world::{Change, Channel, Chat, Delete, Edit, Happening, Kind, Message, Op, Post, Role, Standing};
+use super::world::{
+    Change, Channel, Chat, Delete, Edit, Happening, Kind, Message, Op, Post, Role, SERVICE, Standing,
+};
 use crate::messages::{ControlError, EditedMessage, MessageItem, NewMessage};
 
 /// Bot-API dialog ids of channels are this much below zero, and the bare id more
@@ -62,6 +64,18 @@ fn person(state: &State, name: &str) -> Option<i64> {
 }
 
 impl Dc {
+    /// Every channel: its dialog id, its title, and whether all its members may write in it.
+    pub(super) fn channels(&self) -> Vec<(i64, String, bool)> {
+        let state = self.lock();
+        let channels = state.world.channels.values();
+        channels
+            .map(|channel| {
+                let dialog = CHANNEL_BASE.saturating_sub(channel.id);
+                (dialog, channel.title.clone(), channel.kind == Kind::Megagroup)
+            })
+            .collect()
+    }
+
     pub(super) fn post_message(&self, chat: &str, new: &NewMessage) -> Result<String, ControlError> {
         let mut state = self.lock();
         let place = place(&state, chat)?;
@@ -75,7 +89,8 @@ impl Dc {
         let to = match place {
             Place::Channel(id) => {
                 let writes = state.world.channels.get(&id).is_some_and(|channel| channel.is_writable_by(by));
-                if !writes {
+                // Telegram itself is a member of nothing and may write anywhere.
+                if !writes && by != SERVICE {
                     return Err(invalid("from", format!("{by} may not write in this chat")));
                 }
                 Chat::Channel(id)
@@ -133,7 +148,7 @@ impl Dc {
     ) -> Result<Vec<MessageItem>, ControlError> {
         let state = self.lock();
         let after = match after.filter(|after| !after.is_empty()) {
-            Some(id) => message_id(id)?,
+            Some(id) => id.parse().map_err(|_not_a_number| invalid("after", "is not a message id"))?,
             None => 0,
         };
         let range = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::config::TelegramConfig;
 use super::crypto::{AuthKey, KEY_LENGTH};
-use super::floods::Floods;
+use super::floods::{Caller, Floods};
 use super::hub::{ConnectionId, Hub, Outgoing, Seat};
 use super::logins::Logins;
 use super::push;
@@ -19,7 +19,7 @@ use super::salts::Salts;
 use super::view::{AccessHashes, Blanks, View};
 use super::wire::{self, Malformed};
 use super::world::{self, Change, Memory, Op, Standing, World};
-use crate::faults::{FaultKind, FaultSite};
+use crate::faults::{FaultKind, FaultSite, later};
 use crate::journal::{Journal, JournalError};
 use crate::platform::Platform;
 use crate::seed::Seed;
@@ -222,19 +222,19 @@ impl Dc {
         if !spared && self.shared.faults.take(site, &[FaultKind::DropConnection]).is_some() {
             return Err(Cut::Fault);
         }
+        let who = user.map_or(Caller::Key(call.key), Caller::User);
         let refusal = self
             .unauthorized(&request, user, site)
-            .or_else(|| if spared { None } else { self.refusal(&mut state, user, site, request.method) });
+            .or_else(|| if spared { None } else { self.refusal(&mut state, who, site, request.method) });
         let result = match refusal {
-            Some(error) => error.to_bytes(),
-            None => match rpc::handle(self, &mut state, call, user, &request)? {
-                Ok(result) => result,
-                Err(error) => error.to_bytes(),
-            },
+            Some(error) => Err(error),
+            None => rpc::handle(self, &mut state, call, user, &request)?,
         };
-        if request.has_effect() && self.shared.faults.take(site, &[FaultKind::LostAnswer]).is_some() {
+        let effect = result.is_ok() && request.has_effect();
+        if effect && self.shared.faults.take(site, &[FaultKind::LostAnswer]).is_some() {
             return Err(Cut::Fault);
         }
+        let result = result.unwrap_or_else(|error| error.to_bytes());
         let answer = Outgoing { body: wire::rpc_result(call.msg_id, &result), content: true, answers: true };
         let slow = if spared { None } else { self.shared.faults.take(site, &[FaultKind::Slow]) };
         match slow {
@@ -256,15 +256,9 @@ impl Dc {
     }
 
     /// Whether the call is refused before it is looked at: by a wait that still holds, or by a fault.
-    fn refusal(
-        &self,
-        state: &mut State,
-        user: Option<i64>,
-        site: FaultSite,
-        method: u32,
-    ) -> Option<RpcError> {
+    fn refusal(&self, state: &mut State, who: Caller, site: FaultSite, method: u32) -> Option<RpcError> {
         let now = self.shared.clock.now();
-        if let Some(left) = state.floods.holds(user, method, now) {
+        if let Some(left) = state.floods.holds(who, method, now) {
             self.violation(Rule::TelegramCallDuringWait);
             return Some(RpcError::flood_wait(left));
         }
@@ -272,16 +266,18 @@ impl Dc {
         if fault.kind == FaultKind::ServerError {
             return Some(RpcError::internal());
         }
-        state.floods.tell(user, method, now + fault.wait, now);
+        state.floods.tell(who, method, later(now, fault.wait), now);
         Some(RpcError::flood_wait(fault.wait))
     }
 
     fn send_later(&self, state: &State, to: ConnectionId, answer: Outgoing, wait: Duration) {
         let Some(sender) = state.hub.sender(to) else { return };
         tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            // The connection may have ended meanwhile, and its queue with it.
-            drop(sender.send(answer).await);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => drop(sender.send(answer).await),
+                // The connection ended, and its queue with it.
+                () = sender.closed() => {}
+            }
         });
     }
 

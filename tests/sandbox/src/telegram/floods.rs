@@ -15,27 +15,36 @@ const WINDOW: TimeDelta = TimeDelta::seconds(60);
 /// Waits and windows kept; ended ones go first.
 const KEPT: usize = 16_384;
 
+/// Whom a wait is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Caller {
+    /// Somebody who is signed in, on whatever key.
+    User(i64),
+    /// A key with which nobody is signed in.
+    Key(i64),
+}
+
 /// What stands against further calls.
 #[derive(Debug, Default)]
 pub(super) struct Floods {
-    /// By user (`None` before sign-in) and method.
-    waits: HashMap<(Option<i64>, u32), DateTime<Utc>>,
+    /// By caller and method.
+    waits: HashMap<(Caller, u32), DateTime<Utc>>,
     sends: HashMap<(i64, Chat), VecDeque<DateTime<Utc>>>,
 }
 
 impl Floods {
     /// What is left of a wait told for this method.
-    pub(super) fn holds(&self, user: Option<i64>, method: u32, now: DateTime<Utc>) -> Option<Duration> {
-        let until = self.waits.get(&(user, method))?;
+    pub(super) fn holds(&self, who: Caller, method: u32, now: DateTime<Utc>) -> Option<Duration> {
+        let until = self.waits.get(&(who, method))?;
         (*until - now).to_std().ok().filter(|left| !left.is_zero())
     }
 
     /// Remembers that a client was told to wait.
-    pub(super) fn tell(&mut self, user: Option<i64>, method: u32, until: DateTime<Utc>, now: DateTime<Utc>) {
+    pub(super) fn tell(&mut self, who: Caller, method: u32, until: DateTime<Utc>, now: DateTime<Utc>) {
         if self.waits.len() >= KEPT {
             self.waits.retain(|_, until| *until > now);
         }
-        self.waits.insert((user, method), until);
+        self.waits.insert((who, method), until);
     }
 
     /// Counts a send; if the published limit of the chat is used up, the wait until it has room.
@@ -65,11 +74,12 @@ mod tests {
     fn a_wait_holds_for_its_method_until_it_ends() {
         let now = DateTime::UNIX_EPOCH;
         let mut floods = Floods::default();
-        floods.tell(Some(1), 7, now + TimeDelta::seconds(5), now);
-        assert_eq!(floods.holds(Some(1), 7, now), Some(Duration::from_secs(5)));
-        assert_eq!(floods.holds(Some(1), 8, now), None);
-        assert_eq!(floods.holds(Some(2), 7, now), None);
-        assert_eq!(floods.holds(Some(1), 7, now + TimeDelta::seconds(5)), None);
+        let (one, two) = (Caller::User(1), Caller::Key(1));
+        floods.tell(one, 7, now + TimeDelta::seconds(5), now);
+        assert_eq!(floods.holds(one, 7, now), Some(Duration::from_secs(5)));
+        assert_eq!(floods.holds(one, 8, now), None);
+        assert_eq!(floods.holds(two, 7, now), None);
+        assert_eq!(floods.holds(one, 7, now + TimeDelta::seconds(5)), None);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod world;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -39,6 +40,9 @@ use crate::seed::Seed;
 use crate::shared::Shared;
 use dc::Dc;
 use view::Blanks;
+
+/// How long nothing is accepted after a failure to accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the data centre cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +91,11 @@ impl Telegram {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Every channel: its dialog id, its title, and whether all its members may write in it.
+    pub(crate) fn channels(&self) -> Vec<(i64, String, bool)> {
+        self.dc.channels()
     }
 
     /// Writes a message as a person would and answers its id. A chat is a channel by its Bot-API dialog id ("-100…"),
@@ -175,6 +184,8 @@ async fn accept(dc: Arc<Dc>, listener: TcpListener, stop: CancellationToken, tas
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(%error, "a Telegram connection could not be accepted");
+                // The cause (no file descriptors, most likely) does not go away at once.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };

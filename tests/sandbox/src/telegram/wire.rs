@@ -19,6 +19,8 @@ const RPC_RESULT: u32 = 0xf35c_6d01;
 const MAX_IN_CONTAINER: u32 = 1020;
 /// The most bytes that a compressed object may unpack to.
 const MAX_UNPACKED: u64 = 1024 * 1024;
+/// The most bytes that all compressed objects of one packet may unpack to.
+const MAX_UNPACKED_IN_PACKET: u64 = 4 * MAX_UNPACKED;
 /// Results from this length in bytes on are compressed if that makes them shorter.
 const COMPRESS_FROM: usize = 1024;
 /// Padding of MTProto 2.0 in bytes (core.telegram.org/mtproto/description#encrypted-message).
@@ -104,7 +106,7 @@ impl Message {
     /// The messages in a container, in order, each unpacked; for any other message itself, unpacked.
     pub(super) fn into_messages(self) -> Result<Vec<Self>, Malformed> {
         if !self.is_container() {
-            return Ok(vec![self.unpack()?]);
+            return Ok(vec![Self { body: unpack(self.body)?, ..self }]);
         }
         let mut cursor = Cursor::from_slice(&self.body);
         u32::deserialize(&mut cursor)?;
@@ -113,19 +115,15 @@ impl Message {
             return Err(Malformed::Container);
         }
         let mut messages = Vec::new();
+        let mut budget = MAX_UNPACKED_IN_PACKET;
         for _ in 0..count {
             let inner = message(&self.body, &mut cursor)?;
             if inner.is_container() {
                 return Err(Malformed::Container);
             }
-            messages.push(inner.unpack()?);
+            messages.push(Self { body: unpack_within(inner.body, &mut budget)?, ..inner });
         }
         if cursor.pos() == self.body.len() { Ok(messages) } else { Err(Malformed::Length) }
-    }
-
-    fn unpack(mut self) -> Result<Self, Malformed> {
-        self.body = unpack(self.body)?;
-        Ok(self)
     }
 }
 
@@ -136,6 +134,12 @@ pub(super) fn constructor(body: &[u8]) -> Result<u32, Malformed> {
 
 /// The object inside a `gzip_packed`, or the object itself.
 pub(super) fn unpack(body: Vec<u8>) -> Result<Vec<u8>, Malformed> {
+    let mut budget = MAX_UNPACKED;
+    unpack_within(body, &mut budget)
+}
+
+/// As [`unpack`], and takes what it unpacks from a budget of bytes.
+fn unpack_within(body: Vec<u8>, budget: &mut u64) -> Result<Vec<u8>, Malformed> {
     if constructor(&body)? != GZIP_PACKED {
         return Ok(body);
     }
@@ -143,12 +147,15 @@ pub(super) fn unpack(body: Vec<u8>) -> Result<Vec<u8>, Malformed> {
     u32::deserialize(&mut cursor)?;
     let packed = Vec::<u8>::deserialize(&mut cursor)?;
     let mut unpacked = Vec::new();
+    let bound = MAX_UNPACKED.min(*budget);
     GzDecoder::new(packed.as_slice())
-        .take(MAX_UNPACKED.saturating_add(1))
+        .take(bound.saturating_add(1))
         .read_to_end(&mut unpacked)
         .map_err(|_io| Malformed::Gzip)?;
-    let fits = u64::try_from(unpacked.len()).is_ok_and(|length| length <= MAX_UNPACKED);
+    let length = u64::try_from(unpacked.len()).unwrap_or(u64::MAX);
+    *budget = budget.saturating_sub(length);
     // One object is packed once; a packed object inside a packed one is a bomb, not a message.
+    let fits = length <= bound;
     if fits && constructor(&unpacked)? != GZIP_PACKED { Ok(unpacked) } else { Err(Malformed::Gzip) }
 }
 
@@ -255,6 +262,10 @@ mod tests {
         assert!(bomb.len() < 4096);
         assert_eq!(unpack(bomb), Err(Malformed::Gzip));
         assert_eq!(unpack(packed(&packed(&body(1)))), Err(Malformed::Gzip));
+        let half = |step: i64| Message { msg_id: 4 * step, seq_no: 1, body: packed(&vec![7; 512 * 1024]) };
+        let many = |count| container(&(1..=count).map(half).collect::<Vec<_>>());
+        assert!(many(8).into_messages().is_ok());
+        assert_eq!(many(9).into_messages(), Err(Malformed::Gzip), "many small ones are one large one");
         let mut broken = packed(&body(100));
         *broken.get_mut(30).unwrap() ^= 0xff;
         assert_eq!(unpack(broken), Err(Malformed::Gzip));

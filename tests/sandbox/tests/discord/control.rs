@@ -43,9 +43,11 @@ async fn the_identity_names_everything_that_was_seeded() {
         "token": world.bot(0).token.reveal(),
     });
     assert_eq!(identity["accounts"][1], bot);
-    let chat = json!({"platform": "telegram", "chat": "-1001000000001", "title": "Source 1"});
+    let chat =
+        json!({"platform": "telegram", "chat": "-1001000000001", "title": "Source 1", "writable": true});
     assert_eq!(identity["chats"][0], chat);
-    assert_eq!(identity["chats"].as_array().unwrap().len(), 6);
+    // Three sources and three targets, one protected group, one broadcast channel, two read-only channels.
+    assert_eq!(identity["chats"].as_array().unwrap().len(), 10);
     let pair = json!({
         "id": seed.pairs[0].id,
         "source": {"platform": "telegram", "chat": "-1001000000001", "account": user["id"]},

@@ -14,13 +14,13 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::harness::{self, DEADLINE, World, config, limited};
 
-struct Socket {
+pub(crate) struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     inflate: Option<Decompress>,
 }
 
 #[derive(Debug, PartialEq)]
-enum Got {
+pub(crate) enum Got {
     Payload(Value),
     Closed(Option<u16>),
 }
@@ -33,14 +33,14 @@ impl Socket {
         Self { stream, inflate }
     }
 
-    async fn hello(world: &World) -> Self {
+    pub(crate) async fn hello(world: &World) -> Self {
         let mut socket = Self::open(world, "").await;
         assert_eq!(socket.payload().await["op"], json!(10));
         socket
     }
 
     /// Identified, with READY and GUILD_CREATE read; answers the session's id as well.
-    async fn ready(world: &World) -> (Self, String) {
+    pub(crate) async fn ready(world: &World) -> (Self, String) {
         let mut socket = Self::hello(world).await;
         socket.send(identify(world, 33_281)).await;
         let ready = socket.payload().await;
@@ -53,7 +53,16 @@ impl Socket {
         self.stream.send(Message::Text(payload.to_string())).await.unwrap();
     }
 
-    async fn got(&mut self) -> Got {
+    /// Sends bytes as text, or as a binary message if they are none; the server may have closed before.
+    pub(crate) async fn send_bytes(&mut self, bytes: Vec<u8>) {
+        let message = match String::from_utf8(bytes) {
+            Ok(text) => Message::Text(text),
+            Err(error) => Message::Binary(error.into_bytes()),
+        };
+        let _ = self.stream.send(message).await;
+    }
+
+    pub(crate) async fn got(&mut self) -> Got {
         let message = tokio::time::timeout(DEADLINE, self.stream.next()).await.expect("nothing came");
         match message {
             Some(Ok(Message::Text(text))) => Got::Payload(serde_json::from_str(&text).unwrap()),
@@ -91,7 +100,7 @@ impl Socket {
     }
 }
 
-fn identify(world: &World, intents: u64) -> Value {
+pub(crate) fn identify(world: &World, intents: u64) -> Value {
     let token = world.bot(0).token.reveal();
     json!({"op": 2, "d": {"token": token, "intents": intents, "properties": {"os": "linux"}}})
 }
@@ -169,6 +178,23 @@ async fn an_unauthorised_account_can_neither_identify_nor_resume() {
     let mut socket = Socket::hello(&world).await;
     socket.send(resume(&world, &session, 2)).await;
     assert_eq!(socket.payload().await["t"], json!("RESUMED"), "the fault is used up");
+    world.sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_without_connection_stays_without_while_the_fault_lasts() {
+    let world = harness::start().await;
+    let (mut socket, session) = Socket::ready(&world).await;
+    world.fault(json!({"target": world.bot(0).account, "kind": "drop_connection", "seconds": 3600})).await;
+    assert_eq!(socket.payload().await["op"], json!(7));
+    assert_eq!(socket.closed().await, Some(4000));
+    for payload in [identify(&world, 1), resume(&world, &session, 2)] {
+        let mut socket = Socket::hello(&world).await;
+        socket.send(payload).await;
+        assert_eq!(socket.closed().await, None, "cut without a word");
+    }
+    world.advance(3600.0).await;
+    Socket::ready(&world).await;
     world.sandbox.stop().await;
 }
 

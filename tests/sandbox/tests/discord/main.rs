@@ -9,10 +9,12 @@
 )]
 
 mod control;
+mod control_shapes;
 mod faults;
 mod gateway;
 mod gateway_protocol;
 mod harness;
+mod hostile;
 mod limits;
 mod persistence;
 mod rest;

@@ -9,8 +9,11 @@
 )]
 
 mod differences;
+mod fault_targets;
 mod faults;
 mod harness;
+mod hostile;
+mod kill;
 mod messages;
 mod persistence;
 mod protocol;

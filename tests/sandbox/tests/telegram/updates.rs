@@ -50,6 +50,28 @@ async fn what_a_person_writes_edits_and_deletes_is_pushed_with_rising_pts() {
 }
 
 #[tokio::test]
+async fn telegram_itself_writes_in_any_chat() {
+    let sandbox = sandbox().await;
+    let mut peer = signed_in(&sandbox, 1, USER).await;
+    for chat in [source_chat(&sandbox), "-1001600000001".to_owned(), "1001".to_owned()] {
+        let new = NewMessage { from: Some("777000".to_owned()), ..text("Login code: 12345") };
+        let id = sandbox.telegram().post_message(&chat, &new).unwrap();
+        assert_eq!(sandbox.telegram().get_message(&chat, &id).unwrap().from, "777000");
+        let pushed = peer.pushed().await;
+        let message = match &pushed.updates[0] {
+            enums::Update::NewMessage(new) => &new.message,
+            enums::Update::NewChannelMessage(new) => &new.message,
+            other => panic!("a new message, got {other:?}"),
+        };
+        let enums::Message::Message(message) = message else { panic!("a message, got {message:?}") };
+        let from = message.from_id.clone().unwrap_or_else(|| message.peer_id.clone());
+        assert_eq!(from, enums::Peer::User(types::PeerUser { user_id: 777_000 }), "in {chat}");
+        assert!(pushed.users.iter().any(|user| user.id() == 777_000), "described in {chat}");
+        assert!(!message.out);
+    }
+}
+
+#[tokio::test]
 async fn a_send_is_pushed_to_the_accounts_other_sessions_and_not_back() {
     let sandbox = sandbox().await;
     let chat = source_chat(&sandbox);

@@ -234,11 +234,13 @@ impl Connection {
     }
 
     /// The bot of a token, which the gateway takes with or without `Bot ` in front of it.
-    fn authenticate(&self, token: &str) -> Result<Bot, Close> {
+    fn authenticate(&self, token: &str) -> Result<Bot, End> {
         let bot = self.core.bot(token.strip_prefix("Bot ").unwrap_or(token));
         let bot = bot.ok_or(Close::AuthenticationFailed)?;
-        match self.core.shared.faults.take(fault_site(Some(&bot)), &[FaultKind::Unauthorized]) {
-            Some(_) => Err(Close::AuthenticationFailed),
+        let kinds = [FaultKind::DropConnection, FaultKind::Unauthorized];
+        match self.core.shared.faults.take(fault_site(Some(&bot)), &kinds).map(|fault| fault.kind) {
+            Some(FaultKind::DropConnection) => Err(End::Lost),
+            Some(_) => Err(Close::AuthenticationFailed.into()),
             None => Ok(bot),
         }
     }

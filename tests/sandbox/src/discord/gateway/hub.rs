@@ -149,7 +149,8 @@ impl Hub {
         }
         session.connection = connection;
         session.lost_at = None;
-        session.wake.notify_waiters();
+        // Not lost if the old connection is busy and does not wait just now.
+        session.wake.notify_one();
         session.wake = Arc::new(Notify::new());
         Ok(Arc::clone(&session.wake))
     }

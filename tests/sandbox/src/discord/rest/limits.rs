@@ -199,7 +199,9 @@ impl RateLimiter {
         let full = window.used >= budget.limit;
         if !full {
             window.used = window.used.saturating_add(1);
-            global.log.push_back(now_ms);
+            if self.limits == Limits::Published {
+                global.log.push_back(now_ms);
+            }
         }
         let remaining = budget.limit.saturating_sub(window.used);
         let bucket = BucketState {

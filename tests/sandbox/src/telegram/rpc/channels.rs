@@ -4,13 +4,16 @@ use grammers_tl_types::{enums, functions as f, types};
 
 use super::super::view::Mentioned;
 use super::super::world::Chat;
-use super::{Answer, Context};
+use super::{Answer, Context, MAX_IDS, RpcError};
 
 pub(super) fn get_channels(
     context: &mut Context<'_>,
     request: f::channels::GetChannels,
 ) -> Answer<enums::messages::Chats> {
     let me = context.me()?;
+    if request.id.len() > MAX_IDS {
+        return Err(RpcError::bad("LIMIT_INVALID"));
+    }
     let mut chats = Vec::new();
     for input in &request.id {
         let id = context.channel(me, input)?.id;

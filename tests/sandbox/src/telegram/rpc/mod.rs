@@ -32,6 +32,9 @@ use crate::violations::Rule;
 /// Layers whose constructors all have the same ids and fields as far as they are served here.
 const LAYERS: std::ops::RangeInclusive<i32> = 229..=grammers_tl_types::LAYER;
 
+/// Users or channels that one call may name.
+const MAX_IDS: usize = 200;
+
 /// Result of a method.
 type Answer<T> = Result<T, RpcError>;
 

@@ -79,9 +79,9 @@ impl Request {
         Err(Malformed::Schema)
     }
 
-    /// Whether faults leave the call alone: without these no client can connect at all.
+    /// Whether faults leave the call alone: with it every client begins a connection.
     pub(crate) const fn is_spared(&self) -> bool {
-        self.inits || self.method == functions::help::GetConfig::CONSTRUCTOR_ID
+        self.method == functions::help::GetConfig::CONSTRUCTOR_ID
     }
 
     /// Whether the call is for those who are signed in. The others are the way to sign in.

@@ -4,10 +4,13 @@ use grammers_tl_types::{enums, functions as f, types};
 
 use super::super::view::Mentioned;
 use super::super::world::Chat;
-use super::{Answer, Context, RpcError};
+use super::{Answer, Context, MAX_IDS, RpcError};
 
 pub(super) fn get_users(context: &mut Context<'_>, request: f::users::GetUsers) -> Answer<Vec<enums::User>> {
     let me = context.me()?;
+    if request.id.len() > MAX_IDS {
+        return Err(RpcError::bad("LIMIT_INVALID"));
+    }
     let view = context.view(me);
     let users = request.id.iter().map(|input| match context.user(me, input) {
         Some(id) => view.user(id).ok_or(RpcError::internal()),
