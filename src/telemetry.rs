@@ -14,6 +14,9 @@ use crate::config::{LogConfig, LogFormat};
 /// Our crates' targets begin with it.
 const OURS: &str = "switchyard";
 
+/// Never shown at any level: serenity's spans carry whole gateway events, and its warnings the payload they are about.
+const SILENT: &str = "serenity";
+
 /// A subscriber as the configuration wants it. Tests give it a writer of their own and use it as the default of a scope.
 pub fn subscriber<W>(config: &LogConfig, terminal: bool, writer: W) -> impl Subscriber + Send + Sync + use<W>
 where
@@ -42,7 +45,8 @@ pub fn install(config: &LogConfig) {
 }
 
 fn may_be_shown(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with(OURS) || *metadata.level() <= Level::INFO
+    let target = metadata.target();
+    !target.starts_with(SILENT) && (target.starts_with(OURS) || *metadata.level() <= Level::INFO)
 }
 
 #[cfg(test)]
@@ -100,11 +104,24 @@ mod tests {
     #[test]
     fn other_crates_are_never_heard_below_info() {
         let lines = logged(LogFormat::Json, "trace", false, || {
-            tracing::debug!(target: "serenity::http", token = "planted", "request");
-            tracing::info!(target: "serenity::http", "connected");
+            tracing::debug!(target: "grammers_mtsender", token = "planted", "request");
+            tracing::info!(target: "grammers_mtsender", "connected");
             tracing::trace!(target: "switchyard_actors::tree", "ours");
         });
         assert_eq!(lines.lines().count(), 2, "{lines}");
+        assert!(!lines.contains("planted"), "{lines}");
+    }
+
+    #[test]
+    fn serenity_is_not_heard_at_all() {
+        let lines = logged(LogFormat::Json, "trace", false, || {
+            let span =
+                tracing::info_span!(target: "serenity::gateway::shard", "handle_event", event = "planted");
+            let _inside = span.enter();
+            tracing::warn!(target: "serenity::gateway::ws", "err deserializing text: planted");
+            tracing::info!("ours, said meanwhile");
+        });
+        assert_eq!(lines.lines().count(), 1, "{lines}");
         assert!(!lines.contains("planted"), "{lines}");
     }
 
