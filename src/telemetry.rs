@@ -4,6 +4,7 @@
 //! that hold them; what other people's crates say below `info` is never shown, for they know nothing of our secrets.
 
 use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -32,9 +33,19 @@ where
     } else {
         Box::new(fmt::layer().json().flatten_event(true).with_current_span(true).with_writer(writer))
     };
-    // The configuration was checked: a level that does not parse never comes here.
-    let level = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    Registry::default().with(lines.with_filter(filter::filter_fn(may_be_shown))).with(level)
+    Registry::default()
+        .with(lines.with_filter(filter::filter_fn(may_be_shown)))
+        .with(directives(&config.level))
+}
+
+/// A bare level is ours; of other people's crates it lets through warnings and errors only.
+fn directives(level: &str) -> EnvFilter {
+    let text = match level.trim().parse::<LevelFilter>() {
+        Ok(bare) => format!("{},{OURS}={bare}", bare.min(LevelFilter::WARN)),
+        Err(_) => level.to_owned(),
+    };
+    // The configuration was checked: what does not parse never comes here.
+    EnvFilter::try_new(text).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
 /// Makes it this process's subscriber, also for crates that speak through `log`. Called once, by `main`'s commands.
@@ -103,7 +114,7 @@ mod tests {
 
     #[test]
     fn other_crates_are_never_heard_below_info() {
-        let lines = logged(LogFormat::Json, "trace", false, || {
+        let lines = logged(LogFormat::Json, "trace,grammers_mtsender=trace", false, || {
             tracing::debug!(target: "grammers_mtsender", token = "planted", "request");
             tracing::info!(target: "grammers_mtsender", "connected");
             tracing::trace!(target: "switchyard_actors::tree", "ours");
@@ -123,6 +134,24 @@ mod tests {
         });
         assert_eq!(lines.lines().count(), 1, "{lines}");
         assert!(!lines.contains("planted"), "{lines}");
+    }
+
+    #[test]
+    fn a_bare_level_is_ours() {
+        let heard = |level: &str| {
+            logged(LogFormat::Json, level, false, || {
+                tracing::info!(target: "actix_server::builder", "starting 2 workers");
+                tracing::warn!(target: "sqlx::query", "slow statement");
+                tracing::info!(target: "switchyard_actors::tree", "ours");
+            })
+            .lines()
+            .count()
+        };
+        assert_eq!(
+            (heard("debug"), heard("info"), heard("warn"), heard("error"), heard("off")),
+            (2, 2, 1, 0, 0)
+        );
+        assert_eq!(heard("info,switchyard=info"), 3, "directives are taken as they stand");
     }
 
     #[test]

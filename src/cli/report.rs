@@ -59,7 +59,11 @@ impl StartupReport {
             Some(sandbox) => sandbox.describe(&mut text),
             None => entry(&mut text, "platforms", "Telegram and Discord"),
         }
-        entry(&mut text, "look at it", "switchyard status");
+        entry(
+            &mut text,
+            "look at it",
+            format_args!("switchyard status --data-dir {}", self.data_dir.display()),
+        );
         if let Some(sandbox) = &self.sandbox {
             sandbox.invite(&mut text);
         }
@@ -82,7 +86,15 @@ impl SandboxReport {
         entry(text, "sandbox", format_args!("{}/sandbox (limits: {})", self.control, self.limits));
         entry(text, "Telegram", &self.telegram);
         entry(text, "Discord", &self.discord);
-        entry(text, "seeded", format_args!("1 user, {} accounts, {} pairs", self.accounts, self.pairs.len()));
+        entry(
+            text,
+            "seeded",
+            format_args!(
+                "1 user, {}, {}",
+                counted(self.accounts, "account"),
+                counted(self.pairs.len(), "pair")
+            ),
+        );
         for pair in self.pairs.iter().take(PAIRS_SHOWN) {
             let ((source, from), (target, to)) = (&pair.source, &pair.target);
             entry(text, "pair", format_args!("{}: {source} {from} -> {target} {to}", pair.id));
@@ -107,6 +119,10 @@ impl SandboxReport {
             chat(&pair.target),
         );
     }
+}
+
+fn counted(count: usize, of: &str) -> String {
+    if count == 1 { format!("1 {of}") } else { format!("{count} {of}s") }
 }
 
 /// More would scroll the two lines away.
@@ -151,9 +167,9 @@ mod tests {
   sandbox      http://127.0.0.1:7001/sandbox (limits: none)
   Telegram     127.0.0.1:7002
   Discord      http://127.0.0.1:7003
-  seeded       1 user, 2 accounts, 1 pairs
+  seeded       1 user, 2 accounts, 1 pair
   pair         0193a0b0-0000-7000-8000-000000000001: telegram -1001 -> discord 2001
-  look at it   switchyard status
+  look at it   switchyard status --data-dir ./switchyard-data
 
 Send a message, then see it arrive:
 curl -s -H 'Content-Type: application/json' -d '{{\"text\": \"Hello from the other side\"}}' http://127.0.0.1:7001/sandbox/telegram/chats/-1001/messages
