@@ -49,7 +49,7 @@ pub(super) struct Chat {
     pub(super) turn: Turn,
     /// Turns to pass for what went at more than the cost of one.
     pub(super) debt: u32,
-    /// When its waiting heads are looked at again; other entries of the heap are stale.
+    /// When its waiting heads are looked at again.
     pub(super) wake: Option<Duration>,
     pub(super) sweep_planned: bool,
 }

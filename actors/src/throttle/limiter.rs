@@ -1,7 +1,7 @@
 //! The limiter of one identity: takes reservations, grants sends, hears how they ended.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::booking::{Arrears, Booking};
@@ -79,7 +79,8 @@ pub struct Limiter {
     tickets: HashMap<TicketId, Lane>,
     grants: HashMap<GrantId, Grant>,
     fair: Fair,
-    wakes: BinaryHeap<Reverse<(Duration, ChatKey)>>,
+    /// When the heads that wait in a chat are looked at again: exactly the chats' own alarms, by time.
+    wakes: BTreeSet<(Duration, ChatKey)>,
     /// Lanes that went idle, in order of time.
     idle: VecDeque<(Duration, Lane)>,
     /// Chats without lanes, by when they mean nothing any more.
@@ -114,7 +115,7 @@ impl Limiter {
             tickets: HashMap::new(),
             grants: HashMap::new(),
             fair: Fair::default(),
-            wakes: BinaryHeap::new(),
+            wakes: BTreeSet::new(),
             idle: VecDeque::new(),
             sweeps: BinaryHeap::new(),
             last_id: 0,
@@ -152,6 +153,11 @@ impl Limiter {
         id
     }
 
+    /// The connection was made anew: what was measured on the old one no longer holds.
+    pub fn reconnected(&mut self) {
+        self.rtt = RttFloor::default();
+    }
+
     /// Takes a reservation back; one that was granted or never made is left alone.
     pub fn cancel(&mut self, now: Duration, ticket: TicketId) {
         let now = self.tick(now);
@@ -187,12 +193,8 @@ impl Limiter {
             return Polled { granted, wake_at: (!self.tickets.is_empty()).then_some(until) };
         }
         self.account.iter_mut().for_each(|window| window.prune(now));
-        while let Some(Reverse((at, key))) = self.wakes.peek().copied().filter(|Reverse((at, _))| *at <= now)
-        {
-            self.wakes.pop();
-            if self.chats.get(&key).is_some_and(|chat| chat.wake == Some(at)) {
-                self.promote(now, key);
-            }
+        while let Some((_, key)) = self.wakes.first().copied().filter(|(at, _)| *at <= now) {
+            self.promote(now, key);
         }
         // Who has not persisted what is overdrawn by now does not mean to.
         let bound = !self.is_overdrawn();
@@ -204,7 +206,8 @@ impl Limiter {
                 Room::AfterAnswer => break None,
             }
         };
-        let wake_at = [account_wake, self.next_wake()].into_iter().flatten().min();
+        let chat_wake = self.wakes.first().map(|(at, _)| *at);
+        let wake_at = [account_wake, chat_wake].into_iter().flatten().min();
         Polled { granted, wake_at }
     }
 
@@ -316,7 +319,9 @@ impl Limiter {
         self.examined = self.examined.saturating_add(1);
         let Some(chat) = self.chats.get_mut(&key) else { return };
         chat.prune(now);
-        chat.wake = None;
+        if let Some(at) = chat.wake.take() {
+            self.wakes.remove(&(at, key));
+        }
         let Some((class, due)) = chat.next_class() else { return };
         if let Some(candidate) = chat.candidate.take() {
             chat.waiting.get_mut(candidate.class).push_front(candidate.lane);
@@ -348,21 +353,10 @@ impl Limiter {
             }
             Room::At(at) => {
                 chat.wake = Some(at);
-                self.wakes.push(Reverse((at, key)));
+                self.wakes.insert((at, key));
             }
             Room::AfterAnswer => {}
         }
-    }
-
-    /// The next alarm that still means something.
-    fn next_wake(&mut self) -> Option<Duration> {
-        while let Some(Reverse((at, key))) = self.wakes.peek().copied() {
-            if self.chats.get(&key).is_some_and(|chat| chat.wake == Some(at)) {
-                return Some(at);
-            }
-            self.wakes.pop();
-        }
-        None
     }
 
     /// Until when the whole identity is frozen.
@@ -437,6 +431,13 @@ impl Limiter {
     /// Reservations that wait.
     pub(super) fn reservations(&self) -> usize {
         self.tickets.len()
+    }
+
+    /// Entries in all tables.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        let tables = self.chats.len() + self.lanes.len() + self.tickets.len() + self.grants.len();
+        tables + self.wakes.len() + self.idle.len() + self.sweeps.len()
     }
 
     const fn next_id(&mut self) -> u64 {

@@ -107,6 +107,27 @@ fn lone_messages_in_any_number_do_not_starve_a_backlog() {
 }
 
 #[test]
+fn more_lone_messages_than_can_go_do_not_starve_a_backlog() {
+    let mut limiter = limiter(AccountKind::TelegramBot, "normal");
+    let backlog: Vec<TicketId> =
+        (0..200).map(|n| limiter.reserve(ms(0), chat(n % 10 + 1), 1, Class::Live)).collect();
+    let mut last = [ms(0); 10];
+    for step in 0..800_u64 {
+        let now = ms(step * 25);
+        limiter.reserve(now, chat(1_000 + i64::try_from(step).unwrap()), 1, Class::Live);
+        for (ticket, grant) in grants(&mut limiter, now) {
+            if let Some(n) = backlog.iter().position(|id| *id == ticket) {
+                last[n % 10] = now;
+            }
+            limiter.done(now, grant, answered());
+        }
+    }
+    // At most two hundred are ready at once: a round of them takes 7 s.
+    let silent = secs(20) - *last.iter().min().unwrap();
+    assert!(silent <= secs(14), "{silent:?}");
+}
+
+#[test]
 fn the_backfill_leaves_room_in_long_windows_for_what_is_live() {
     let mut limiter = limiter(AccountKind::TelegramUser, "normal");
     let live = limiter.reserve(ms(0), chat(1), 1, Class::Live);
@@ -120,4 +141,9 @@ fn the_backfill_leaves_room_in_long_windows_for_what_is_live() {
     assert!(limiter.poll(now).granted.is_empty(), "two slots are kept");
     let live = limiter.reserve(now, chat(1), 1, Class::Live);
     assert_eq!(grants(&mut limiter, now).first().map(|(ticket, _)| *ticket), Some(live));
+    // Ten minutes after the last live message nothing is kept for another.
+    let waiting = limiter.view(now).reservations;
+    let later = secs(700);
+    assert!(waiting > 20);
+    assert_eq!(grants(&mut limiter, later).len(), 19, "all but the one under way");
 }

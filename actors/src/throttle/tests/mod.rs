@@ -8,6 +8,7 @@ mod order;
 mod properties;
 mod restart;
 mod sim;
+mod view;
 
 use std::time::Duration;
 
@@ -55,7 +56,8 @@ fn grants(limiter: &mut Limiter, now: Duration) -> Vec<(TicketId, GrantId)> {
     limiter.poll(now).granted
 }
 
-/// Grants everything in turn, each answered after [`RTT`], and tells when each was granted; at most `count`.
+/// Grants everything in turn, each answered after [`RTT`], and tells when each was granted; ends, with nothing under way,
+/// when `count` were.
 fn drain(limiter: &mut Limiter, mut now: Duration, count: usize) -> Vec<(Duration, TicketId)> {
     let mut log = Vec::new();
     let mut flying: Vec<(Duration, GrantId)> = Vec::new();
@@ -76,5 +78,6 @@ fn drain(limiter: &mut Limiter, mut now: Duration, count: usize) -> Vec<(Duratio
             !due
         });
     }
+    flying.into_iter().for_each(|(at, grant)| limiter.done(at, grant, answered()));
     log
 }

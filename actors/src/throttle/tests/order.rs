@@ -79,6 +79,31 @@ fn what_was_not_sent_gives_its_slot_back_at_once() {
 }
 
 #[test]
+fn the_floor_of_the_round_trip_shortens_answered_slots_only_and_ends_with_the_connection() {
+    let mut limiter = limiter(AccountKind::TelegramBot, "normal");
+    for id in 1..=25 {
+        limiter.reserve(ms(0), chat(id), 1, Class::Urgent);
+    }
+    assert_eq!(drain(&mut limiter, ms(0), 25).len(), 25);
+    assert_eq!(limiter.view(ms(80)).rtt_floor_ms, 72);
+    let slot = |limiter: &mut Limiter, now: Duration, answer| {
+        limiter.reserve(now, chat(99), 1, Class::Urgent);
+        let granted = grants(limiter, now);
+        limiter.done(now, granted[0].1, Done { answer, hint: None, hold: None });
+        let used = |at| limiter.view(at).budgets[0].used;
+        (0..1_200).map(ms).find(|after| used(now + *after) == 0).unwrap()
+    };
+    assert_eq!(slot(&mut limiter, secs(10), Answer::Answered { rtt: RTT }), ms(1_002 - 72));
+    assert_eq!(slot(&mut limiter, secs(20), Answer::GaveUp), ms(1_002));
+    limiter.reconnected();
+    assert_eq!(
+        slot(&mut limiter, secs(30), Answer::Answered { rtt: RTT }),
+        ms(1_002),
+        "one answer on the new one"
+    );
+}
+
+#[test]
 fn topics_share_the_budget_of_their_telegram_chat_and_keep_their_own_order() {
     let mut limiter = limiter(AccountKind::TelegramBot, "normal");
     let a = limiter.reserve(ms(0), thread(-5, 1), 1, Class::Live);
@@ -86,6 +111,47 @@ fn topics_share_the_budget_of_their_telegram_chat_and_keep_their_own_order() {
     let log = drain(&mut limiter, ms(0), 2);
     assert_eq!(log.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [a, b]);
     assert!(log[1].0 >= secs(1), "one message a second in one chat: {log:?}");
+}
+
+#[test]
+fn the_urgent_and_the_lone_do_not_keep_the_pace() {
+    let mut limiter = limiter(AccountKind::TelegramBot, "normal");
+    for id in [1, 2] {
+        limiter.reserve(ms(0), chat(id), 1, Class::Live);
+    }
+    assert_eq!(drain(&mut limiter, ms(0), 2).len(), 2);
+    // Both lanes spoke lately, and their chats' second has passed.
+    let now = secs(3);
+    let first = limiter.reserve(now, chat(1), 1, Class::Live);
+    let paced = limiter.reserve(now, chat(2), 1, Class::Live);
+    let polled = limiter.poll(now);
+    assert_eq!(polled.granted.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [first]);
+    let next = polled.wake_at.unwrap();
+    assert!(next > now + ms(20) && next < now + ms(40), "{next:?}");
+    let lone = limiter.reserve(now, chat(3), 1, Class::Live);
+    let urgent = limiter.reserve(now, chat(4), 1, Class::Urgent);
+    let granted = grants(&mut limiter, now);
+    assert_eq!(granted.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [urgent, lone]);
+    let granted = grants(&mut limiter, next + ms(40));
+    assert_eq!(granted.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [paced]);
+}
+
+#[test]
+fn a_lone_message_passes_a_backlog_once() {
+    let mut limiter = limiter(AccountKind::TelegramBot, "normal");
+    for _ in 0..5 {
+        for id in 1..=100 {
+            limiter.reserve(ms(0), chat(id), 1, Class::Live);
+        }
+    }
+    let now = drain(&mut limiter, ms(0), 250).last().unwrap().0 + RTT;
+    let lone = limiter.reserve(now, chat(-777), 1, Class::Live);
+    let log = drain(&mut limiter, now, 3);
+    let place = |log: &[(Duration, TicketId)], id| log.iter().position(|(_, ticket)| *ticket == id);
+    assert!(place(&log, lone).unwrap() < 2, "{log:?}");
+    let again = limiter.reserve(now + secs(2), chat(-777), 1, Class::Live);
+    let log = drain(&mut limiter, now + secs(2), 200);
+    assert!(place(&log, again).unwrap() >= 50, "{:?}", place(&log, again));
 }
 
 #[test]
@@ -97,5 +163,5 @@ fn everything_is_forgotten_once_it_means_nothing() {
     assert_eq!(drain(&mut limiter, ms(0), 999).len(), 499);
     assert!(!limiter.lanes.is_empty());
     limiter.poll(secs(300));
-    assert!(limiter.lanes.is_empty() && limiter.chats.is_empty());
+    assert_eq!(limiter.remembered(), 0);
 }
