@@ -213,6 +213,9 @@ impl App {
         // From here on the tree's own server takes the socket; what comes between waits in its backlog.
         early.stop().await;
         root.start().await;
+        if !root.connected(config.supervision.first_connect_wait).await? {
+            tracing::warn!("some sessions are still connecting; they go on by themselves");
+        }
         http.serve_with(Arc::new(TreeAdmin { operator: root.operator() }));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;

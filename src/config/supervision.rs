@@ -48,6 +48,9 @@ pub struct SupervisionConfig {
     /// The end of that time which is kept for the child's own farewell.
     #[serde(deserialize_with = "units::positive")]
     pub stop_reserve: Duration,
+    /// How long a start waits for the sessions' first attempts to connect.
+    #[serde(deserialize_with = "units::positive")]
+    pub first_connect_wait: Duration,
     /// Longest time for the whole tree to drain.
     #[serde(deserialize_with = "units::positive")]
     pub drain_deadline: Duration,

@@ -27,7 +27,6 @@ pub struct HttpArgs {
 /// The HTTP actor.
 pub struct HttpActor {
     address: SocketAddr,
-    state: Arc<HttpState>,
     handle: HttpHandle,
     server: Option<HttpServer>,
 }
@@ -44,7 +43,7 @@ impl Child for HttpActor {
             let listener = args.listener.try_clone().map_err(retry)?;
             let server = serve(listener, Arc::clone(&args.state), &args.config).map_err(retry)?;
             let (address, handle) = (server.address(), server.handle());
-            Ok(Loaded::Ready(Self { address, state: args.state, handle, server: Some(server) }))
+            Ok(Loaded::Ready(Self { address, handle, server: Some(server) }))
         }
         .boxed_local()
     }
@@ -66,7 +65,7 @@ impl Child for HttpActor {
     }
 
     fn snapshot(&self) -> Value {
-        json!({ "listen": self.address.to_string(), "phase": self.state.phase_name() })
+        json!({ "listen": self.address.to_string() })
     }
 }
 

@@ -17,7 +17,7 @@ pub enum AdminError {
     #[error("{0}")]
     Conflict(String),
     /// The platform ended the session: only a new login helps.
-    #[error("session of account {0} is over: only a new login helps")]
+    #[error("account {0} needs login: the platform ended its session")]
     NeedsLogin(AccountId),
     /// The platform asked to wait; an order never shortens that.
     #[error("platform asked to wait until {}", .0.to_rfc3339())]

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use switchyard_actors::model::{
     AccountId, Delivery, DeliveryId, DeliveryState, EventKind, Fence, MessageId, PairId, Part, PartState,
@@ -188,11 +187,12 @@ async fn mark_sending(
         return Ok(());
     }
     let marked = delivery_part::Entity::update_many()
-        .set(delivery_part::ActiveModel {
-            state: Set(PartState::Sending.as_str().to_owned()),
-            sending_since: Set(Some(now)),
-            ..Default::default()
-        })
+        .col_expr(delivery_part::Column::State, Expr::value(PartState::Sending.as_str()))
+        // The first time counts: as long as no answer came, a later try must not make the part look younger.
+        .col_expr(
+            delivery_part::Column::SendingSince,
+            Func::coalesce([Expr::col(delivery_part::Column::SendingSince), Expr::value(now)]).into(),
+        )
         .filter(delivery_part::Column::DeliveryId.eq(id.as_uuid()))
         .filter(delivery_part::Column::Part.eq(i32::from(part)))
         .filter(delivery_part::Column::State.ne(PartState::Sent.as_str()))

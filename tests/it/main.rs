@@ -1,22 +1,37 @@
 //! Integration tests: one binary, a file per capability.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly"
+)]
+
 #[macro_use]
 mod harness;
 
 mod adapter_discord;
 mod adapter_harness;
 mod adapter_telegram;
+mod bulkheads;
 mod cli_args;
 mod cli_daemon;
 mod cli_support;
 mod config_layers;
+mod first_light;
 mod http_actor;
 mod http_admin;
 mod http_problems;
 mod http_support;
+mod kill_nine;
+mod peers;
+mod refusals;
+mod secrets;
 mod store_claims;
 mod store_intake;
 mod store_lease;
 mod store_open;
 mod store_outbox;
 mod store_secrets;
+mod two_systems;

@@ -114,6 +114,9 @@ on_both_databases! {
         let late = world.store.finish(lane.target, delivery.id, &answer).await;
         assert_eq!(late, Err(StoreError::Fenced(lane.target)));
         assert_eq!(world.store.begin(lane.target, delivery.id, 1).await, Err(StoreError::Fenced(lane.target)));
+        restarted.begin(fence, delivery.id, 1).await.unwrap();
+        let again = restarted.lane(lane.people.writer, lane.pair.id, None, 9).await.unwrap().remove(0);
+        assert_eq!(again.parts[1].sending_since, Some(since), "a repeat does not make the part look younger");
         restarted.finish(fence, delivery.id, &answer).await.unwrap();
         restarted.begin(fence, delivery.id, 2).await.unwrap();
         let last = TryResult::Sent { part: 2, message: None };

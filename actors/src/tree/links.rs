@@ -1,6 +1,6 @@
 //! How actors of the tree find each other: references that survive restarts, by the id of what they stand for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -57,6 +57,16 @@ pub struct Links {
     notifier: OnceLock<ChildRef<Notifier>>,
     lease_until: RwLock<Option<Instant>>,
     store_lost: StoreLost,
+    attempted: Attempted,
+}
+
+/// Accounts whose session had its first attempt to connect.
+struct Attempted(watch::Sender<HashSet<AccountId>>);
+
+impl Default for Attempted {
+    fn default() -> Self {
+        Self(watch::Sender::new(HashSet::new()))
+    }
 }
 
 /// Says once that the store cannot be used any more.
@@ -112,6 +122,18 @@ impl Links {
         if let Some(reference) = self.sessions.get(&account) {
             let _ = reference.tell(session::Dead(error));
         }
+    }
+
+    /// A session's first attempt to connect is over, well or not.
+    pub fn attempted(&self, account: AccountId) {
+        self.attempted.0.send_if_modified(|accounts| accounts.insert(account));
+    }
+
+    /// Ends when the first attempts of all these accounts are over.
+    pub async fn all_attempted(&self, accounts: &[AccountId]) {
+        let mut attempted = self.attempted.0.subscribe();
+        // An error means that the links are gone, and nobody waits for them.
+        let _ = attempted.wait_for(|done| accounts.iter().all(|account| done.contains(account))).await;
     }
 
     /// The store cannot be used any more: the one thing, besides an operator, that ends the process.

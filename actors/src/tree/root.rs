@@ -148,6 +148,17 @@ impl Root {
         self.runtime.start()
     }
 
+    /// Waits until every session had its first attempt to connect, for at most `limit`: what is written at a source
+    /// from then on is seen. Answers whether all had.
+    ///
+    /// # Errors
+    /// [`RootError::Store`].
+    pub async fn connected(&self, limit: Duration) -> Result<bool, RootError> {
+        let accounts: Vec<_> =
+            self.deps.store.accounts().await?.into_iter().map(|account| account.id).collect();
+        Ok(tokio::time::timeout(limit, self.deps.links.all_attempted(&accounts)).await.is_ok())
+    }
+
     /// The view.
     #[must_use]
     pub fn tree(&self) -> Tree {

@@ -93,6 +93,7 @@ impl Child for SessionActor {
                 Err(error) => return Err(LoadError::Retry(error.to_string())),
             };
             if account.state == AccountState::NeedsLogin {
+                args.deps.links.attempted(args.id);
                 return Err(LoadError::Fatal("account needs login".to_owned()));
             }
             let fence = args.deps.fence(args.id).await;
@@ -167,9 +168,12 @@ impl SessionActor {
         self.disconnect();
         self.standing = Standing::Connecting;
         let connect = connect(self.args.clone(), self.account.clone(), self.fence);
-        self.link = Some(cx.serve(connect, |session: &mut Self, made, cx| match made {
-            Ok(connection) => session.connected(connection, cx),
-            Err(error) => session.disconnected(error, cx),
+        self.link = Some(cx.serve(connect, |session: &mut Self, made, cx| {
+            match made {
+                Ok(connection) => session.connected(connection, cx),
+                Err(error) => session.disconnected(error, cx),
+            }
+            session.args.deps.links.attempted(session.args.id);
         }));
     }
 

@@ -16,9 +16,6 @@ use crate::supervision::{
 };
 use crate::throttle::{Answer, Class, Done, GrantId, Lane, Limiter, Profile, TicketId};
 
-/// How often the counts of long windows are kept; holds and learned limits are kept at once.
-const SAVE_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Identity and what it is given.
 #[derive(Clone)]
 pub struct ThrottleArgs {
@@ -140,15 +137,18 @@ impl Child for ThrottleActor {
         })
     }
 
-    fn started(&mut self, cx: &mut Cx<'_, Self>) {
-        cx.every(SAVE_INTERVAL, |throttle: &mut Self, cx| throttle.save(cx));
-    }
-
     fn drain(&mut self, _cx: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {
-        let save = self.saving();
+        let state = self.limiter.close(self.now(), self.args.deps.now_ms());
+        let (deps, id) = (self.args.deps.clone(), self.args.id);
         Box::pin(async move {
-            if let Err(error) = save.await {
-                tracing::warn!(error, "throttle state could not be kept");
+            let kept = match serde_json::to_string(&state) {
+                Ok(state) => {
+                    deps.store.set_throttle_state(id, &state).await.map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = kept {
+                tracing::warn!(throttle = %id, error, "throttle state could not be kept");
             }
         })
     }
@@ -199,7 +199,8 @@ impl ThrottleActor {
             self.limiter.cancel(now, ticket);
         }
         if self.limiter.must_persist() {
-            // Nothing is granted until the hold is durable: a crash must not shorten a platform's wait.
+            // Nothing is granted until a hold, or the next booking of sends, is durable: a crash must neither shorten a
+            // platform's wait nor forget what was sent.
             return self.save_and_poll(cx);
         }
         let polled = self.limiter.poll(now);
@@ -217,24 +218,6 @@ impl ThrottleActor {
             }
         }
         self.wake_at(polled.wake_at, cx);
-    }
-
-    fn saving(&mut self) -> impl Future<Output = Result<(), String>> + use<> {
-        let state = self.limiter.export(self.now(), self.args.deps.now_ms());
-        let (deps, id) = (self.args.deps.clone(), self.args.id);
-        async move {
-            let state = serde_json::to_string(&state).map_err(|error| error.to_string())?;
-            deps.store.set_throttle_state(id, &state).await.map_err(|error| error.to_string())
-        }
-    }
-
-    fn save(&mut self, cx: &mut Cx<'_, Self>) {
-        let save = self.saving();
-        cx.spawn(save, |throttle: &mut Self, saved, _| {
-            if let Err(error) = saved {
-                tracing::warn!(throttle = %throttle.args.id, error, "throttle state waits for the store");
-            }
-        });
     }
 
     fn save_and_poll(&mut self, cx: &mut Cx<'_, Self>) {

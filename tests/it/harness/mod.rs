@@ -3,5 +3,6 @@
 #[macro_use]
 pub(crate) mod store;
 pub(crate) mod clock;
+pub(crate) mod daemon;
 pub(crate) mod postgres;
 pub(crate) mod values;

@@ -1,0 +1,242 @@
+//! The daemon as a process of its own, driven as an operator and a person would: command line, HTTP, control API.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use switchyard_sandbox::{Sandbox, SandboxConfig};
+
+/// One generous deadline for every condition that a test waits for.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Waits until `probe` answers something.
+pub(crate) async fn eventually<T, F>(what: &str, mut probe: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let started = tokio::time::Instant::now();
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+/// The sandbox of a test and a client for its control API.
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) control: String,
+    pub(crate) seed: Value,
+    http: reqwest::Client,
+}
+
+/// One end of a seeded pair.
+pub(crate) struct End {
+    pub(crate) platform: String,
+    pub(crate) chat: String,
+    pub(crate) account: String,
+}
+
+/// A seeded pair.
+pub(crate) struct SeededPair {
+    pub(crate) id: String,
+    pub(crate) source: End,
+    pub(crate) target: End,
+}
+
+impl World {
+    pub(crate) async fn start(config: SandboxConfig) -> Self {
+        switchyard::crypto::install_ring_provider();
+        let sandbox = Sandbox::start(config).await.expect("sandbox starts");
+        let http = reqwest::Client::new();
+        let control = sandbox.control_url();
+        let seed = http.get(format!("{control}/sandbox")).send().await.unwrap().json().await.unwrap();
+        Self { sandbox, control, seed, http }
+    }
+
+    pub(crate) fn pairs(&self) -> Vec<SeededPair> {
+        let text = |value: &Value| value.as_str().expect("a string").to_owned();
+        let end = |value: &Value| End {
+            platform: text(&value["platform"]),
+            chat: text(&value["chat"]),
+            account: text(&value["account"]),
+        };
+        let pair = |value: &Value| SeededPair {
+            id: text(&value["id"]),
+            source: end(&value["source"]),
+            target: end(&value["target"]),
+        };
+        self.seed["pairs"].as_array().expect("pairs").iter().map(pair).collect()
+    }
+
+    fn messages_url(&self, end: &End) -> String {
+        format!("{}/sandbox/{}/chats/{}/messages", self.control, end.platform, end.chat)
+    }
+
+    /// Writes as a person would; answers the id.
+    pub(crate) async fn write(&self, end: &End, body: &Value) -> String {
+        let answer = self.http.post(self.messages_url(end)).json(body).send().await.unwrap();
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap();
+        assert!(status.is_success(), "control API answered {status}: {body}");
+        body["id"].as_str().expect("an id").to_owned()
+    }
+
+    pub(crate) async fn write_text(&self, end: &End, text: &str) -> String {
+        self.write(end, &json!({ "text": text })).await
+    }
+
+    /// Everything that stands in a chat, oldest first.
+    pub(crate) async fn read(&self, end: &End) -> Vec<Value> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let url = format!("{}?after={after}&limit=1000", self.messages_url(end));
+            let page: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
+            let items = page["items"].as_array().expect("items").clone();
+            let Some(last) = items.last() else { return all };
+            after = last["id"].as_str().expect("an id").to_owned();
+            all.extend(items);
+        }
+    }
+
+    pub(crate) async fn texts(&self, end: &End) -> Vec<String> {
+        let text = |item: &Value| item["text"].as_str().expect("text").to_owned();
+        self.read(end).await.iter().map(text).collect()
+    }
+
+    /// Waits until a chat holds at least `count` messages; answers their texts.
+    pub(crate) async fn wait_for(&self, end: &End, count: usize) -> Vec<String> {
+        let what = format!("{count} messages in {} {}", end.platform, end.chat);
+        eventually(&what, || async {
+            let texts = self.texts(end).await;
+            (texts.len() >= count).then_some(texts)
+        })
+        .await
+    }
+
+    pub(crate) async fn fault(&self, body: &Value) {
+        let answer =
+            self.http.post(format!("{}/sandbox/faults", self.control)).json(body).send().await.unwrap();
+        assert!(answer.status().is_success(), "fault refused: {}", answer.text().await.unwrap());
+    }
+}
+
+/// A data folder that outlives the daemons that use it.
+pub(crate) struct DataDir(tempfile::TempDir);
+
+impl Default for DataDir {
+    fn default() -> Self {
+        Self(tempfile::Builder::new().prefix("switchyard-it-").tempdir().expect("a folder"))
+    }
+}
+
+impl DataDir {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.0.path().join("daemon.log")
+    }
+
+    /// Every file below the folder, logs included.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+            for entry in
+                std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
+            {
+                if entry.is_dir() { walk(&entry, found) } else { found.push(entry) }
+            }
+        }
+        let mut found = Vec::new();
+        walk(self.0.path(), &mut found);
+        found
+    }
+
+    pub(crate) fn read_log(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+}
+
+/// A command of the product, with a clean environment.
+pub(crate) fn switchyard(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SWITCHYARD_")) {
+        command.env_remove(name);
+    }
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs a verb against a running daemon.
+pub(crate) async fn verb(data: &DataDir, args: &[&str]) -> Output {
+    let mut command = switchyard(args);
+    command.arg("--data-dir").arg(data.path());
+    tokio::task::spawn_blocking(move || command.output().expect("the command runs")).await.unwrap()
+}
+
+/// A daemon that runs as a process of its own; killed when dropped.
+pub(crate) struct Daemon {
+    child: Child,
+}
+
+impl Daemon {
+    /// Starts `serve --sandbox=URL` and waits until it is ready.
+    pub(crate) async fn start(world: &World, data: &DataDir) -> Self {
+        Self::start_with(world, data, &[]).await
+    }
+
+    pub(crate) async fn start_with(world: &World, data: &DataDir, env: &[(&str, &str)]) -> Self {
+        let mut daemon = Self::spawn(world, data, env);
+        eventually("the daemon to be ready", || {
+            if let Some(status) = daemon.exited() {
+                panic!("daemon ended with {status}:\n{}", data.read_log());
+            }
+            async { verb(data, &["healthcheck", "--ready"]).await.status.success().then_some(()) }
+        })
+        .await;
+        daemon
+    }
+
+    /// Starts without waiting.
+    pub(crate) fn spawn(world: &World, data: &DataDir, env: &[(&str, &str)]) -> Self {
+        let log = File::options().create(true).append(true).open(data.log()).expect("a log file");
+        let mut command = switchyard(&["serve", "--listen", "127.0.0.1:0"]);
+        command.arg(format!("--sandbox={}", world.control)).arg("--data-dir").arg(data.path());
+        command.envs(env.iter().copied());
+        command.stdout(log.try_clone().expect("a handle")).stderr(log);
+        Self { child: command.spawn().expect("the daemon starts") }
+    }
+
+    fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
+    }
+
+    /// kill -9: no drain, no destructor.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("a running daemon");
+        self.child.wait().expect("a child");
+    }
+
+    /// SIGTERM, then waits for the end.
+    pub(crate) async fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        eventually("the daemon to end", || {
+            let status = self.exited();
+            async move { status }
+        })
+        .await
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
