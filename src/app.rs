@@ -8,6 +8,7 @@ mod standalone;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,8 +16,8 @@ use switchyard_actors::model::{AccountId, IdSource};
 use switchyard_actors::ports::{Clock, PlatformConnector, Rng, StoreError};
 use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError, RuntimeConfig};
 use switchyard_actors::tree::{
-    Assignments, Deps, FailpointError, Failpoints, Links, Operator, ReconnectError, Reconnected, Root,
-    RootError,
+    Assignments, Deps, FailpointError, Failpoints, Links, Operator, ReconnectError, Reconnected,
+    RestartError, Root, RootError,
 };
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -153,6 +154,8 @@ pub struct App {
     data_dir: DataDir,
     embedded: Option<Embedded>,
     started: Started,
+    settled: Arc<AtomicBool>,
+    first_connect_wait: Duration,
     drain_deadline: Duration,
 }
 
@@ -213,13 +216,33 @@ impl App {
         // From here on the tree's own server takes the socket; what comes between waits in its backlog.
         early.stop().await;
         root.start().await;
-        if !root.connected(config.supervision.first_connect_wait).await? {
-            tracing::warn!("some sessions are still connecting; they go on by themselves");
-        }
-        http.serve_with(Arc::new(TreeAdmin { operator: root.operator() }));
+        let settled = Arc::new(AtomicBool::new(false));
+        http.serve_with(Arc::new(TreeAdmin { operator: root.operator(), settled: Arc::clone(&settled) }));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;
-        Ok(Self { root, store, http, data_dir, embedded, started, drain_deadline })
+        let first_connect_wait = config.supervision.first_connect_wait;
+        Ok(Self {
+            root,
+            store,
+            http,
+            data_dir,
+            embedded,
+            started,
+            settled,
+            first_connect_wait,
+            drain_deadline,
+        })
+    }
+
+    /// Waits for the sessions' first attempts to connect, within `supervision.first_connect_wait`; from then on the
+    /// daemon calls itself ready: what is written at a source is seen.
+    pub async fn settle(&self) {
+        match self.root.connected(self.first_connect_wait).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("some sessions are still connecting; they go on by themselves"),
+            Err(error) => tracing::warn!(%error, "accounts cannot be read"),
+        }
+        self.settled.store(true, Ordering::Release);
     }
 
     /// What it has to tell.
@@ -381,6 +404,7 @@ fn connectors(
 /// The admin verbs over the tree.
 struct TreeAdmin {
     operator: Operator,
+    settled: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -391,9 +415,10 @@ impl Admin for TreeAdmin {
     }
 
     async fn restart(&self, path: &ChildPath) -> Result<(), AdminError> {
-        self.operator.tree().restart(path).map_err(|error| match error {
-            OrderError::NotFound => AdminError::NotFound(format!("actor {path}")),
-            other => AdminError::Conflict(format!("{path}: {other}")),
+        self.operator.restart(path).await.map_err(|error| match error {
+            RestartError::Order(OrderError::NotFound) => AdminError::NotFound(format!("actor {path}")),
+            RestartError::Order(other) => AdminError::Conflict(format!("{path}: {other}")),
+            RestartError::Store(error) => AdminError::Unavailable(error.to_string()),
         })
     }
 
@@ -420,6 +445,14 @@ impl Admin for TreeAdmin {
         if parked > 0 {
             reasons.push(format!("{parked} actors are parked"));
         }
-        Health { live: true, ready: health.ready, reasons }
+        let settled = self.settled.load(Ordering::Acquire);
+        if !settled {
+            reasons.push("sessions make their first connections".to_owned());
+        }
+        let leased = self.operator.lease_lasts();
+        if !leased {
+            reasons.push("the node's lease cannot be renewed in the store: nothing is sent".to_owned());
+        }
+        Health { live: true, ready: health.ready && settled && leased, reasons }
     }
 }

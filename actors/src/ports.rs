@@ -185,6 +185,13 @@ pub trait Outbox: Send + Sync {
     /// or the part is at the target already.
     async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError>;
 
+    /// The newest messages, at most `limit`, that are known as copies in a target chat: what a look for an unanswered
+    /// send must not take for it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn known_copies(&self, target: Place, limit: u32) -> Result<Vec<MessageId>, StoreError>;
+
     /// Writes how a try ended, in one transaction. Repeating it changes nothing: a delivery that is no longer pending
     /// stays as it is.
     ///
@@ -359,6 +366,8 @@ pub struct SendRequest {
     /// When it was handed to the platform before and no answer came, Unix milliseconds: an adapter whose key has
     /// a limited life looks at the channel first.
     pub unclear_since: Option<i64>,
+    /// Messages at the target that are known as copies of others; filled when `unclear_since` is.
+    pub known: Vec<MessageId>,
 }
 
 /// How a send ended, and what the answer said of limits.

@@ -1,11 +1,13 @@
 //! `serve`: a daemon from the command line, until a signal or a lost store ends it.
 
+use switchyard_actors::ports::StoreError;
+use switchyard_actors::tree::RootError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{App, StartError, Started};
 use crate::cli::{Console, ExitCode, PairReport, SandboxReport, ServeArgs, StartupReport};
 use crate::config::{Config, SandboxMode, Sources};
-use crate::services::sandbox::SandboxSeed;
+use crate::services::sandbox::{AttachError, SandboxSeed};
 use crate::store::{LockError, OpenError};
 use crate::telemetry;
 
@@ -45,16 +47,28 @@ pub(super) async fn run(args: &ServeArgs, console: &mut Console) -> ExitCode {
             return exit_code(&error, attached);
         }
     };
+    let stopped = tokio::select! {
+        () = app.settle() => false,
+        () = signals.stop() => true,
+    };
+    if stopped {
+        return end(app, None, &mut signals, console).await;
+    }
     console.say(report(app.started(), &args.base.data.data_dir).render());
     until_ended(app, &mut signals, console).await
 }
 
-/// Waits for a signal or a lost store, then drains. A second signal ends everything at once.
+/// Waits for a signal or a lost store, then drains.
 async fn until_ended(app: App, signals: &mut Signals, console: &mut Console) -> ExitCode {
     let lost = tokio::select! {
         () = signals.stop() => None,
         error = app.store_lost() => Some(error),
     };
+    end(app, lost, signals, console).await
+}
+
+/// Drains. A second signal ends everything at once.
+async fn end(app: App, lost: Option<String>, signals: &mut Signals, console: &mut Console) -> ExitCode {
     if let Some(error) = &lost {
         console.complain(format!("the store is lost, draining: {error}"));
     } else {
@@ -130,6 +144,7 @@ pub(super) fn sandbox_report(seed: &SandboxSeed) -> SandboxReport {
 
 fn exit_code(error: &StartError, attached: bool) -> ExitCode {
     match error {
+        StartError::Attach(AttachError::Store(error)) => store_exit_code(error),
         StartError::Listen { .. } | StartError::Attach(_) | StartError::Discord(_) => ExitCode::Unavailable,
         StartError::DataDir(LockError::Held { .. }) => ExitCode::TryAgain,
         StartError::DataDir(LockError::DiskFull { .. } | LockError::Io { .. }) => ExitCode::Io,
@@ -144,8 +159,16 @@ fn exit_code(error: &StartError, attached: bool) -> ExitCode {
         #[cfg(feature = "sandbox")]
         StartError::Sandbox(_) => ExitCode::Io,
         StartError::Io { .. } if attached => ExitCode::Unavailable,
-        StartError::Io { .. } | StartError::Store(_) => ExitCode::Io,
+        StartError::Store(error) | StartError::Root(RootError::Store(error)) => store_exit_code(error),
+        StartError::Io { .. } => ExitCode::Io,
         StartError::Root(_) => ExitCode::Software,
+    }
+}
+
+fn store_exit_code(error: &StoreError) -> ExitCode {
+    match error {
+        StoreError::Unavailable(_) | StoreError::Fenced(_) => ExitCode::TryAgain,
+        _ => ExitCode::Io,
     }
 }
 

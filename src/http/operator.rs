@@ -66,5 +66,15 @@ impl OperatorVerifier {
 
 /// Headers that a proxy adds: with one, a loopback peer says nothing about the caller.
 fn forwards(name: &str) -> bool {
-    matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded")
+    let known = [
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+    ];
+    let families = ["x-forwarded", "x-original-forwarded", "x-envoy-", "x-cluster-client", "x-amzn-"];
+    known.contains(&name) || families.iter().any(|family| name.starts_with(family))
 }

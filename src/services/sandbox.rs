@@ -8,7 +8,7 @@ use serde::Deserialize;
 use switchyard_actors::model::{
     Account, AccountId, AccountKind, AccountState, ChatId, Pair, PairId, Place, Platform, UserId,
 };
-use switchyard_actors::ports::{Credentials, StoreError};
+use switchyard_actors::ports::{Credentials, Directory, StoreError};
 use thiserror::Error;
 
 use crate::store::Store;
@@ -164,6 +164,10 @@ pub async fn seed(store: &Store, seed: &SandboxSeed) -> Result<(), AttachError> 
         if let Some(token) = &seeded.token {
             let token = SecretSlice::from(token.clone().into_bytes());
             store.set_secret(account.id, "token", token).await?;
+        }
+        if store.account(account.id).await?.state == AccountState::NeedsLogin {
+            // The sandbox gives its credentials anew: that is the login.
+            store.set_account_state(account.id, AccountState::Active).await?;
         }
     }
     for pair in &seed.pairs {

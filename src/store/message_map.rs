@@ -1,6 +1,6 @@
 //! The map between source messages and their copies, looked up from either end: for replies, edits and deletions.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use switchyard_actors::model::{ChatId, MessageId, PairId};
 use switchyard_actors::ports::StoreError;
 
@@ -53,6 +53,20 @@ impl Store {
             Ok(MessageCopy { part: rows::part_index(row.part)?, chat, message })
         };
         self.read(found.all(&self.readers)).await?.into_iter().map(copy).collect()
+    }
+
+    /// The newest messages in a target chat that are known as copies, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn newest_copies(&self, chat: ChatId, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+        let found = message_map::Entity::find()
+            .filter(message_map::Column::TargetChat.eq(chat.get()))
+            .order_by_desc(message_map::Column::TargetMessage)
+            .limit(u64::from(limit));
+        let known =
+            |row: message_map::Model| ids(row.target_chat, row.target_message).map(|(_, message)| message);
+        self.read(found.all(&self.readers)).await?.into_iter().map(known).collect()
     }
 
     /// The source messages that a message at a target stands for, of whichever pairs.

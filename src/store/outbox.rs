@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use switchyard_actors::model::{
     AccountId, Delivery, DeliveryId, DeliveryState, EventKind, Fence, MessageId, PairId, Part, PartState,
-    UserId,
+    Place, UserId,
 };
 use switchyard_actors::ports::{Outbox, StoreError, TryResult};
 use uuid::Uuid;
@@ -53,6 +53,10 @@ impl Outbox for Store {
             .limit(u64::from(limit));
         let pending = self.read(pending.all(&self.readers)).await?;
         self.with_parts(pair.user, pending).await
+    }
+
+    async fn known_copies(&self, target: Place, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+        self.newest_copies(target.chat, limit).await
     }
 
     async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError> {

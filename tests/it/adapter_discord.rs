@@ -70,6 +70,7 @@ impl World {
             body: PartBody::Markdown { content: content.to_owned() },
             key: IdempotencyKey::derive(DeliveryId::from_uuid(Uuid::from_u128(delivery)), 0),
             unclear_since: None,
+            known: Vec::new(),
         }
     }
 

@@ -34,7 +34,7 @@ fn the_reference_alone_is_a_configuration() {
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.queue.tries_max.get(), 8);
     assert_eq!(config.queue.backoff_base, Duration::from_millis(500));
-    assert_eq!(config.supervision.probe_interval, None);
+    assert_eq!(config.supervision.probe_interval, Some(Duration::from_secs(60)));
     assert_eq!(config.sandbox.mode, SandboxMode::Off);
     assert!(config.vault.master_key.is_none());
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use switchyard_sandbox::SandboxConfig;
 
-use crate::harness::daemon::{Daemon, DataDir, World, verb};
+use crate::harness::daemon::{Daemon, DataDir, World, eventually, verb};
 
 fn entity(kind: &str, offset: usize, length: usize) -> Value {
     json!({ "type": kind, "offset": offset, "length": length })
@@ -91,4 +91,37 @@ async fn messages_written_while_the_daemon_is_away_arrive_once_and_in_order() {
         .chain(["back".to_owned()])
         .collect();
     assert_eq!(arrived, expected);
+}
+
+/// The `curl` lines of the latest start-up report.
+fn curl_lines(data: &DataDir) -> Vec<String> {
+    let log = data.read_log();
+    let lines: Vec<String> =
+        log.lines().filter(|line| line.starts_with("curl ")).map(str::to_owned).collect();
+    lines[lines.len() - 2..].to_vec()
+}
+
+async fn shell(line: &str) -> Value {
+    let line = line.to_owned();
+    let run = move || std::process::Command::new("sh").args(["-c", &line]).output().expect("a shell");
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_two_lines_of_the_report_work_verbatim_also_after_a_kill() {
+    let data = DataDir::default();
+    for round in 1..=3 {
+        let daemon = Daemon::start_embedded(&data).await;
+        let lines = curl_lines(&data);
+        assert!(shell(&lines[0]).await["id"].is_string());
+        eventually("the message to arrive", || async {
+            let page = shell(&lines[1]).await;
+            (page["items"].as_array().expect("items").len() == round).then_some(())
+        })
+        .await;
+        // The world of an embedded sandbox goes on where it was, whatever ended the process.
+        daemon.kill();
+    }
 }

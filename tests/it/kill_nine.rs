@@ -33,7 +33,10 @@ async fn kill_nine_loses_nothing_and_repeats_nothing() {
         daemon
     };
     let ((), _daemon) = tokio::join!(writing, killing);
-    let arrived = world.wait_for(&pair.target, MESSAGES).await;
-    let expected: Vec<String> = (0..MESSAGES).map(text).collect();
+    world.wait_for(&pair.target, MESSAGES).await;
+    // What comes after the last must come after it: a late repeat would stand before it.
+    world.write_text(&pair.source, "end").await;
+    let arrived = world.wait_for(&pair.target, MESSAGES + 1).await;
+    let expected: Vec<String> = (0..MESSAGES).map(text).chain(["end".to_owned()]).collect();
     assert_eq!(arrived, expected);
 }

@@ -52,6 +52,8 @@ fn two_systems_live_in_one_process() {
         let (one, two) = (DataDir::default(), DataDir::default());
         let first = App::start(config(&one, "1"), "").await.expect("a daemon");
         let second = App::start(config(&two, "2"), "").await.expect("another");
+        first.settle().await;
+        second.settle().await;
         let seeds = [&first, &second].map(|app| app.started().sandbox.clone().expect("a seed"));
         assert_eq!(forward(&seeds[0], "to the first").await, ["to the first"]);
         assert_eq!(forward(&seeds[1], "to the second").await, ["to the second"]);

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::model::{
     Account, AccountId, AccountState, Alert, Cursor, CursorKey, CursorValue, DeadReason, Delivery,
     DeliveryId, Epoch, EventId, EventKind, Fence, MessageId, NodeId, OpenRoute, Pair, PairId, Part,
-    PartState, PauseCause, RouteId, RouteVerdict, SkipReason, SourceEvent,
+    PartState, PauseCause, Place, RouteId, RouteVerdict, SkipReason, SourceEvent,
 };
 use crate::ports::{
     Credentials, Directory, Intake, IntakeReceipt, IntakeUnit, Jobs, Lease, Notice, Outbox, Routes,
@@ -272,6 +272,10 @@ impl Outbox for MemoryStore {
             state.deliveries.values().filter(|delivery| delivery.account == account && delivery.pair == pair);
         let later = own.filter(|delivery| after.is_none_or(|after| delivery.seq > after));
         Ok(later.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+    }
+
+    async fn known_copies(&self, _: Place, _: u32) -> Result<Vec<MessageId>, StoreError> {
+        Ok(self.lock()?.sent.iter().filter_map(|(_, message)| *message).collect())
     }
 
     async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError> {

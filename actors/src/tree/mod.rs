@@ -15,4 +15,4 @@ mod throttle;
 pub use deps::{Assignments, Deps, TreeConfig};
 pub use failpoint::{FailpointError, Failpoints};
 pub use links::Links;
-pub use root::{Operator, ReconnectError, Reconnected, Root, RootError};
+pub use root::{Operator, ReconnectError, Reconnected, RestartError, Root, RootError};

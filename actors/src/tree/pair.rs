@@ -6,6 +6,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use super::deps::Deps;
+use super::queue::until_stored;
 use crate::model::{Fence, OpenRoute, Pair, PairId, PauseCause, RouteId, RouteVerdict, SkipReason};
 use crate::pipeline;
 use crate::ports::StoreError;
@@ -121,7 +122,8 @@ impl PairActor {
         }
         self.busy = true;
         self.woken = false;
-        let round = round(self.args.clone(), self.pair.clone(), self.fence);
+        let heartbeat = cx.heartbeat();
+        let round = round(self.args.clone(), self.pair.clone(), self.fence, move || heartbeat.beat());
         cx.spawn(round, Self::finished);
     }
 
@@ -149,7 +151,7 @@ impl PairActor {
 }
 
 /// One round: claim, plan, close.
-async fn round(args: PairArgs, pair: Pair, fence: Fence) -> Result<Round, StoreError> {
+async fn round(args: PairArgs, pair: Pair, fence: Fence, beat: impl Fn()) -> Result<Round, StoreError> {
     let deps = &args.deps;
     let limit = deps.config.claim_batch;
     let routes = deps.store.claim(pair.id, limit).await?;
@@ -158,11 +160,8 @@ async fn round(args: PairArgs, pair: Pair, fence: Fence) -> Result<Round, StoreE
         return Ok(Round { planned: 0, skipped: 0, more: false });
     }
     let (verdicts, isolated) = plan(deps, &pair, &routes)?;
-    let closed = deps.store.close(fence, pair.id, &verdicts).await;
-    if let Err(StoreError::Fenced(refused)) = &closed {
-        deps.assignments.forget(*refused).await;
-    }
-    closed?;
+    // In place: a store that is away must not count as another attempt at these routes.
+    until_stored(deps, fence, &beat, || deps.store.close(fence, pair.id, &verdicts)).await?;
     let planned = verdicts.iter().filter(|(_, verdict)| matches!(verdict, RouteVerdict::Deliver(_))).count();
     let planned = u64::try_from(planned).unwrap_or(u64::MAX);
     let all = u64::try_from(verdicts.len()).unwrap_or(u64::MAX);

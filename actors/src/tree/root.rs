@@ -15,11 +15,11 @@ use super::queue::{QueueActor, QueueArgs, Release};
 use super::scheduler::Scheduler;
 use super::session::{Reconnect, ReconnectAnswer, SessionActor, SessionArgs};
 use super::throttle::{ThrottleActor, ThrottleArgs};
-use crate::model::{AccountId, AccountState, PairId};
+use crate::model::{AccountId, AccountState, PairId, PauseCause};
 use crate::ports::StoreError;
 use crate::supervision::{
-    AddError, AskError, Branch, BranchSpec, Child, ChildRef, ChildSpec, DrainReport, NodeState, OrderError,
-    Policy, Runtime, RuntimeConfig, RuntimeError, Tree,
+    AddError, AskError, Branch, BranchSpec, Child, ChildPath, ChildRef, ChildSpec, DrainReport, NodeState,
+    OrderError, Policy, Runtime, RuntimeConfig, RuntimeError, Tree,
 };
 
 /// Why the tree could not be built or filled.
@@ -31,6 +31,17 @@ pub enum RootError {
     /// A child was refused.
     #[error(transparent)]
     Add(#[from] AddError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a restart was not carried out.
+#[derive(Debug, Error)]
+pub enum RestartError {
+    /// It cannot be ordered now.
+    #[error(transparent)]
+    Order(#[from] OrderError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -199,6 +210,30 @@ impl Operator {
     #[must_use]
     pub const fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// Whether the node's lease lasts: without it nothing is sent, and nothing new is connected.
+    #[must_use]
+    pub fn lease_lasts(&self) -> bool {
+        self.deps.links.lease_lasts(Duration::ZERO)
+    }
+
+    /// Restarts an actor. A pair that is paused because its target refused it is tried again: that is what an operator asks
+    /// for by it.
+    ///
+    /// # Errors
+    /// [`RestartError`].
+    pub async fn restart(&self, path: &ChildPath) -> Result<(), RestartError> {
+        if let Some(id) = path.as_str().strip_prefix("pairs/").and_then(|id| id.parse::<PairId>().ok())
+            && self.tree.view(path).is_some()
+        {
+            let pair = self.deps.store.pair(id).await?;
+            if pair.paused.contains(&PauseCause::Permission) {
+                self.deps.store.set_pause(id, PauseCause::Permission, false).await?;
+                self.deps.links.wake_queue(pair.target_account, id);
+            }
+        }
+        Ok(self.tree.restart(path)?)
     }
 
     /// Connects an account's session anew. Never shortens a platform's wait; lifts a quarantine, for that is what an

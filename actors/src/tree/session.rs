@@ -159,6 +159,10 @@ impl Handle<Reconnect> for SessionActor {
 
 impl Handle<Dead> for SessionActor {
     fn handle(&mut self, Dead(error): Dead, cx: &mut Cx<'_, Self>) {
+        if self.sender.is_none() {
+            // Told of a connection that is gone already: several sends may have met the same end.
+            return;
+        }
         self.disconnected(ConnectionError::NeedsLogin(error), cx);
     }
 }
@@ -168,12 +172,12 @@ impl SessionActor {
         self.disconnect();
         self.standing = Standing::Connecting;
         let connect = connect(self.args.clone(), self.account.clone(), self.fence);
-        self.link = Some(cx.serve(connect, |session: &mut Self, made, cx| {
-            match made {
-                Ok(connection) => session.connected(connection, cx),
-                Err(error) => session.disconnected(error, cx),
+        self.link = Some(cx.serve(connect, |session: &mut Self, made, cx| match made {
+            Ok((connection, placed)) => session.connected(connection, placed, cx),
+            Err(error) => {
+                session.disconnected(error, cx);
+                session.args.deps.links.attempted(session.args.id);
             }
-            session.args.deps.links.attempted(session.args.id);
         }));
     }
 
@@ -184,7 +188,8 @@ impl SessionActor {
         }
     }
 
-    fn connected(&mut self, connection: Connection, cx: &mut Cx<'_, Self>) {
+    /// `placed`: cursors are kept already, so that whatever is written from now on is found even after a failure.
+    fn connected(&mut self, connection: Connection, placed: bool, cx: &mut Cx<'_, Self>) {
         if connection.platform_id != self.account.platform_id {
             let (expected, found) = (self.account.platform_id, connection.platform_id);
             let error = format!("credential belongs to platform account {found}, not to {expected}");
@@ -196,6 +201,9 @@ impl SessionActor {
         self.sender = connection.sender;
         if self.sender.is_some() {
             self.args.deps.links.connected(self.args.id);
+        }
+        if placed {
+            self.args.deps.links.attempted(self.args.id);
         }
         match connection.source {
             Some(source) => self.read(source, cx),
@@ -225,6 +233,7 @@ impl SessionActor {
         };
         self.link = Some(cx.spawn(record, |session: &mut Self, (source, recorded), cx| match recorded {
             Ok(receipt) => {
+                session.args.deps.links.attempted(session.args.id);
                 session.accepted += u64::try_from(receipt.accepted).unwrap_or(u64::MAX);
                 if receipt.accepted > 0 {
                     session.last_event_at = Some(cx.wall());
@@ -255,6 +264,12 @@ impl SessionActor {
     }
 
     fn retry(&mut self, error: String, cx: &mut Cx<'_, Self>) {
+        let kept = self.args.deps.config.retry.reset_after;
+        if let Standing::Connected { since } = &self.standing
+            && (cx.wall() - *since).to_std().is_ok_and(|up| up >= kept)
+        {
+            self.failures = 0;
+        }
         self.failures = self.failures.saturating_add(1);
         let deps = &self.args.deps;
         let wait = deps.config.retry.delay(self.failures, deps.rng.next_u64());
@@ -295,7 +310,14 @@ impl SessionActor {
 }
 
 /// Reads what the connection needs to know and makes it.
-async fn connect(args: SessionArgs, account: Account, fence: Fence) -> Result<Connection, ConnectionError> {
+async fn connect(
+    args: SessionArgs,
+    account: Account,
+    fence: Fence,
+) -> Result<(Connection, bool), ConnectionError> {
+    if !args.deps.links.lease_lasts(args.deps.config.lease_margin) {
+        return Err(ConnectionError::Unreachable("node's lease has ended".to_owned()));
+    }
     let store = &args.deps.store;
     let pairs = store.pairs().await?;
     let mut sources: Vec<_> =
@@ -303,7 +325,9 @@ async fn connect(args: SessionArgs, account: Account, fence: Fence) -> Result<Co
     sources.sort_unstable();
     sources.dedup();
     let cursors = store.cursors(account.id).await?;
-    args.deps.connector.connect(ConnectRequest { account, fence, sources, cursors }).await
+    let placed = sources.is_empty() || !cursors.is_empty();
+    let connection = args.deps.connector.connect(ConnectRequest { account, fence, sources, cursors }).await?;
+    Ok((connection, placed))
 }
 
 /// Records one unit; a store that is busy, away or full is waited for: intake stops and the cursor stays.

@@ -29,6 +29,9 @@ use super::sender::DiscordSender;
 /// Name under which a bot's token is kept.
 pub const TOKEN: &str = "token";
 
+/// Name under which the time of a bot's last connection is kept: Unix milliseconds, eight bytes.
+const LAST_CONNECT: &str = "last_connect";
+
 /// Connects Discord bots. Every call goes to the configured base, or fails.
 pub struct DiscordConnector {
     config: DiscordConfig,
@@ -106,9 +109,9 @@ impl DiscordConnector {
     async fn start(&self, request: &ConnectRequest) -> Result<Connection, ConnectionError> {
         let token = self.token(&request.account).await?;
         let rest = Arc::new(Rest::new(self.client.clone(), &self.config, &token));
+        self.wait_to_identify(request.account.id).await?;
         let own_id = self.own_id(&rest, &request.account).await?;
         let url = self.gateway_url(&rest).await?;
-        self.wait_to_identify(request.account.id).await;
         let opening = Opening {
             url,
             token: token.to_string(),
@@ -165,8 +168,16 @@ impl DiscordConnector {
         Ok(gateway.url)
     }
 
-    /// Keeps the distance between two identifications of one bot, across connections.
-    async fn wait_to_identify(&self, account: AccountId) {
+    /// Keeps the distance between two connections of one bot, each of which identifies: across connections, and across
+    /// restarts of the process, for the platform counts on.
+    async fn wait_to_identify(&self, account: AccountId) -> Result<(), ConnectionError> {
+        let kept = self.credentials.secret(account, LAST_CONNECT).await?;
+        let last = kept.and_then(|kept| Some(i64::from_be_bytes(kept.expose_secret().try_into().ok()?)));
+        let passed = last.map(|last| self.clock.now().timestamp_millis().saturating_sub(last));
+        // A clock that was set back says nothing: then the whole distance is kept.
+        let passed = passed.map(|passed| Duration::from_millis(u64::try_from(passed).unwrap_or(0)));
+        let wait = passed.map_or(Duration::ZERO, |passed| self.config.identify_gap.saturating_sub(passed));
+        sleep_until(Instant::now() + wait).await;
         let at = {
             let mut identified = self.identified.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
@@ -176,6 +187,9 @@ impl DiscordConnector {
             at
         };
         sleep_until(at).await;
+        let now = self.clock.now().timestamp_millis().to_be_bytes();
+        self.credentials.set_secret(account, LAST_CONNECT, now.to_vec().into()).await?;
+        Ok(())
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) fn outcome(answer: &Answer, config: &DiscordConfig) -> SendOutcome {
         (500.., _) | (408, _) => SendOutcome::Unclear { error },
         (_, code) if CHAT.contains(&code) => SendOutcome::PausePair { error },
         (_, code) if MESSAGE.contains(&code) => SendOutcome::Refused { error },
+        // Not in Discord's own form: something in front of the API refuses, and says nothing of the chat.
+        (403 | 404, 0) => SendOutcome::Backoff { error },
         (403 | 404, _) => SendOutcome::PausePair { error },
         // A redirect is not followed: something else than the API stands at the configured address.
         (300..=399, _) => SendOutcome::Backoff { error },

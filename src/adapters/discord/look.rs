@@ -42,12 +42,14 @@ pub(super) struct Sought<'a> {
     pub(super) nonce: &'a str,
     /// When it was sent at the earliest, Unix milliseconds.
     pub(super) since_ms: i64,
+    /// Messages that are known as copies of others: the same words may have been sent before.
+    pub(super) known: &'a [MessageId],
 }
 
 impl Sought<'_> {
     /// Our own nonce decides where one is shown; else author and text do. Discord trims texts.
     fn is(&self, seen: &Seen) -> bool {
-        if seen.author.id != self.author.to_string() {
+        if seen.author.id != self.author.to_string() || self.known.contains(&seen.id) {
             return false;
         }
         match &seen.nonce {
@@ -81,7 +83,8 @@ pub(super) async fn find(
             _ => return Ok(None),
         }
     }
-    Ok(None)
+    // Not read to its end: neither "there" nor "not there" is known.
+    Err(SendOutcome::Backoff { error: "channel has too many messages since the send to find it".to_owned() })
 }
 
 async fn page(
@@ -132,7 +135,10 @@ mod tests {
             content: "hello ",
             nonce: "sy01",
             since_ms: EPOCH_MS,
+            known: &[MessageId::new(2).unwrap()],
         };
+        let copy = Seen { id: MessageId::new(2).unwrap(), ..seen("7", "hello", None) };
+        assert!(!sought.is(&copy), "the same words, known as the copy of another message");
         assert!(sought.is(&seen("7", "hello", None)), "Discord trims what it is sent");
         assert!(sought.is(&seen("7", "edited since", Some("sy01".into()))));
         assert!(!sought.is(&seen("7", "hello", Some("sy02".into()))), "the same words, sent before");

@@ -57,8 +57,8 @@ impl DiscordSender {
         };
         let nonce = request.key.discord_nonce();
         if let Some(since_ms) = request.unclear_since.filter(|since| self.is_old(*since)) {
-            let sought =
-                Sought { channel: channel_id, author: self.own_id, content, nonce: &nonce, since_ms };
+            let (author, known) = (self.own_id, request.known.as_slice());
+            let sought = Sought { channel: channel_id, author, content, nonce: &nonce, since_ms, known };
             match look::find(&self.rest, &self.config, &sought).await {
                 Ok(None) => {}
                 Ok(Some(message)) => {

@@ -191,7 +191,15 @@ impl Daemon {
     }
 
     pub(crate) async fn start_with(world: &World, data: &DataDir, env: &[(&str, &str)]) -> Self {
-        let mut daemon = Self::spawn(world, data, env);
+        Self::ready(Self::spawn(&format!("--sandbox={}", world.control), data, env), data).await
+    }
+
+    /// Starts `serve --sandbox`, with a sandbox of its own, and waits until it is ready.
+    pub(crate) async fn start_embedded(data: &DataDir) -> Self {
+        Self::ready(Self::spawn("--sandbox", data, &[]), data).await
+    }
+
+    async fn ready(mut daemon: Self, data: &DataDir) -> Self {
         eventually("the daemon to be ready", || {
             if let Some(status) = daemon.exited() {
                 panic!("daemon ended with {status}:\n{}", data.read_log());
@@ -203,10 +211,10 @@ impl Daemon {
     }
 
     /// Starts without waiting.
-    pub(crate) fn spawn(world: &World, data: &DataDir, env: &[(&str, &str)]) -> Self {
+    fn spawn(sandbox: &str, data: &DataDir, env: &[(&str, &str)]) -> Self {
         let log = File::options().create(true).append(true).open(data.log()).expect("a log file");
         let mut command = switchyard(&["serve", "--listen", "127.0.0.1:0"]);
-        command.arg(format!("--sandbox={}", world.control)).arg("--data-dir").arg(data.path());
+        command.arg(sandbox).arg("--data-dir").arg(data.path());
         command.envs(env.iter().copied());
         command.stdout(log.try_clone().expect("a handle")).stderr(log);
         Self { child: command.spawn().expect("the daemon starts") }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use self::circuit::Circuit;
 use self::lanes::{Lanes, Step};
+pub(in crate::tree) use self::transmit::until_stored;
 use self::transmit::{Ready, Tried, prepare, transmit};
 use self::verdict::Next;
 use super::deps::Deps;
@@ -61,6 +62,8 @@ pub struct QueueActor {
     lanes: Lanes,
     circuit: Circuit,
     quarantined: bool,
+    /// Parts handed to the platform whose outcome is not written yet.
+    sending: usize,
     timer: Option<(Instant, Token)>,
     sent: u64,
     retried: u64,
@@ -96,6 +99,7 @@ impl Child for QueueActor {
                 lanes,
                 circuit,
                 quarantined,
+                sending: 0,
                 timer,
                 sent,
                 retried,
@@ -119,6 +123,7 @@ impl Child for QueueActor {
             "lanes": lanes,
             "in_memory": held,
             "trying": self.lanes.trying(),
+            "sending": self.sending,
             "sent": self.sent,
             "retried": self.retried,
             "dead": self.dead,
@@ -207,6 +212,7 @@ impl QueueActor {
             let now = Instant::now();
             match read {
                 Ok(items) => queue.lanes.read(pair, items, limit, queue.args.deps.now_ms(), now),
+                Err(StoreError::NotFound(_)) => queue.lanes.remove(pair),
                 Err(error) => {
                     tracing::warn!(queue = %queue.args.id, %error, "queue waits for the store");
                     let wait = queue.args.deps.config.retry.delay(1, queue.args.deps.rng.next_u64());
@@ -247,12 +253,21 @@ impl QueueActor {
         let send = async move {
             transmit(&deps, fence, &delivery, &part, failures, circuit_open, ready, || heartbeat.beat()).await
         };
+        self.sending += 1;
         cx.spawn(send, move |queue: &mut Self, tried, cx| queue.tried(pair, index, tried, cx));
     }
 
     fn tried(&mut self, pair: PairId, part: u16, tried: Result<Tried, StoreError>, cx: &mut Cx<'_, Self>) {
+        self.sending = self.sending.saturating_sub(1);
         let tried = match tried {
             Ok(tried) => tried,
+            Err(StoreError::NotFound(what)) => {
+                // The delivery went with its pair, or was settled elsewhere: the store knows what is left of the lane.
+                tracing::warn!(queue = %self.args.id, %pair, what, "delivery is gone");
+                self.lanes.remove(pair);
+                self.lanes.wake(pair);
+                return self.run(cx);
+            }
             Err(error) => return cx.fail(error.to_string()),
         };
         if let Some(worked) = tried.health

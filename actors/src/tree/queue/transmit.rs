@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::verdict::{Circumstances, Next, judge};
-use crate::model::{AccountId, Delivery, Fence, IdempotencyKey, Part, Place, SendOutcome};
+use crate::model::{AccountId, Delivery, Fence, IdempotencyKey, MessageId, Part, Place, SendOutcome};
 use crate::ports::{MessageSender, SendRequest, StoreError, TryResult};
 use crate::throttle::Class;
 use crate::tree::deps::Deps;
@@ -67,12 +67,24 @@ pub(super) async fn transmit(
     deps.failpoints.hit("queue.attempt", &fence.account.to_string()).map_err(StoreError::Failed)?;
     let Ready { sender, permit } = ready;
     until_stored(deps, fence, &beat, || deps.store.begin(fence, delivery.id, part.index)).await?;
+    if !deps.links.lease_lasts(deps.config.lease_margin) {
+        // Marking may have waited for the store longer than the lease lasted.
+        drop(permit);
+        let next = Next::Retry(deps.config.lease_margin);
+        let error = Some("node's lease is about to end".to_owned());
+        return Ok(Tried { next, health: None, counted: false, unclear_since: part.sending_since, error });
+    }
+    let known = match part.sending_since {
+        None => Vec::new(),
+        Some(_) => known_copies(deps, fence, delivery.target, &beat).await?,
+    };
     let handed_over = deps.now_ms();
     let request = SendRequest {
         target: delivery.target,
         body: part.body.clone(),
         key: IdempotencyKey::derive(delivery.id, part.index),
         unclear_since: part.sending_since,
+        known,
     };
     let permit = permit.sending();
     let report = sender.send(request).await;
@@ -103,22 +115,34 @@ pub(super) async fn transmit(
     Ok(Tried { next: verdict.next, health: verdict.health, counted, unclear_since, error })
 }
 
+/// Copies that a look must not take for the part that is looked for. More than a look reads are never needed.
+const KNOWN_COPIES: u32 = 4_000;
+
+async fn known_copies(
+    deps: &Deps,
+    fence: Fence,
+    target: Place,
+    beat: &impl Fn(),
+) -> Result<Vec<MessageId>, StoreError> {
+    until_stored(deps, fence, beat, || deps.store.known_copies(target, KNOWN_COPIES)).await
+}
+
 /// Repeats a write until the store takes it: what happened at the platform must not be forgotten.
-async fn until_stored<F>(
+pub(in crate::tree) async fn until_stored<T, F>(
     deps: &Deps,
     fence: Fence,
     beat: &impl Fn(),
     write: impl Fn() -> F,
-) -> Result<(), StoreError>
+) -> Result<T, StoreError>
 where
-    F: Future<Output = Result<(), StoreError>>,
+    F: Future<Output = Result<T, StoreError>>,
 {
     let mut tries = 0_u32;
     loop {
         match write().await {
             Err(error @ (StoreError::Unavailable(_) | StoreError::DiskFull(_))) => {
                 tries = tries.saturating_add(1);
-                tracing::warn!(account = %fence.account, %error, tries, "outbox waits for the store");
+                tracing::warn!(account = %fence.account, %error, tries, "write waits for the store");
                 beat();
                 tokio::time::sleep(deps.config.retry.delay(tries, deps.rng.next_u64())).await;
             }
