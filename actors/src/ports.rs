@@ -319,17 +319,17 @@ pub trait Jobs: Send + Sync {
 /// What a throttle remembers across restarts: holds, learned limits, the counts of long windows. Opaque text.
 #[async_trait]
 pub trait ThrottleMemory: Send + Sync {
-    /// What was last kept for the account.
+    /// What was last kept for an identity: an account's id, or `egress/` and a network address.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn throttle_state(&self, account: AccountId) -> Result<Option<String>, StoreError>;
+    async fn throttle_state(&self, identity: &str) -> Result<Option<String>, StoreError>;
 
     /// Keeps it, replacing what was kept.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn set_throttle_state(&self, account: AccountId, state: &str) -> Result<(), StoreError>;
+    async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError>;
 }
 
 /// Everything of the store that the tree uses.

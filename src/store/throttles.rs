@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait;
 use sea_orm::sea_query::OnConflict;
-use switchyard_actors::model::AccountId;
 use switchyard_actors::ports::{StoreError, ThrottleMemory};
 
 use super::Store;
@@ -13,19 +12,19 @@ use super::error::run_time;
 
 #[async_trait]
 impl ThrottleMemory for Store {
-    async fn throttle_state(&self, account: AccountId) -> Result<Option<String>, StoreError> {
-        let row = throttle_state::Entity::find_by_id(account.as_uuid()).one(&self.readers);
+    async fn throttle_state(&self, identity: &str) -> Result<Option<String>, StoreError> {
+        let row = throttle_state::Entity::find_by_id(identity).one(&self.readers);
         Ok(self.read(row).await?.map(|row| row.state))
     }
 
-    async fn set_throttle_state(&self, account: AccountId, state: &str) -> Result<(), StoreError> {
+    async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError> {
         let row =
-            throttle_state::ActiveModel { account_id: Set(account.as_uuid()), state: Set(state.to_owned()) };
+            throttle_state::ActiveModel { identity: Set(identity.to_owned()), state: Set(state.to_owned()) };
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 throttle_state::Entity::insert(row)
                     .on_conflict(
-                        OnConflict::column(throttle_state::Column::AccountId)
+                        OnConflict::column(throttle_state::Column::Identity)
                             .update_column(throttle_state::Column::State)
                             .to_owned(),
                     )

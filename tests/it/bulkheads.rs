@@ -106,20 +106,34 @@ async fn lost_answers_and_server_errors_neither_lose_nor_repeat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_telegram_flood_wait_and_a_broken_connection_lose_no_event() {
+async fn a_telegram_flood_wait_delays_that_account_only_and_loses_no_event() {
     let (world, data) = (World::start(two_bots()).await, DataDir::default());
     let _daemon = Daemon::start(&world, &data).await;
     let pairs = world.pairs();
-    let broken = &pairs[0].source.account;
-    world.fault(&json!({ "target": broken, "kind": "flood_wait", "count": 1, "wait": 1 })).await;
-    world.fault(&json!({ "target": broken, "kind": "drop_connection", "count": 1 })).await;
-    for n in 0..30 {
+    let account = &pairs[0].source.account;
+    let (held, free): (Vec<_>, Vec<_>) = pairs.iter().partition(|pair| pair.source.account == *account);
+    assert!(!held.is_empty() && !free.is_empty());
+    // The connection breaks, and the first call of the next one is told to wait.
+    world.fault(&json!({ "target": account, "kind": "flood_wait", "count": 1, "wait": 15 })).await;
+    world.fault(&json!({ "target": account, "kind": "drop_connection", "count": 1 })).await;
+    let path = format!("sessions/{account}");
+    eventually("the session to wait for its platform", || async {
+        (node(&data, &path).await["observable"]["connection"] == "waiting_for_platform").then_some(())
+    })
+    .await;
+    let expected: Vec<String> = (0..20).map(|n| format!("m{n}")).collect();
+    for text in &expected {
         for pair in &pairs {
-            world.write_text(&pair.source, &format!("m{n}")).await;
+            world.write_text(&pair.source, text).await;
         }
     }
-    for pair in &pairs {
-        let arrived = world.wait_for(&pair.target, 30).await;
-        assert_eq!(arrived, (0..30).map(|n| format!("m{n}")).collect::<Vec<_>>());
+    for pair in &free {
+        assert_eq!(world.wait_for(&pair.target, expected.len()).await, expected);
+    }
+    for pair in &held {
+        assert_eq!(world.texts(&pair.target).await, Vec::<String>::new(), "the wait ended too early");
+    }
+    for pair in &held {
+        assert_eq!(world.wait_for(&pair.target, expected.len()).await, expected);
     }
 }

@@ -104,10 +104,13 @@ async fn a_bad_token_parks_that_session_only() {
     })
     .await;
     let queue = format!("queues/{account}");
-    let output = verb(&data, &["status", "--json"]).await;
-    let view: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let node = view["items"].as_array().expect("items").iter().find(|node| node["path"] == queue.as_str());
-    assert_eq!(node.expect("the queue")["observable"]["lanes"], 1, "its message waits in its lane");
+    eventually("its message to wait in its lane", || async {
+        let output = verb(&data, &["status", "--json"]).await;
+        let view: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let node = view["items"].as_array()?.iter().find(|node| node["path"] == queue.as_str())?.clone();
+        (node["observable"]["lanes"] == 1).then_some(())
+    })
+    .await;
     let reconnect = verb(&data, &["reconnect", account]).await;
     assert!(!reconnect.status.success());
     assert!(String::from_utf8_lossy(&reconnect.stderr).contains("needs login"));

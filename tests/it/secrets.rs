@@ -2,7 +2,7 @@
 
 use switchyard_sandbox::SandboxConfig;
 
-use crate::harness::daemon::{Daemon, DataDir, World, verb};
+use crate::harness::daemon::{Daemon, DataDir, World, eventually, verb};
 
 const PLANTED: &str = "planted-secret-text-4711";
 
@@ -54,4 +54,46 @@ async fn planted_secrets_are_nowhere_on_disk_or_in_logs() {
     search("while it runs");
     assert!(daemon.terminate().await.success());
     search("after the end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_embedded_sandbox_keeps_its_world_sealed_too() {
+    switchyard::crypto::install_ring_provider();
+    let data = DataDir::default();
+    let daemon = Daemon::start_embedded(&data).await;
+    let log = data.read_log();
+    let mark = log.find("/sandbox (limits").expect("the report names the control API");
+    let start = log[..mark].rfind("http://").expect("an address");
+    let control = &log[start..mark];
+    let seed = fetch(&format!("{control}/sandbox")).await;
+    let chat = |end: &str| {
+        let end = &seed["pairs"][0][end];
+        let (platform, chat) = (end["platform"].as_str().expect("text"), end["chat"].as_str().expect("text"));
+        format!("{control}/sandbox/{platform}/chats/{chat}/messages")
+    };
+    let body = serde_json::json!({ "text": PLANTED });
+    let client = reqwest::Client::new();
+    assert!(client.post(chat("source")).json(&body).send().await.unwrap().status().is_success());
+    eventually("the message to arrive", || async {
+        let page = fetch(&chat("target")).await;
+        (page["items"].as_array().expect("items").len() == 1).then_some(())
+    })
+    .await;
+    let tokens = seed["accounts"].as_array().expect("accounts").iter();
+    let tokens =
+        tokens.filter_map(|account| account["token"].as_str()).map(|token| token.as_bytes().to_vec());
+    let secrets: Vec<Vec<u8>> = tokens.chain([PLANTED.as_bytes().to_vec()]).collect();
+    assert!(secrets.len() > 1);
+    daemon.kill();
+    assert!(data.files().iter().any(|file| file.to_string_lossy().contains("telegram")), "the world is kept");
+    for file in data.files() {
+        let content = std::fs::read(&file).expect("a file");
+        for form in secrets.iter().flat_map(|secret| forms(secret)) {
+            assert!(!holds(&content, &form), "a secret lies in {}", file.display());
+        }
+    }
+}
+
+async fn fetch(url: &str) -> serde_json::Value {
+    reqwest::get(url).await.unwrap().json().await.unwrap()
 }

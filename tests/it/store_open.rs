@@ -186,12 +186,12 @@ on_both_databases! {
     async fn what_a_throttle_remembers_is_kept_per_account(world) {
         use switchyard_actors::ports::ThrottleMemory;
         let people = people(&world.store, 1).await;
-        assert_eq!(world.store.throttle_state(people.writer).await, Ok(None));
+        assert_eq!(world.store.throttle_state(&people.writer.to_string()).await, Ok(None));
         for state in ["one", "two"] {
-            world.store.set_throttle_state(people.writer, state).await.unwrap();
+            world.store.set_throttle_state(&people.writer.to_string(), state).await.unwrap();
         }
-        assert_eq!(world.store.throttle_state(people.writer).await, Ok(Some("two".to_owned())));
-        assert_eq!(world.store.throttle_state(people.reader).await, Ok(None));
+        assert_eq!(world.store.throttle_state(&people.writer.to_string()).await, Ok(Some("two".to_owned())));
+        assert_eq!(world.store.throttle_state(&people.reader.to_string()).await, Ok(None));
     }
 
     async fn a_closed_store_says_so(world) {

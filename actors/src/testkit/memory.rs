@@ -42,7 +42,7 @@ struct State {
     epochs: HashMap<AccountId, i64>,
     alerts: Vec<Alert>,
     jobs: HashMap<String, DateTime<Utc>>,
-    throttles: HashMap<AccountId, String>,
+    throttles: HashMap<String, String>,
     unavailable: bool,
 }
 
@@ -406,12 +406,12 @@ impl Jobs for MemoryStore {
 
 #[async_trait]
 impl ThrottleMemory for MemoryStore {
-    async fn throttle_state(&self, account: AccountId) -> Result<Option<String>, StoreError> {
-        Ok(self.lock()?.throttles.get(&account).cloned())
+    async fn throttle_state(&self, identity: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.lock()?.throttles.get(identity).cloned())
     }
 
-    async fn set_throttle_state(&self, account: AccountId, state: &str) -> Result<(), StoreError> {
-        self.lock()?.throttles.insert(account, state.to_owned());
+    async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError> {
+        self.lock()?.throttles.insert(identity.to_owned(), state.to_owned());
         Ok(())
     }
 }

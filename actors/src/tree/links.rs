@@ -52,6 +52,8 @@ pub struct Links {
     pub queues: Refs<AccountId, ChildRef<QueueActor>>,
     /// `throttles/<account id>`.
     pub throttles: Refs<AccountId, ChildRef<ThrottleActor>>,
+    /// `throttles/egress/<address>`.
+    pub egress: Refs<String, ChildRef<ThrottleActor>>,
     /// `pairs/<pair id>`.
     pub pairs: Refs<PairId, ChildRef<PairActor>>,
     notifier: OnceLock<ChildRef<Notifier>>,

@@ -14,7 +14,7 @@ use super::pair::{PairActor, PairArgs};
 use super::queue::{QueueActor, QueueArgs, Release};
 use super::scheduler::Scheduler;
 use super::session::{Reconnect, ReconnectAnswer, SessionActor, SessionArgs};
-use super::throttle::{ThrottleActor, ThrottleArgs};
+use super::throttle::{Identity, ThrottleActor, ThrottleArgs};
 use crate::model::{AccountId, AccountState, PairId, PauseCause};
 use crate::ports::StoreError;
 use crate::supervision::{
@@ -90,6 +90,11 @@ impl Root {
         let root = runtime.root();
         let dynamic = |id: &str| root.add_branch(BranchSpec::dynamic(id));
         let throttles = dynamic("throttles")?;
+        let egress = throttles.add_branch(BranchSpec::dynamic("egress"))?;
+        let identity = Identity::Egress(Identity::DIRECT.to_owned());
+        let direct = ChildSpec::new(Identity::DIRECT, ThrottleArgs { identity, deps: deps.clone() });
+        let direct = egress.add::<ThrottleActor>(direct.policy(policy.clone()))?;
+        deps.links.egress.set(Identity::DIRECT.to_owned(), direct);
         deps.links.set_notifier(
             root.add::<Notifier>(ChildSpec::new("notifier", deps.clone()).policy(policy.clone()))?,
         );
@@ -131,7 +136,7 @@ impl Root {
     /// [`RootError::Add`] when they are there already.
     pub fn add_account(&self, id: AccountId) -> Result<(), RootError> {
         let (deps, links) = (&self.deps, &self.deps.links);
-        let throttle = ThrottleArgs { id, deps: deps.clone() };
+        let throttle = ThrottleArgs { identity: Identity::Account(id), deps: deps.clone() };
         links.throttles.set(id, self.throttles.add::<ThrottleActor>(self.spec(id, throttle))?);
         let queue = QueueArgs { id, deps: deps.clone() };
         links.queues.set(id, self.queues.add::<QueueActor>(self.spec(id, queue))?);

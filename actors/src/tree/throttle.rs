@@ -1,6 +1,7 @@
 //! The throttle of one identity: grants permits from the pure limiter, one lane per destination chat.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,18 +10,45 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::deps::Deps;
-use crate::model::{AccountId, Place, SendOutcome};
+use crate::model::{AccountId, AccountKind, HoldScope, Place, SendOutcome};
 use crate::ports::SendReport;
 use crate::supervision::{
     Child, ChildRef, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Receive, Responder, Token,
 };
 use crate::throttle::{Answer, Class, Done, GrantId, Lane, Limiter, Profile, TicketId};
 
+/// Whose requests a platform counts together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// An account.
+    Account(AccountId),
+    /// Everything that leaves by one network address: `direct` without a proxy.
+    Egress(String),
+}
+
+impl Identity {
+    /// Without a proxy.
+    pub const DIRECT: &'static str = "direct";
+
+    const fn is_egress(&self) -> bool {
+        matches!(self, Self::Egress(_))
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => id.fmt(f),
+            Self::Egress(address) => write!(f, "egress/{address}"),
+        }
+    }
+}
+
 /// Identity and what it is given.
 #[derive(Clone)]
 pub struct ThrottleArgs {
-    /// The account whose sends it paces.
-    pub id: AccountId,
+    /// Whose sends it paces.
+    pub identity: Identity,
     /// Ports and siblings.
     pub deps: Deps,
 }
@@ -55,6 +83,8 @@ pub struct Permit {
     grant: GrantId,
     basket: Basket,
     throttle: ChildRef<ThrottleActor>,
+    /// Of a network address: only what the platform says of the address concerns it.
+    egress: bool,
     sent_at: Option<Instant>,
     settled: bool,
 }
@@ -76,10 +106,13 @@ impl Permit {
             _ => Answer::Answered { rtt },
         };
         let hold = match &report.outcome {
-            SendOutcome::RetryAfter { wait, scope } => Some((*scope, *wait)),
+            SendOutcome::RetryAfter { wait, scope } if (*scope == HoldScope::Egress) == self.egress => {
+                Some((*scope, *wait))
+            }
             _ => None,
         };
-        self.settle(Done { answer, hint: report.hint.clone(), hold });
+        let hint = if self.egress { None } else { report.hint.clone() };
+        self.settle(Done { answer, hint, hold });
     }
 
     fn settle(&mut self, done: Done) {
@@ -118,10 +151,16 @@ impl Child for ThrottleActor {
     fn load(args: ThrottleArgs, _env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
         Box::pin(async move {
             let retry = |error: crate::ports::StoreError| LoadError::Retry(error.to_string());
-            let account = args.deps.store.account(args.id).await.map_err(retry)?;
-            let profile = Profile::named(account.kind, &account.profile);
+            let profile = match &args.identity {
+                Identity::Account(id) => {
+                    let account = args.deps.store.account(*id).await.map_err(retry)?;
+                    Profile::named(account.kind, &account.profile)
+                }
+                // No budget of an address is published for accounts; it carries holds.
+                Identity::Egress(_) => Profile::named(AccountKind::DiscordBot, "sandbox"),
+            };
             let profile = profile.map_err(|error| LoadError::Fatal(error.to_string()))?;
-            let kept = args.deps.store.throttle_state(args.id).await.map_err(retry)?;
+            let kept = args.deps.store.throttle_state(&args.identity.to_string()).await.map_err(retry)?;
             let (origin, seed) = (Instant::now(), args.deps.rng.next_u64());
             let limiter = match kept {
                 None => Limiter::new(profile, seed),
@@ -139,11 +178,11 @@ impl Child for ThrottleActor {
 
     fn drain(&mut self, _cx: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {
         let state = self.limiter.close(self.now(), self.args.deps.now_ms());
-        let (deps, id) = (self.args.deps.clone(), self.args.id);
+        let (deps, id) = (self.args.deps.clone(), self.args.identity.to_string());
         Box::pin(async move {
             let kept = match serde_json::to_string(&state) {
                 Ok(state) => {
-                    deps.store.set_throttle_state(id, &state).await.map_err(|error| error.to_string())
+                    deps.store.set_throttle_state(&id, &state).await.map_err(|error| error.to_string())
                 }
                 Err(error) => Err(error.to_string()),
             };
@@ -180,7 +219,7 @@ impl ThrottleActor {
 
     /// Settles what came back, grants what may go, and sets the alarm for what may go later.
     fn poll(&mut self, cx: &mut Cx<'_, Self>) {
-        if let Err(error) = self.args.deps.failpoints.hit("throttle.poll", &self.args.id.to_string()) {
+        if let Err(error) = self.args.deps.failpoints.hit("throttle.poll", &self.args.identity.to_string()) {
             return cx.fail(error);
         }
         let now = self.now();
@@ -209,6 +248,7 @@ impl ThrottleActor {
                 grant,
                 basket: Arc::clone(&self.basket),
                 throttle: cx.me(),
+                egress: self.args.identity.is_egress(),
                 sent_at: None,
                 settled: false,
             };
@@ -221,13 +261,13 @@ impl ThrottleActor {
     }
 
     fn save_and_poll(&mut self, cx: &mut Cx<'_, Self>) {
-        let (deps, id) = (self.args.deps.clone(), self.args.id);
+        let (deps, id) = (self.args.deps.clone(), self.args.identity.to_string());
         let state = self.limiter.export(self.now(), deps.now_ms());
         let heartbeat = cx.heartbeat();
         let save = async move {
             let state = serde_json::to_string(&state).map_err(|error| error.to_string())?;
             let mut tries = 0_u32;
-            while let Err(error) = deps.store.set_throttle_state(id, &state).await {
+            while let Err(error) = deps.store.set_throttle_state(&id, &state).await {
                 tries = tries.saturating_add(1);
                 tracing::warn!(throttle = %id, %error, tries, "hold waits for the store, and sends wait for it");
                 heartbeat.beat();

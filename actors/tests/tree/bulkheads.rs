@@ -88,6 +88,23 @@ fn a_wait_for_one_chat_delays_that_chat_only() {
 }
 
 #[test]
+fn a_wait_for_the_network_address_holds_every_account() {
+    run(|| async {
+        let world = World::start(2, 2, "").await;
+        let wait = Duration::from_secs(300);
+        world.platform.script(account(1), [SendOutcome::RetryAfter { wait, scope: HoldScope::Egress }]);
+        world.write(0, 1, "first");
+        world.pass(Duration::from_secs(1)).await;
+        let started = tokio::time::Instant::now();
+        world.write(1, 1, "another account's");
+        world.arrived(1, 1).await;
+        assert!(started.elapsed() >= wait - Duration::from_secs(2), "after {:?}", started.elapsed());
+        assert_eq!(world.arrived(0, 1).await, ["first"]);
+        assert_eq!(world.node("throttles/egress/direct").observable["holds"], 1);
+    });
+}
+
+#[test]
 fn a_target_that_refuses_pauses_its_pair_only() {
     run(|| async {
         let world = World::start(1, 2, "").await;

@@ -43,7 +43,9 @@ pub(super) fn outcome(answer: &Answer, config: &DiscordConfig) -> SendOutcome {
         let created = serde_json::from_slice::<Created>(&answer.body).ok();
         return SendOutcome::Delivered { message: created.map(|created| created.id) };
     }
-    let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let told = serde_json::from_slice::<Problem>(&answer.body);
+    let is_discords = told.is_ok();
+    let problem: Problem = told.unwrap_or_default();
     let error = describe(answer, &problem);
     let status = answer.status.as_u16();
     match (status, problem.code) {
@@ -56,7 +58,7 @@ pub(super) fn outcome(answer: &Answer, config: &DiscordConfig) -> SendOutcome {
         (_, code) if CHAT.contains(&code) => SendOutcome::PausePair { error },
         (_, code) if MESSAGE.contains(&code) => SendOutcome::Refused { error },
         // Not in Discord's own form: something in front of the API refuses, and says nothing of the chat.
-        (403 | 404, 0) => SendOutcome::Backoff { error },
+        (403 | 404, _) if !is_discords => SendOutcome::Backoff { error },
         (403 | 404, _) => SendOutcome::PausePair { error },
         // A redirect is not followed: something else than the API stands at the configured address.
         (300..=399, _) => SendOutcome::Backoff { error },

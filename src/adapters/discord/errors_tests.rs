@@ -68,6 +68,13 @@ fn every_class_has_its_codes() {
     assert!(matches!(of(503, 0), SendOutcome::Backoff { .. }));
     assert!(matches!(of(500, 130_000), SendOutcome::Backoff { .. }));
     assert!(matches!(outcome(&answer(302, &[], ""), &config), SendOutcome::Backoff { .. }));
+    for status in [403, 404] {
+        let page = answer(status, &[], "<html>no</html>");
+        assert!(
+            matches!(outcome(&page, &config), SendOutcome::Backoff { .. }),
+            "{status} of something in front"
+        );
+    }
 }
 
 #[test]

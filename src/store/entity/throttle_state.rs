@@ -1,4 +1,4 @@
-//! Table `throttle_states`: what each account's throttle remembers across restarts.
+//! Table `throttle_states`: what the throttle of each identity remembers across restarts.
 
 use sea_orm::entity::prelude::*;
 
@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "throttle_states")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub account_id: Uuid,
+    pub identity: String,
     pub state: String,
 }
 

@@ -8,12 +8,12 @@ use crate::ports::{MessageSender, SendRequest, StoreError, TryResult};
 use crate::throttle::Class;
 use crate::tree::deps::Deps;
 use crate::tree::session::GetSender;
-use crate::tree::throttle::{Permit, Reserve};
+use crate::tree::throttle::{Identity, Permit, Reserve};
 
 /// All that must be there before a part is handed to the platform.
 pub(super) struct Ready {
     sender: Arc<dyn MessageSender>,
-    permit: Permit,
+    permits: [Permit; 2],
 }
 
 /// How a try ended, already written to the store.
@@ -40,13 +40,18 @@ pub(super) async fn prepare(deps: Deps, account: AccountId, target: Place) -> Re
     session.ask(GetSender).await.map_err(|error| error.to_string())??;
     let throttle = deps.links.throttles.get(&account).ok_or("account has no throttle")?;
     let reserve = Reserve { target, cost: 1, class: Class::Live };
-    let permit = throttle.ask(reserve).await.map_err(|error| error.to_string())?;
+    let own = throttle.ask(reserve).await.map_err(|error| error.to_string())?;
+    // The network address is asked last, so that a grant of it is never held while something else is waited for.
+    let address =
+        deps.links.egress.get(&Identity::DIRECT.to_owned()).ok_or("no throttle of the network address")?;
+    let reserve = Reserve { target, cost: 1, class: Class::Live };
+    let shared = address.ask(reserve).await.map_err(|error| error.to_string())?;
     // Asked again: the wait for the permit may have been long.
     let sender = session.ask(GetSender).await.map_err(|error| error.to_string())??;
     if !deps.links.lease_lasts(deps.config.lease_margin) {
         return Err("node's lease is about to end".to_owned());
     }
-    Ok(Ready { sender, permit })
+    Ok(Ready { sender, permits: [own, shared] })
 }
 
 /// Sends a part and writes how that ended.
@@ -65,11 +70,11 @@ pub(super) async fn transmit(
     beat: impl Fn(),
 ) -> Result<Tried, StoreError> {
     deps.failpoints.hit("queue.attempt", &fence.account.to_string()).map_err(StoreError::Failed)?;
-    let Ready { sender, permit } = ready;
+    let Ready { sender, permits } = ready;
     until_stored(deps, fence, &beat, || deps.store.begin(fence, delivery.id, part.index)).await?;
     if !deps.links.lease_lasts(deps.config.lease_margin) {
         // Marking may have waited for the store longer than the lease lasted.
-        drop(permit);
+        drop(permits);
         let next = Next::Retry(deps.config.lease_margin);
         let error = Some("node's lease is about to end".to_owned());
         return Ok(Tried { next, health: None, counted: false, unclear_since: part.sending_since, error });
@@ -86,10 +91,10 @@ pub(super) async fn transmit(
         unclear_since: part.sending_since,
         known,
     };
-    let permit = permit.sending();
+    let permits = permits.map(Permit::sending);
     let report = sender.send(request).await;
     beat();
-    permit.done(&report);
+    permits.into_iter().for_each(|permit| permit.done(&report));
     let unclear = matches!(report.outcome, SendOutcome::Unclear { .. });
     let circumstances = Circumstances {
         part: part.index,
