@@ -133,3 +133,31 @@ impl Assignments {
         }
     }
 }
+
+/// Repeats a write until the store takes it: what was seen or done at a platform must not be forgotten.
+pub(super) async fn until_stored<T, F>(
+    deps: &Deps,
+    fence: Fence,
+    beat: &impl Fn(),
+    write: impl Fn() -> F,
+) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut tries = 0_u32;
+    loop {
+        match write().await {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::DiskFull(_))) => {
+                tries = tries.saturating_add(1);
+                tracing::warn!(account = %fence.account, %error, tries, "write waits for the store");
+                beat();
+                tokio::time::sleep(deps.config.retry.delay(tries, deps.rng.next_u64())).await;
+            }
+            Err(error @ StoreError::Fenced(refused)) => {
+                deps.assignments.forget(refused).await;
+                return Err(error);
+            }
+            done => return done,
+        }
+    }
+}

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
-use super::deps::Deps;
-use super::queue::until_stored;
+use super::deps::{Deps, until_stored};
 use crate::model::{Fence, OpenRoute, Pair, PairId, PauseCause, RouteId, RouteVerdict, SkipReason};
 use crate::pipeline;
 use crate::ports::StoreError;

@@ -8,7 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::deps::Deps;
+use super::deps::{Deps, until_stored};
 use crate::model::{Account, AccountId, AccountState, AlertSeverity, Fence};
 use crate::ports::{
     ConnectRequest, Connection, ConnectionError, EventSource, IntakeReceipt, IntakeUnit, MessageSender,
@@ -338,22 +338,7 @@ async fn record(
     beat: impl Fn(),
 ) -> Result<IntakeReceipt, StoreError> {
     deps.failpoints.hit("session.intake", &fence.account.to_string()).map_err(StoreError::Failed)?;
-    let mut tries = 0_u32;
-    loop {
-        match deps.store.record(fence, unit).await {
-            Err(error @ (StoreError::Unavailable(_) | StoreError::DiskFull(_))) => {
-                tries = tries.saturating_add(1);
-                tracing::warn!(account = %fence.account, %error, tries, "intake waits for the store");
-                beat();
-                tokio::time::sleep(deps.config.retry.delay(tries, deps.rng.next_u64())).await;
-            }
-            Err(error @ StoreError::Fenced(refused)) => {
-                deps.assignments.forget(refused).await;
-                return Err(error);
-            }
-            done => return done,
-        }
-    }
+    until_stored(deps, fence, &beat, || deps.store.record(fence, unit)).await
 }
 
 fn after(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use self::circuit::Circuit;
 use self::lanes::{Lanes, Step};
-pub(in crate::tree) use self::transmit::until_stored;
 use self::transmit::{Ready, Tried, prepare, transmit};
 use self::verdict::Next;
 use super::deps::Deps;

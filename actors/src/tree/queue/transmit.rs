@@ -6,7 +6,7 @@ use super::verdict::{Circumstances, Next, judge};
 use crate::model::{AccountId, Delivery, Fence, IdempotencyKey, MessageId, Part, Place, SendOutcome};
 use crate::ports::{MessageSender, SendRequest, StoreError, TryResult};
 use crate::throttle::Class;
-use crate::tree::deps::Deps;
+use crate::tree::deps::{Deps, until_stored};
 use crate::tree::session::GetSender;
 use crate::tree::throttle::{Identity, Permit, Reserve};
 
@@ -130,32 +130,4 @@ async fn known_copies(
     beat: &impl Fn(),
 ) -> Result<Vec<MessageId>, StoreError> {
     until_stored(deps, fence, beat, || deps.store.known_copies(target, KNOWN_COPIES)).await
-}
-
-/// Repeats a write until the store takes it: what happened at the platform must not be forgotten.
-pub(in crate::tree) async fn until_stored<T, F>(
-    deps: &Deps,
-    fence: Fence,
-    beat: &impl Fn(),
-    write: impl Fn() -> F,
-) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let mut tries = 0_u32;
-    loop {
-        match write().await {
-            Err(error @ (StoreError::Unavailable(_) | StoreError::DiskFull(_))) => {
-                tries = tries.saturating_add(1);
-                tracing::warn!(account = %fence.account, %error, tries, "write waits for the store");
-                beat();
-                tokio::time::sleep(deps.config.retry.delay(tries, deps.rng.next_u64())).await;
-            }
-            Err(error @ StoreError::Fenced(refused)) => {
-                deps.assignments.forget(refused).await;
-                return Err(error);
-            }
-            done => return done,
-        }
-    }
 }
