@@ -10,10 +10,13 @@ use secrecy::SecretSlice;
 use thiserror::Error;
 
 use crate::model::{
-    Account, AccountId, AccountState, Alert, Cursor, DeadReason, Delivery, DeliveryId, Fence, IdempotencyKey,
-    MessageId, NodeId, OpenRoute, Pair, PairId, PartBody, PauseCause, Place, RouteId, RouteVerdict,
-    SendOutcome, SourceEvent,
+    Account, AccountId, AccountState, Alert, ChatId, Cursor, DeadReason, Delivery, DeliveryId, Fence,
+    IdempotencyKey, MessageCopy, MessageId, NodeId, OpenRoute, Origin, Pair, PairId, PartBody, PauseCause,
+    Place, RouteId, RouteVerdict, SendOutcome, SourceEvent,
 };
+pub use login::{Identified, Login, LoginError, LoginStep, NewCredential, SignIn};
+
+mod login;
 
 /// The system's one clock. Durations are measured on tokio's clock, which tests may pause; this one tells the time of day.
 pub trait Clock: Send + Sync {
@@ -115,6 +118,30 @@ pub trait Routes: Send + Sync {
     /// [`StoreError`].
     async fn claim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError>;
 
+    /// How many parts the pair made of a source message, counting deliveries that are still under way; `None` when it
+    /// never forwarded it, gave it up, or deleted it again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn forwarded(
+        &self,
+        pair: PairId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Option<u16>, StoreError>;
+
+    /// Whether this system wrote messages that `reader` read at `place`; each with its author, as the platform names
+    /// it. One answer a message, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn origins(
+        &self,
+        reader: AccountId,
+        place: Place,
+        messages: &[(MessageId, Option<i64>)],
+    ) -> Result<Vec<Origin>, StoreError>;
+
     /// Writes deliveries or typed skips and closes the routes, in one transaction. The fence is that of the pair's
     /// source or target account. A route that is closed already is left as it is: repeating the call changes nothing.
     ///
@@ -143,6 +170,11 @@ pub enum TryResult {
         part: u16,
         /// Its id there, if known.
         message: Option<MessageId>,
+    },
+    /// The part's copy is deleted at the target; the last part completes the delivery.
+    Gone {
+        /// Which part.
+        part: u16,
     },
     /// Try again not before this time (Unix milliseconds).
     Later {
@@ -184,6 +216,29 @@ pub trait Outbox: Send + Sync {
     /// [`StoreError`]; then the part must not be sent. [`StoreError::NotFound`] when the delivery is no longer pending
     /// or the part is at the target already.
     async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError>;
+
+    /// The copies that a pair made of a source message, by part. A part whose id the platform never told has none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn copies(
+        &self,
+        pair: PairId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Vec<MessageCopy>, StoreError>;
+
+    /// The message in a pair's target chat that stands for a message in its source chat: the first part of its copy, or,
+    /// where the message in the source chat is itself a copy, its original.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn counterpart(
+        &self,
+        pair: PairId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Option<MessageId>, StoreError>;
 
     /// The newest messages, at most `limit`, that are known as copies in a target chat: what a look for an unanswered
     /// send must not take for it.
@@ -354,17 +409,41 @@ pub struct RateLimitHint {
     pub reset_after: Duration,
 }
 
-/// One part to be sent.
+/// What is done at a target. Edits and deletions may be repeated without harm; a new message carries the request's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Writes a message.
+    Send {
+        /// What it says.
+        body: PartBody,
+        /// The message at the target that it answers; when that is gone, the message is written without it.
+        reply_to: Option<MessageId>,
+    },
+    /// Gives a message that this account wrote another content. One that says so already counts as done.
+    Edit {
+        /// Which message.
+        message: MessageId,
+        /// What it says from now on.
+        body: PartBody,
+    },
+    /// Deletes a message that this account wrote. One that is gone already counts as done.
+    Delete {
+        /// Which message.
+        message: MessageId,
+    },
+}
+
+/// One part to be brought to its target.
 #[derive(Clone, Debug)]
 pub struct SendRequest {
     /// Where to.
     pub target: Place,
-    /// What.
-    pub body: PartBody,
-    /// The key under which the platform accepts it once.
+    /// What is done there.
+    pub operation: Operation,
+    /// The key under which the platform accepts a new message once.
     pub key: IdempotencyKey,
     /// When it was handed to the platform before and no answer came, Unix milliseconds: an adapter whose key has
-    /// a limited life looks at the channel first.
+    /// a limited life looks at the channel first. Only for [`Operation::Send`].
     pub unclear_since: Option<i64>,
     /// Messages at the target that are known as copies of others; filled when `unclear_since` is.
     pub known: Vec<MessageId>,
@@ -461,6 +540,8 @@ pub struct ConnectRequest {
     pub fence: Fence,
     /// The chats that pairs read through it; empty for an account that only sends.
     pub sources: Vec<Place>,
+    /// The chats that pairs write to through it; empty for an account that only reads.
+    pub targets: Vec<Place>,
     /// How far its streams have been read.
     pub cursors: Vec<Cursor>,
 }

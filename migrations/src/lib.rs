@@ -22,6 +22,7 @@ mod m20261122_000007_alerts_and_jobs;
 mod m20261122_000008_store_meta;
 mod m20261122_000009_throttle_states;
 mod m20261122_000010_events_by_age;
+mod m20261122_000011_follow_ups;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
 
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_store_meta::Migration),
             Box::new(m20261122_000009_throttle_states::Migration),
             Box::new(m20261122_000010_events_by_age::Migration),
+            Box::new(m20261122_000011_follow_ups::Migration),
         ]
     }
 }

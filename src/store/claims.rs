@@ -7,8 +7,8 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use switchyard_actors::model::{
-    DeliveryId, DeliveryState, EventId, Fence, OpenRoute, Pair, PairId, PartState, PauseCause, RouteId,
-    RouteVerdict, SkipReason,
+    AccountId, ChatId, DeliveryId, DeliveryState, EventId, Fence, MessageId, OpenRoute, Origin, Pair, PairId,
+    PartState, PauseCause, Place, RouteId, RouteVerdict, SkipReason,
 };
 use switchyard_actors::ports::{Routes, StoreError};
 use uuid::Uuid;
@@ -62,6 +62,24 @@ impl Routes for Store {
         Ok(claimed)
     }
 
+    async fn forwarded(
+        &self,
+        pair: PairId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Option<u16>, StoreError> {
+        self.parts_made(pair, chat, message).await
+    }
+
+    async fn origins(
+        &self,
+        reader: AccountId,
+        place: Place,
+        messages: &[(MessageId, Option<i64>)],
+    ) -> Result<Vec<Origin>, StoreError> {
+        self.origins_at(reader, place, messages).await
+    }
+
     async fn close(
         &self,
         fence: Fence,
@@ -97,7 +115,7 @@ impl Routes for Store {
 
 /// A verdict ready to be written.
 enum Closing {
-    Deliver { id: DeliveryId, action: &'static str, bodies: Vec<Vec<u8>> },
+    Deliver { id: DeliveryId, action: &'static str, reply_to: Option<i64>, bodies: Vec<Vec<u8>> },
     Skip(String),
 }
 
@@ -126,6 +144,7 @@ impl Store {
                 Ok(Closing::Deliver {
                     id,
                     action: new.action.as_str(),
+                    reply_to: new.reply_to.map(MessageId::get),
                     bodies: bodies.collect::<Result<_, _>>()?,
                 })
             }
@@ -192,10 +211,11 @@ async fn close_routes(
         };
         match verdict {
             Closing::Skip(reason) => closed.skip = Set(Some(reason)),
-            Closing::Deliver { id, action, bodies } => {
+            Closing::Deliver { id, action, reply_to, bodies } => {
                 let source = sources.get(&row.event_seq).copied();
                 let source = source.ok_or_else(|| unreadable("route", "its event is missing"))?;
-                insert_delivery(transaction, pair, (id, action, row.event_seq, source, now), bodies).await?;
+                let new = NewRow { id, action, seq: row.event_seq, source, reply_to, now };
+                insert_delivery(transaction, pair, new, bodies).await?;
                 closed.delivery_id = Set(Some(id.as_uuid()));
             }
         }
@@ -204,13 +224,22 @@ async fn close_routes(
     Ok(())
 }
 
-/// Id, action, place in the order, source chat and message, time.
-type NewRow = (DeliveryId, &'static str, i64, (i64, i64), i64);
+/// What a delivery begins with, besides its pair and parts.
+struct NewRow {
+    id: DeliveryId,
+    action: &'static str,
+    /// Place in the order of acceptance.
+    seq: i64,
+    /// Source chat and message.
+    source: (i64, i64),
+    reply_to: Option<i64>,
+    now: i64,
+}
 
 async fn insert_delivery(
     transaction: &DatabaseTransaction,
     pair: &Pair,
-    (id, action, seq, (source_chat, source_message), now): NewRow,
+    NewRow { id, action, seq, source: (source_chat, source_message), reply_to, now }: NewRow,
     bodies: Vec<Vec<u8>>,
 ) -> Result<(), StoreError> {
     let row = delivery::ActiveModel {
@@ -223,6 +252,7 @@ async fn insert_delivery(
         source_chat: Set(source_chat),
         source_message: Set(source_message),
         seq: Set(seq),
+        reply_to: Set(reply_to),
         action: Set(action.to_owned()),
         state: Set(DeliveryState::Pending.as_str().to_owned()),
         tries: Set(0),

@@ -30,14 +30,24 @@ pub(super) async fn finish(
     let mut change = delivery::ActiveModel { id: Set(row.id), ..Default::default() };
     match result {
         TryResult::Sent { part, message } => {
-            let complete = sent(transaction, &row, part, message, now).await?;
-            if !complete && row.not_before.is_none() {
+            let noted = note_part(transaction, &row, part, message).await?;
+            if let Some(message) = message.filter(|_| noted) {
+                remember_copy(transaction, &row, part, message).await?;
+            }
+            let complete = is_complete(transaction, &row).await?;
+            if row.action == EventKind::New.as_str() {
+                count(transaction, &row, i64::from(complete), i64::from(noted), now).await?;
+            }
+            if !advance(&mut change, &row, complete, now) {
                 return Ok(());
             }
-            change.not_before = Set(None);
-            if complete {
-                change.state = Set(DeliveryState::Delivered.as_str().to_owned());
-                change.finished_at = Set(Some(now));
+        }
+        TryResult::Gone { part } => {
+            note_part(transaction, &row, part, None).await?;
+            forget_copy(transaction, &row, part).await?;
+            let complete = is_complete(transaction, &row).await?;
+            if !advance(&mut change, &row, complete, now) {
+                return Ok(());
             }
         }
         TryResult::Later { not_before, counts, error } => {
@@ -57,15 +67,26 @@ pub(super) async fn finish(
     Ok(())
 }
 
-/// Notes a part as sent, once; answers whether it was the last one.
-async fn sent(
+/// Puts what a part's success changes about its delivery into `change`; answers whether anything does.
+fn advance(change: &mut delivery::ActiveModel, row: &delivery::Model, complete: bool, now: i64) -> bool {
+    if !complete && row.not_before.is_none() {
+        return false;
+    }
+    change.not_before = Set(None);
+    if complete {
+        change.state = Set(DeliveryState::Delivered.as_str().to_owned());
+        change.finished_at = Set(Some(now));
+    }
+    true
+}
+
+/// Notes a part as done; answers whether it was not before.
+async fn note_part(
     transaction: &DatabaseTransaction,
     row: &delivery::Model,
     part: u16,
     message: Option<MessageId>,
-    now: i64,
 ) -> Result<bool, StoreError> {
-    let failed = |failure| run_time(&failure);
     let noted = delivery_part::Entity::update_many()
         .set(delivery_part::ActiveModel {
             state: Set(PartState::Sent.as_str().to_owned()),
@@ -77,27 +98,18 @@ async fn sent(
         .filter(delivery_part::Column::State.ne(PartState::Sent.as_str()))
         .exec(transaction)
         .await
-        .map_err(failed)?
-        .rows_affected;
+        .map_err(|failure| run_time(&failure))?;
+    Ok(noted.rows_affected > 0)
+}
+
+async fn is_complete(transaction: &DatabaseTransaction, row: &delivery::Model) -> Result<bool, StoreError> {
     let open = delivery_part::Entity::find()
         .filter(delivery_part::Column::DeliveryId.eq(row.id))
         .filter(delivery_part::Column::State.ne(PartState::Sent.as_str()))
         .count(transaction)
         .await
-        .map_err(failed)?;
-    let complete = open == 0;
-    if row.action == EventKind::Deleted.as_str() {
-        forget_copies(transaction, row).await?;
-    } else if let Some(message) = message
-        && noted > 0
-    {
-        remember_copy(transaction, row, part, message).await?;
-    }
-    if row.action == EventKind::New.as_str() {
-        let parts = i64::try_from(noted).unwrap_or(i64::MAX);
-        count(transaction, row, i64::from(complete), parts, now).await?;
-    }
-    Ok(complete)
+        .map_err(|failure| run_time(&failure))?;
+    Ok(open == 0)
 }
 
 async fn remember_copy(
@@ -127,11 +139,13 @@ async fn remember_copy(
         .map_err(|failure| run_time(&failure))
 }
 
-async fn forget_copies(transaction: &DatabaseTransaction, row: &delivery::Model) -> Result<(), StoreError> {
-    message_map::Entity::delete_many()
-        .filter(message_map::Column::PairId.eq(row.pair_id))
-        .filter(message_map::Column::SourceChat.eq(row.source_chat))
-        .filter(message_map::Column::SourceMessage.eq(row.source_message))
+async fn forget_copy(
+    transaction: &DatabaseTransaction,
+    row: &delivery::Model,
+    part: u16,
+) -> Result<(), StoreError> {
+    let key = (row.pair_id, row.source_chat, row.source_message, i32::from(part));
+    message_map::Entity::delete_by_id(key)
         .exec(transaction)
         .await
         .map(|_gone| ())

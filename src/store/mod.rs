@@ -46,7 +46,7 @@ pub use data_dir::{DataDir, LOCK_FILE, LockError};
 pub use error::OpenError;
 pub use group_commit::GroupStats;
 pub use lease::TELEGRAM_TAKEOVER;
-pub use message_map::{MessageCopy, MessageOrigin};
+pub use message_map::MessageOrigin;
 pub use meta::{OwnerError, StoreOwner};
 
 use group_commit::GroupCommit;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use switchyard_actors::model::{
-    AccountId, Delivery, DeliveryId, DeliveryState, EventKind, Fence, MessageId, PairId, Part, PartState,
-    Place, UserId,
+    AccountId, ChatId, Delivery, DeliveryId, DeliveryState, EventKind, Fence, MessageCopy, MessageId, PairId,
+    Part, PartState, Place, UserId,
 };
 use switchyard_actors::ports::{Outbox, StoreError, TryResult};
 use uuid::Uuid;
@@ -53,6 +53,24 @@ impl Outbox for Store {
             .limit(u64::from(limit));
         let pending = self.read(pending.all(&self.readers)).await?;
         self.with_parts(pair.user, pending).await
+    }
+
+    async fn copies(
+        &self,
+        pair: PairId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Vec<MessageCopy>, StoreError> {
+        self.copies_of(pair, chat, message).await
+    }
+
+    async fn counterpart(
+        &self,
+        pair: PairId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Option<MessageId>, StoreError> {
+        self.counterpart_of(pair, chat, message).await
     }
 
     async fn known_copies(&self, target: Place, limit: u32) -> Result<Vec<MessageId>, StoreError> {
@@ -146,6 +164,7 @@ fn read_part(key: &DataKey, row: &delivery_part::Model) -> Result<Part, StoreErr
 }
 
 fn read_delivery(row: delivery::Model, parts: Vec<Part>) -> Result<Delivery, StoreError> {
+    let wrong = |failure| unreadable("delivery", failure);
     Ok(Delivery {
         id: DeliveryId::from_uuid(row.id),
         pair: PairId::from_uuid(row.pair_id),
@@ -153,6 +172,9 @@ fn read_delivery(row: delivery::Model, parts: Vec<Part>) -> Result<Delivery, Sto
         target: rows::place(&row.platform, row.chat, row.thread)?,
         seq: row.seq,
         action: rows::word::<EventKind>(&row.action)?,
+        source_chat: ChatId::new(row.source_chat).map_err(wrong)?,
+        source_message: MessageId::new(row.source_message).map_err(wrong)?,
+        reply_to: row.reply_to.map(MessageId::new).transpose().map_err(wrong)?,
         tries: rows::count(row.tries)?,
         not_before: row.not_before,
         parts,

@@ -13,7 +13,7 @@ use switchyard_actors::model::{
     SendOutcome,
 };
 use switchyard_actors::ports::{
-    Clock, Connection, ConnectionError, Credentials, MessageSender, PlatformConnector, SendReport,
+    Clock, Connection, ConnectionError, Credentials, MessageSender, Operation, PlatformConnector, SendReport,
     SendRequest,
 };
 use switchyard_sandbox::faults::{FaultKind, FaultTarget};
@@ -67,7 +67,10 @@ impl World {
     fn part(&self, delivery: u128, content: &str) -> SendRequest {
         SendRequest {
             target: self.target,
-            body: PartBody::Markdown { content: content.to_owned() },
+            operation: Operation::Send {
+                body: PartBody::Markdown { content: content.to_owned() },
+                reply_to: None,
+            },
             key: IdempotencyKey::derive(DeliveryId::from_uuid(Uuid::from_u128(delivery)), 0),
             unclear_since: None,
             known: Vec::new(),

@@ -85,7 +85,8 @@ pub(crate) fn account(id: Uuid, kind: AccountKind, platform_id: i64) -> Account 
 pub(crate) fn request(account: &Account, sources: &[Place], cursors: Vec<Cursor>) -> ConnectRequest {
     let fence =
         Fence { account: account.id, node: NodeId::from_uuid(Uuid::from_u128(2)), epoch: Epoch::new(1) };
-    ConnectRequest { account: account.clone(), fence, sources: sources.to_vec(), cursors }
+    let targets = Vec::new();
+    ConnectRequest { account: account.clone(), fence, sources: sources.to_vec(), targets, cursors }
 }
 
 /// Credentials in memory.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use switchyard::store::Store;
 use switchyard_actors::model::{
-    DeadReason, Delivery, EventKind, Fence, NewDelivery, Pair, PartState, PauseCause, Platform, RouteVerdict,
-    SkipReason, SourceEvent,
+    DeadReason, Delivery, EventKind, Fence, NewDelivery, Pair, PartBody, PartState, PauseCause, Platform,
+    RouteVerdict, SkipReason, SourceEvent,
 };
 use switchyard_actors::ports::{Intake, IntakeUnit, Jobs, Lease, Outbox, Routes, StoreError, TryResult};
 
@@ -182,7 +182,8 @@ on_both_databases! {
     }
 
     async fn copies_and_originals_find_each_other(world) {
-        use switchyard::store::{MessageCopy, MessageOrigin};
+        use switchyard::store::MessageOrigin;
+        use switchyard_actors::model::MessageCopy;
         let lane = Lane::new(&world).await;
         lane.fill(&world.store, 41, &[&["one", "two"], &["three"]]).await;
         let pending = lane.pending(&world.store).await;
@@ -199,7 +200,7 @@ on_both_databases! {
         assert_eq!(world.store.copies(lane.pair.id, source, message_id(43)).await.unwrap(), []);
     }
 
-    async fn a_deletion_has_no_part_and_forgets_the_copies(world) {
+    async fn a_deletion_forgets_the_copies_part_by_part(world) {
         let lane = Lane::new(&world).await;
         lane.fill(&world.store, 1, &[&["one", "two"]]).await;
         let delivery = lane.pending(&world.store).await.remove(0);
@@ -210,12 +211,24 @@ on_both_databases! {
         let unit = IntakeUnit { events: vec![gone], cursors: vec![] };
         world.store.record(lane.source, &unit).await.unwrap();
         let route = world.store.claim(lane.pair.id, 9).await.unwrap().remove(0);
-        let deletion = RouteVerdict::Deliver(NewDelivery { action: EventKind::Deleted, parts: vec![] });
+        let deletion = RouteVerdict::Deliver(NewDelivery {
+            action: EventKind::Deleted,
+            parts: vec![PartBody::Deletion; 2],
+            reply_to: None,
+        });
         world.store.close(lane.target, lane.pair.id, &[(route.id, deletion)]).await.unwrap();
         let deletion = lane.pending(&world.store).await.remove(0);
-        assert_eq!((deletion.action, deletion.parts.len()), (EventKind::Deleted, 0));
-        world.store.begin(lane.target, deletion.id, 0).await.unwrap();
-        world.store.finish(lane.target, deletion.id, &TryResult::Sent { part: 0, message: None }).await.unwrap();
+        assert_eq!((deletion.action, deletion.source_message), (EventKind::Deleted, message_id(1)));
+        let forwarded = || world.store.forwarded(lane.pair.id, lane.pair.source.chat, message_id(1));
+        assert_eq!(forwarded().await.unwrap(), None, "what is being deleted takes no more edits");
+        for (part, left) in [(0, vec![802]), (1, vec![])] {
+            assert_eq!(deletion.parts[usize::from(part)].body, PartBody::Deletion);
+            world.store.begin(lane.target, deletion.id, part).await.unwrap();
+            for _ in 0..2 {
+                world.store.finish(lane.target, deletion.id, &TryResult::Gone { part }).await.unwrap();
+            }
+            assert_eq!(world.numbers("SELECT target_message FROM message_map").await, left);
+        }
         assert_eq!(lane.pending(&world.store).await, []);
         assert_eq!(world.numbers("SELECT target_message FROM message_map").await, Vec::<i64>::new());
         assert_eq!(world.numbers("SELECT messages FROM delivery_counts").await, [1], "a deletion is no message");

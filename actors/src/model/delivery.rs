@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, DeliveryId, EventKind, MessageId, PairId, Place, RichText};
+use super::{AccountId, ChatId, DeliveryId, EventKind, MessageId, PairId, Place, RichText};
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,6 +70,8 @@ pub enum PartBody {
         /// The message.
         text: RichText,
     },
+    /// Nothing: the copy goes.
+    Deletion,
 }
 
 /// One message at the target: a chunk of a long text, later an album item.
@@ -92,8 +94,22 @@ pub struct Part {
 pub struct NewDelivery {
     /// What happens at the target.
     pub action: EventKind,
-    /// What is sent, in order; never empty for [`EventKind::New`].
+    /// What is sent, in order; never empty. Part by part it replaces the copies of an earlier delivery where the
+    /// action is an edit or a deletion.
     pub parts: Vec<PartBody>,
+    /// The message in the source chat that the new one answers.
+    pub reply_to: Option<MessageId>,
+}
+
+/// A copy of a source message at the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageCopy {
+    /// Which part of the delivery it is.
+    pub part: u16,
+    /// The chat it stands in.
+    pub chat: ChatId,
+    /// Its id there.
+    pub message: MessageId,
 }
 
 /// A delivery as its queue sees it.
@@ -111,6 +127,12 @@ pub struct Delivery {
     pub seq: i64,
     /// What happens at the target.
     pub action: EventKind,
+    /// The chat of the source message.
+    pub source_chat: ChatId,
+    /// The source message.
+    pub source_message: MessageId,
+    /// The message in the source chat that it answers.
+    pub reply_to: Option<MessageId>,
     /// Tries that counted against the retry bound.
     pub tries: u32,
     /// Not before this time, Unix milliseconds.

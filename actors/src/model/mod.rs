@@ -16,7 +16,9 @@ mod route;
 pub use account::{Account, AccountKind, AccountState};
 pub use alert::{Alert, AlertSeverity};
 pub use cursor::{Cursor, CursorKey, CursorValue};
-pub use delivery::{Delivery, DeliveryState, IdempotencyKey, NewDelivery, Part, PartBody, PartState};
+pub use delivery::{
+    Delivery, DeliveryState, IdempotencyKey, MessageCopy, NewDelivery, Part, PartBody, PartState,
+};
 pub use event::{EventKind, SourceEvent};
 pub use id::{
     AccountId, AlertId, DeliveryId, Epoch, EventId, Fence, IdSource, NodeId, PairId, RouteId, UserId,
@@ -26,4 +28,4 @@ pub use outcome::{DeadReason, HoldScope, SendOutcome, SkipReason};
 pub use pair::{Pair, PauseCause};
 pub use place::{ChatId, MessageId, ParsePlaceError, Place, Platform, ThreadId};
 pub use rich_text::{Entity, EntityKind, RichText, RichTextError};
-pub use route::{OpenRoute, RouteVerdict};
+pub use route::{OpenRoute, Origin, RouteVerdict};

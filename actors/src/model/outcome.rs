@@ -18,8 +18,12 @@ pub enum SkipReason {
     Duplicate,
     /// Nothing that the target can show remains.
     Empty,
-    /// This kind of content or event is not forwarded (yet): media, edits and deletes of unmapped messages.
+    /// This kind of content is not forwarded (yet): media.
     Unsupported,
+    /// The message that was changed or deleted has no copy: it was skipped, given up, or is older than the pair.
+    NotForwarded,
+    /// The edited text needs more messages than its copy has: nothing can be put between what stands there.
+    EditTooLong,
     /// The pair failed on it more often than the bound allows.
     Poison,
 }
@@ -34,6 +38,8 @@ pub enum DeadReason {
     Exhausted(String),
     /// Older than the pair's age limit.
     Expired,
+    /// The platform never told the id of the copy that was to be changed or deleted.
+    CopyUnknown,
 }
 
 /// What a wait applies to.

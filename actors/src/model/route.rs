@@ -27,3 +27,14 @@ pub enum RouteVerdict {
     /// Do not send it, for a reason that the ledger keeps.
     Skip(SkipReason),
 }
+
+/// Whether this system wrote a message that it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody else did.
+    Foreign,
+    /// It is a copy: forwarding it would loop.
+    Copy,
+    /// It may be a copy whose send has not been answered yet: the answer decides.
+    Undecided,
+}

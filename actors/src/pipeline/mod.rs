@@ -53,28 +53,62 @@ impl Default for PipelineLimits {
     }
 }
 
+/// What the store knows of the message that an event is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// This system wrote it: it is a copy, or an answer.
+    pub is_copy: bool,
+    /// The parts that the pair made of it; `None` when it made none.
+    pub parts: Option<u16>,
+}
+
 /// Decides what a pair does with an event: deliver these parts, or skip for this reason.
 ///
-/// Edits and deletions of forwarded messages are [`SkipReason::Unsupported`] until the message map carries them.
+/// An edit gives each copy its new text and deletes the copies that are left over; one that would need more copies than
+/// there are is skipped as [`SkipReason::EditTooLong`]. An edit that leaves nothing to show, or something that must not go
+/// on, is skipped with its reason, and the copy stays as it was.
 #[must_use]
-pub fn plan(event: &SourceEvent, pair: &Pair, limits: &PipelineLimits) -> RouteVerdict {
-    match event {
-        SourceEvent::New(message) => match new_message(message, pair.target.platform, limits) {
-            Ok(delivery) => RouteVerdict::Deliver(delivery),
-            Err(reason) => RouteVerdict::Skip(reason),
-        },
+pub fn plan(event: &SourceEvent, pair: &Pair, facts: Facts, limits: &PipelineLimits) -> RouteVerdict {
+    let target = pair.target.platform;
+    let planned = match event {
+        _ if facts.is_copy => Err(SkipReason::Loop),
+        SourceEvent::New(message) => content(message, target, limits).map(|parts| NewDelivery {
+            action: EventKind::New,
+            parts,
+            reply_to: message.reply_to,
+        }),
         SourceEvent::Edited(message) => {
-            RouteVerdict::Skip(filter::floor(message).unwrap_or(SkipReason::Unsupported))
+            content(message, target, limits).and_then(|parts| edit(parts, facts.parts))
         }
-        SourceEvent::Deleted { .. } => RouteVerdict::Skip(SkipReason::Unsupported),
+        SourceEvent::Deleted { .. } => deletion(facts.parts),
+    };
+    match planned {
+        Ok(delivery) => RouteVerdict::Deliver(delivery),
+        Err(reason) => RouteVerdict::Skip(reason),
     }
 }
 
-fn new_message(
+fn edit(mut parts: Vec<PartBody>, copies: Option<u16>) -> Result<NewDelivery, SkipReason> {
+    let copies = usize::from(copies.ok_or(SkipReason::NotForwarded)?);
+    if parts.len() > copies {
+        return Err(SkipReason::EditTooLong);
+    }
+    parts.resize(copies, PartBody::Deletion);
+    Ok(NewDelivery { action: EventKind::Edited, parts, reply_to: None })
+}
+
+fn deletion(copies: Option<u16>) -> Result<NewDelivery, SkipReason> {
+    let copies = copies.filter(|copies| *copies > 0).ok_or(SkipReason::NotForwarded)?;
+    let parts = vec![PartBody::Deletion; usize::from(copies)];
+    Ok(NewDelivery { action: EventKind::Deleted, parts, reply_to: None })
+}
+
+/// What a message becomes at a target, or why it becomes nothing.
+fn content(
     message: &Message,
     target: Platform,
     limits: &PipelineLimits,
-) -> Result<NewDelivery, SkipReason> {
+) -> Result<Vec<PartBody>, SkipReason> {
     if let Some(reason) = filter::floor(message) {
         return Err(reason);
     }
@@ -91,7 +125,7 @@ fn new_message(
     if parts.len() > most {
         return Err(SkipReason::Unsupported);
     }
-    Ok(NewDelivery { action: EventKind::New, parts })
+    Ok(parts)
 }
 
 /// A text as the messages it becomes at a target, in order.

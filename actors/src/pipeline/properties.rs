@@ -227,7 +227,7 @@ fn normal(text: &str) -> String {
 fn markdown(part: PartBody) -> Result<String, TestCaseError> {
     match part {
         PartBody::Markdown { content } => Ok(content),
-        PartBody::Rich { .. } => Err(TestCaseError::fail("Discord takes markdown")),
+        _ => Err(TestCaseError::fail("Discord takes markdown")),
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use uuid::Uuid;
 
-use super::{PipelineLimits, plan};
+use super::{Facts, PipelineLimits, plan};
 use crate::model::{
     AccountId, ChatId, Entity, EntityKind, EventKind, Message, MessageId, NewDelivery, Pair, PairId,
     PartBody, Place, Platform, Restriction, RichText, RouteVerdict, SkipReason, SourceEvent, UserId,
@@ -53,7 +53,7 @@ fn discord(text: RichText, limit: usize) -> Vec<String> {
         .into_iter()
         .map(|part| match part {
             PartBody::Markdown { content } => content,
-            PartBody::Rich { .. } => panic!("Discord takes markdown"),
+            other => panic!("Discord takes markdown, not {other:?}"),
         })
         .collect()
 }
@@ -62,30 +62,80 @@ fn discord(text: RichText, limit: usize) -> Vec<String> {
 fn the_target_decides_the_form() {
     let text = RichText::new("hi there", vec![entity(3, 5, EntityKind::Bold)]).unwrap();
     let event = SourceEvent::New(message(text.clone()));
-    let deliver = |part| RouteVerdict::Deliver(NewDelivery { action: EventKind::New, parts: vec![part] });
+    let deliver = |part| {
+        RouteVerdict::Deliver(NewDelivery { action: EventKind::New, parts: vec![part], reply_to: None })
+    };
+    let facts = Facts::default();
     let limits = PipelineLimits::default();
     let markdown = PartBody::Markdown { content: "hi **there**".to_owned() };
-    assert_eq!(plan(&event, &pair(Platform::Discord), &limits), deliver(markdown));
-    assert_eq!(plan(&event, &pair(Platform::Telegram), &limits), deliver(PartBody::Rich { text }));
+    assert_eq!(plan(&event, &pair(Platform::Discord), facts, &limits), deliver(markdown));
+    assert_eq!(plan(&event, &pair(Platform::Telegram), facts, &limits), deliver(PartBody::Rich { text }));
 }
 
 #[test]
 fn what_may_not_go_is_skipped_for_its_reason() {
     let limits = PipelineLimits::default();
     let plain = message(RichText::plain("x"));
-    let skip = |event: SourceEvent| match plan(&event, &pair(Platform::Discord), &limits) {
+    let skip = |event: SourceEvent| match plan(&event, &pair(Platform::Discord), Facts::default(), &limits) {
         RouteVerdict::Skip(reason) => reason,
         RouteVerdict::Deliver(delivery) => panic!("delivered {delivery:?}"),
     };
     let protected = Message { restrictions: vec![Restriction::Protected], ..plain.clone() };
     assert_eq!(skip(SourceEvent::New(protected.clone())), SkipReason::Restricted(Restriction::Protected));
     assert_eq!(skip(SourceEvent::Edited(protected)), SkipReason::Restricted(Restriction::Protected));
-    assert_eq!(skip(SourceEvent::Edited(plain.clone())), SkipReason::Unsupported);
+    assert_eq!(skip(SourceEvent::Edited(plain.clone())), SkipReason::NotForwarded);
     let deleted = SourceEvent::Deleted { place: plain.place, id: plain.id };
-    assert_eq!(skip(deleted), SkipReason::Unsupported);
+    assert_eq!(skip(deleted), SkipReason::NotForwarded);
     for text in ["word ".repeat(200_000), "*".repeat(60_000)] {
         let endless = SourceEvent::New(message(RichText::plain(text)));
         assert_eq!(skip(endless), SkipReason::Unsupported, "more parts than allowed");
+    }
+}
+
+fn follow(event: SourceEvent, copies: u16) -> RouteVerdict {
+    let facts = Facts { is_copy: false, parts: Some(copies) };
+    plan(&event, &pair(Platform::Telegram), facts, &PipelineLimits::default())
+}
+
+fn rich(text: &str) -> PartBody {
+    PartBody::Rich { text: RichText::plain(text) }
+}
+
+#[test]
+fn an_edit_goes_to_the_copies_and_takes_what_is_left_over() {
+    let deliver =
+        |parts| RouteVerdict::Deliver(NewDelivery { action: EventKind::Edited, parts, reply_to: None });
+    let answer = Message { reply_to: MessageId::new(3).ok(), ..message(RichText::plain("new words")) };
+    let edited = SourceEvent::Edited(answer);
+    assert_eq!(follow(edited.clone(), 1), deliver(vec![rich("new words")]));
+    assert_eq!(follow(edited, 2), deliver(vec![rich("new words"), PartBody::Deletion]));
+    let longer = SourceEvent::Edited(message(RichText::plain("word ".repeat(1_000))));
+    assert_eq!(follow(longer.clone(), 1), RouteVerdict::Skip(SkipReason::EditTooLong));
+    assert!(matches!(follow(longer, 2), RouteVerdict::Deliver(edit) if edit.parts.len() == 2));
+}
+
+#[test]
+fn a_deletion_takes_every_copy() {
+    let plain = message(RichText::plain("x"));
+    let deleted = SourceEvent::Deleted { place: plain.place, id: plain.id };
+    let parts = vec![PartBody::Deletion; 3];
+    let all = NewDelivery { action: EventKind::Deleted, parts, reply_to: None };
+    assert_eq!(follow(deleted.clone(), 3), RouteVerdict::Deliver(all));
+    assert_eq!(follow(deleted, 0), RouteVerdict::Skip(SkipReason::NotForwarded));
+}
+
+#[test]
+fn a_copy_never_goes_on_and_an_answer_names_what_it_answers() {
+    let limits = PipelineLimits::default();
+    let target = pair(Platform::Discord);
+    let copy = Facts { is_copy: true, parts: Some(1) };
+    let answer = Message { reply_to: MessageId::new(3).ok(), ..message(RichText::plain("x")) };
+    for event in [SourceEvent::New(answer.clone()), SourceEvent::Edited(answer.clone())] {
+        assert_eq!(plan(&event, &target, copy, &limits), RouteVerdict::Skip(SkipReason::Loop));
+    }
+    match plan(&SourceEvent::New(answer), &target, Facts::default(), &limits) {
+        RouteVerdict::Deliver(delivery) => assert_eq!(delivery.reply_to, MessageId::new(3).ok()),
+        RouteVerdict::Skip(reason) => panic!("skipped: {reason:?}"),
     }
 }
 
@@ -154,7 +204,7 @@ fn telegram_parts_count_utf16_units() {
         .iter()
         .map(|part| match part {
             PartBody::Rich { text } => text.len_utf16(),
-            PartBody::Markdown { .. } => panic!("Telegram takes entities"),
+            other => panic!("Telegram takes entities, not {other:?}"),
         })
         .collect();
     assert_eq!(lengths, [4_096, 1_904]);
@@ -169,7 +219,7 @@ fn telegram_parts_hold_at_most_as_many_entities_as_are_kept() {
         .iter()
         .map(|part| match part {
             PartBody::Rich { text } => text.entities().len(),
-            PartBody::Markdown { .. } => panic!("Telegram takes entities"),
+            other => panic!("Telegram takes entities, not {other:?}"),
         })
         .collect();
     assert_eq!(counts, [100, 100, 50]);

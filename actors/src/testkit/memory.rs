@@ -10,9 +10,9 @@ use secrecy::SecretSlice;
 use uuid::Uuid;
 
 use crate::model::{
-    Account, AccountId, AccountState, Alert, Cursor, CursorKey, CursorValue, DeadReason, Delivery,
-    DeliveryId, Epoch, EventId, EventKind, Fence, MessageId, NodeId, OpenRoute, Pair, PairId, Part,
-    PartState, PauseCause, Place, RouteId, RouteVerdict, SkipReason, SourceEvent,
+    Account, AccountId, AccountState, Alert, ChatId, Cursor, CursorKey, CursorValue, DeadReason, Delivery,
+    DeliveryId, Epoch, EventId, EventKind, Fence, MessageCopy, MessageId, NodeId, OpenRoute, Origin, Pair,
+    PairId, Part, PartState, PauseCause, Place, RouteId, RouteVerdict, SkipReason, SourceEvent,
 };
 use crate::ports::{
     Credentials, Directory, Intake, IntakeReceipt, IntakeUnit, Jobs, Lease, Notice, Outbox, Routes,
@@ -37,6 +37,7 @@ struct State {
     skips: Vec<(PairId, SkipReason)>,
     deliveries: BTreeMap<(PairId, i64), Delivery>,
     sent: Vec<(DeliveryId, Option<MessageId>)>,
+    copies: BTreeMap<(PairId, ChatId, MessageId, u16), (ChatId, MessageId)>,
     dead: Vec<(DeliveryId, DeadReason)>,
     cursors: HashMap<(AccountId, CursorKey), CursorValue>,
     epochs: HashMap<AccountId, i64>,
@@ -107,7 +108,21 @@ impl MemoryStore {
     }
 }
 
+fn is_done(delivery: &Delivery) -> bool {
+    delivery.parts.iter().all(|part| part.state == PartState::Sent)
+}
+
 impl State {
+    fn copies_of(&self, pair: PairId, chat: ChatId, message: MessageId) -> Vec<MessageCopy> {
+        let all = self.copies.range((pair, chat, message, 0)..=(pair, chat, message, u16::MAX));
+        all.map(|((_, _, _, part), (chat, message))| MessageCopy {
+            part: *part,
+            chat: *chat,
+            message: *message,
+        })
+        .collect()
+    }
+
     fn id(&mut self) -> Uuid {
         self.next += 1;
         Uuid::from_u128(self.next)
@@ -205,7 +220,8 @@ impl Routes for MemoryStore {
             else {
                 return Err(StoreError::NotFound(format!("route {id}")));
             };
-            state.routes.remove(&seq);
+            let Some(route) = state.routes.remove(&seq) else { continue };
+            let event = route.open.event;
             match verdict {
                 RouteVerdict::Skip(reason) => state.skips.push((pair, *reason)),
                 RouteVerdict::Deliver(new) => {
@@ -223,6 +239,9 @@ impl Routes for MemoryStore {
                         target: target.target,
                         seq,
                         action: new.action,
+                        source_chat: event.place().chat,
+                        source_message: event.message_id(),
+                        reply_to: new.reply_to,
                         tries: 0,
                         not_before: None,
                         parts: new.parts.iter().enumerate().map(part).collect(),
@@ -232,6 +251,52 @@ impl Routes for MemoryStore {
             }
         }
         Ok(())
+    }
+
+    async fn forwarded(
+        &self,
+        pair: PairId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Option<u16>, StoreError> {
+        let state = self.lock()?;
+        let of_message = |delivery: &&Delivery| {
+            delivery.pair == pair && delivery.source_chat == chat && delivery.source_message == message
+        };
+        let mut pending = state.deliveries.values().filter(of_message);
+        let last = pending.rfind(|delivery| delivery.action != EventKind::Edited);
+        let made = match last {
+            Some(delivery) if delivery.action == EventKind::Deleted => 0,
+            Some(delivery) => delivery.parts.len(),
+            None => state.copies_of(pair, chat, message).len(),
+        };
+        Ok(u16::try_from(made).ok().filter(|made| *made > 0))
+    }
+
+    async fn origins(
+        &self,
+        _: AccountId,
+        place: Place,
+        messages: &[(MessageId, Option<i64>)],
+    ) -> Result<Vec<Origin>, StoreError> {
+        let state = self.lock()?;
+        let sending = |part: &Part| part.state == PartState::Sending;
+        let waiting = state.deliveries.values().filter(|delivery| delivery.target == place);
+        let waiting = waiting.filter(|delivery| delivery.parts.iter().any(sending));
+        let authors: HashSet<i64> = waiting
+            .filter_map(|delivery| state.accounts.get(&delivery.account))
+            .map(|account| account.platform_id)
+            .collect();
+        let origin = |(message, author): &(MessageId, Option<i64>)| {
+            if state.copies.values().any(|copy| *copy == (place.chat, *message)) {
+                Origin::Copy
+            } else if author.is_some_and(|author| authors.contains(&author)) {
+                Origin::Undecided
+            } else {
+                Origin::Foreign
+            }
+        };
+        Ok(messages.iter().map(origin).collect())
     }
 
     async fn set_pause(&self, pair: PairId, cause: PauseCause, on: bool) -> Result<(), StoreError> {
@@ -274,6 +339,33 @@ impl Outbox for MemoryStore {
         Ok(later.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
     }
 
+    async fn copies(
+        &self,
+        pair: PairId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Vec<MessageCopy>, StoreError> {
+        Ok(self.lock()?.copies_of(pair, chat, message))
+    }
+
+    async fn counterpart(
+        &self,
+        pair: PairId,
+        chat: ChatId,
+        message: MessageId,
+    ) -> Result<Option<MessageId>, StoreError> {
+        let state = self.lock()?;
+        if let Some(copy) = state.copies_of(pair, chat, message).first() {
+            return Ok(Some(copy.message));
+        }
+        let target = state.pairs.get(&pair).map(|pair| pair.target.chat);
+        let original = state
+            .copies
+            .iter()
+            .find(|((_, source, _, _), copy)| **copy == (chat, message) && Some(*source) == target);
+        Ok(original.map(|((_, _, message, _), _)| *message))
+    }
+
     async fn known_copies(&self, _: Place, _: u32) -> Result<Vec<MessageId>, StoreError> {
         Ok(self.lock()?.sent.iter().filter_map(|(_, message)| *message).collect())
     }
@@ -302,9 +394,25 @@ impl Outbox for MemoryStore {
                     part.state = PartState::Sent;
                     part.remote_id = *message;
                 }
-                if row.parts.iter().all(|part| part.state == PartState::Sent) {
+                let copy = (row.pair, row.source_chat, row.source_message, *part);
+                let (chat, done) = (row.target.chat, is_done(row));
+                if let Some(message) = message {
+                    state.copies.insert(copy, (chat, *message));
+                }
+                if done {
                     state.deliveries.remove(&key);
                     state.sent.push((delivery, *message));
+                }
+            }
+            TryResult::Gone { part } => {
+                if let Some(part) = row.parts.iter_mut().find(|candidate| candidate.index == *part) {
+                    part.state = PartState::Sent;
+                }
+                let copy = (row.pair, row.source_chat, row.source_message, *part);
+                let done = is_done(row);
+                state.copies.remove(&copy);
+                if done {
+                    state.deliveries.remove(&key);
                 }
             }
             TryResult::Later { not_before, counts, .. } => {

@@ -1,6 +1,6 @@
 //! A platform in memory: sources whose events a test writes, and targets that record what arrives and answer as told.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,17 +10,21 @@ use tokio::time::Instant;
 
 use crate::model::{AccountId, IdempotencyKey, MessageId, PartBody, Place, SendOutcome, SourceEvent};
 use crate::ports::{
-    ConnectRequest, Connection, ConnectionError, EventSource, IntakeUnit, MessageSender, PlatformConnector,
-    SendReport, SendRequest,
+    ConnectRequest, Connection, ConnectionError, EventSource, IntakeUnit, MessageSender, Operation,
+    PlatformConnector, SendReport, SendRequest,
 };
 
-/// What arrived at a target.
+/// A message that stands at a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentPart {
+    /// Its id, counted over all targets.
+    pub id: MessageId,
     /// Where.
     pub target: Place,
-    /// What.
+    /// What it says, after edits.
     pub body: PartBody,
+    /// What it answers.
+    pub reply_to: Option<MessageId>,
     /// When, on tokio's clock.
     pub at: Instant,
 }
@@ -29,11 +33,36 @@ pub struct SentPart {
 struct State {
     inbox: HashMap<AccountId, VecDeque<SourceEvent>>,
     sent: Vec<SentPart>,
-    accepted: HashSet<IdempotencyKey>,
+    accepted: HashMap<IdempotencyKey, MessageId>,
     script: HashMap<AccountId, VecDeque<SendOutcome>>,
     script_at: HashMap<Place, VecDeque<SendOutcome>>,
     refuse_connect: HashMap<AccountId, ConnectionError>,
     connects: HashMap<AccountId, u32>,
+}
+
+impl State {
+    fn carry_out(&mut self, request: SendRequest) -> Option<MessageId> {
+        match request.operation {
+            Operation::Send { body, reply_to } => {
+                if let Some(id) = self.accepted.get(&request.key) {
+                    return Some(*id);
+                }
+                let next = i64::try_from(self.accepted.len()).unwrap_or(i64::MAX).saturating_add(1);
+                let id = MessageId::new(next).ok()?;
+                self.accepted.insert(request.key, id);
+                self.sent.push(SentPart { id, target: request.target, body, reply_to, at: Instant::now() });
+                Some(id)
+            }
+            Operation::Edit { message, body } => {
+                self.sent.iter_mut().find(|sent| sent.id == message)?.body = body;
+                Some(message)
+            }
+            Operation::Delete { message } => {
+                self.sent.retain(|sent| sent.id != message);
+                Some(message)
+            }
+        }
+    }
 }
 
 /// A platform that lives in memory. Clones share it.
@@ -72,7 +101,7 @@ impl FakePlatform {
         };
     }
 
-    /// Everything that arrived, in order of arrival.
+    /// Everything that arrived and still stands, in order of arrival.
     #[must_use]
     pub fn sent(&self) -> Vec<SentPart> {
         self.lock().sent.clone()
@@ -84,6 +113,7 @@ impl FakePlatform {
         let text = |part: &SentPart| match &part.body {
             PartBody::Markdown { content } => content.clone(),
             PartBody::Rich { text } => text.text().to_owned(),
+            PartBody::Deletion => String::new(),
         };
         self.lock().sent.iter().filter(|part| part.target == target).map(text).collect()
     }
@@ -133,12 +163,11 @@ impl MessageSender for FakeSender {
             None | Some(SendOutcome::Delivered { .. } | SendOutcome::Unclear { .. }) => true,
             Some(_) => false,
         };
-        if arrives && state.accepted.insert(request.key) {
-            let part = SentPart { target: request.target, body: request.body, at: Instant::now() };
-            state.sent.push(part);
-        }
-        let id = i64::try_from(state.sent.len()).unwrap_or(i64::MAX).max(1);
-        let outcome = scripted.unwrap_or_else(|| SendOutcome::Delivered { message: MessageId::new(id).ok() });
+        let message = if arrives { state.carry_out(request) } else { None };
+        let outcome = match scripted {
+            None | Some(SendOutcome::Delivered { .. }) => SendOutcome::Delivered { message },
+            Some(other) => other,
+        };
         SendReport { outcome, hint: None }
     }
 }

@@ -1,13 +1,15 @@
 //! A forwarding pair: claims its open routes in order, runs the pure pipeline, writes deliveries or typed skips.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use super::deps::{Deps, until_stored};
-use crate::model::{Fence, OpenRoute, Pair, PairId, PauseCause, RouteId, RouteVerdict, SkipReason};
-use crate::pipeline;
+use crate::model::{
+    Fence, MessageId, OpenRoute, Origin, Pair, PairId, PauseCause, RouteVerdict, SkipReason, SourceEvent,
+};
+use crate::pipeline::{self, Facts};
 use crate::ports::StoreError;
 use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message};
 
@@ -155,33 +157,95 @@ async fn round(args: PairArgs, pair: Pair, fence: Fence, beat: impl Fn()) -> Res
     let limit = deps.config.claim_batch;
     let routes = deps.store.claim(pair.id, limit).await?;
     let full = u32::try_from(routes.len()).is_ok_and(|claimed| claimed >= limit);
-    if routes.is_empty() {
+    let Some(first) = routes.first() else {
         return Ok(Round { planned: 0, skipped: 0, more: false });
-    }
-    let (verdicts, isolated) = plan(deps, &pair, &routes)?;
+    };
+    let batch = batch(&routes);
+    let mut more = full || batch.len() < routes.len();
+    let verdicts = if first.attempts > deps.config.poison_attempts {
+        tracing::error!(pair = %pair.id, route = %first.id, attempts = first.attempts, "route is skipped as poison");
+        more = true;
+        vec![(first.id, RouteVerdict::Skip(SkipReason::Poison))]
+    } else {
+        let known = until_decided(deps, &pair, batch, &beat).await?;
+        more |= known.len() < batch.len();
+        deps.failpoints.hit("pair.plan", &pair.id.to_string()).map_err(StoreError::Failed)?;
+        let decide = |(route, facts): (&OpenRoute, Facts)| {
+            (route.id, pipeline::plan(&route.event, &pair, facts, &deps.config.pipeline))
+        };
+        batch.iter().zip(known).map(decide).collect()
+    };
     // In place: a store that is away must not count as another attempt at these routes.
     until_stored(deps, fence, &beat, || deps.store.close(fence, pair.id, &verdicts)).await?;
     let planned = verdicts.iter().filter(|(_, verdict)| matches!(verdict, RouteVerdict::Deliver(_))).count();
     let planned = u64::try_from(planned).unwrap_or(u64::MAX);
     let all = u64::try_from(verdicts.len()).unwrap_or(u64::MAX);
-    Ok(Round { planned, skipped: all.saturating_sub(planned), more: full || isolated })
+    Ok(Round { planned, skipped: all.saturating_sub(planned), more })
 }
 
-/// Runs the pipeline. A route that failed before is planned alone, so that a poison event cannot take others down
-/// with it, and only so often.
-fn plan(
+/// The routes that can be planned together. A route that failed before is planned alone, so that a poison event cannot
+/// take others down with it. A change of a message goes apart from what came before of the same message: whether it was
+/// forwarded is known only when that is written.
+fn batch(routes: &[OpenRoute]) -> &[OpenRoute] {
+    if routes.first().is_some_and(|first| first.attempts > 1) {
+        return routes.get(..1).unwrap_or(routes);
+    }
+    let mut seen = HashSet::new();
+    let apart = routes.iter().position(|route| !seen.insert(route.event.message_id()));
+    apart.and_then(|at| routes.get(..at)).unwrap_or(routes)
+}
+
+/// What the store knows of the messages, of the first at least. In place, as claiming anew would count as another failure.
+async fn until_decided(
     deps: &Deps,
     pair: &Pair,
-    routes: &[OpenRoute],
-) -> Result<(Vec<(RouteId, RouteVerdict)>, bool), StoreError> {
-    let Some(first) = routes.first() else { return Ok((Vec::new(), false)) };
-    if first.attempts > deps.config.poison_attempts {
-        tracing::error!(pair = %pair.id, route = %first.id, attempts = first.attempts, "route is skipped as poison");
-        return Ok((vec![(first.id, RouteVerdict::Skip(SkipReason::Poison))], true));
+    batch: &[OpenRoute],
+    beat: &impl Fn(),
+) -> Result<Vec<Facts>, StoreError> {
+    loop {
+        let known = facts(deps, pair, batch).await?;
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        tracing::debug!(pair = %pair.id, "pair waits for the answer to a send that may be what it read");
+        beat();
+        tokio::time::sleep(deps.config.retry.delay(1, deps.rng.next_u64())).await;
     }
-    let alone = first.attempts > 1;
-    let batch = if alone { routes.get(..1).unwrap_or(routes) } else { routes };
-    deps.failpoints.hit("pair.plan", &pair.id.to_string()).map_err(StoreError::Failed)?;
-    let decide = |route: &OpenRoute| (route.id, pipeline::plan(&route.event, pair, &deps.config.pipeline));
-    Ok((batch.iter().map(decide).collect(), alone))
+}
+
+/// What the store knows of the messages, up to the first that is undecided.
+async fn facts(deps: &Deps, pair: &Pair, batch: &[OpenRoute]) -> Result<Vec<Facts>, StoreError> {
+    let written: Vec<_> = batch.iter().filter_map(|route| written(&route.event)).collect();
+    let mut origins = HashMap::new();
+    if !written.is_empty() {
+        let answers = deps.store.origins(pair.source_account, pair.source, &written).await?;
+        origins.extend(written.iter().map(|(message, _)| *message).zip(answers));
+    }
+    let mut known = Vec::with_capacity(batch.len());
+    for route in batch {
+        let message = route.event.message_id();
+        let is_copy = match origins.get(&message) {
+            Some(Origin::Undecided) => break,
+            Some(Origin::Copy) => true,
+            Some(Origin::Foreign) | None => false,
+        };
+        let parts = match route.event {
+            SourceEvent::New(_) => None,
+            SourceEvent::Edited(_) | SourceEvent::Deleted { .. } => {
+                deps.store.forwarded(pair.id, pair.source.chat, message).await?
+            }
+        };
+        known.push(Facts { is_copy, parts });
+    }
+    Ok(known)
+}
+
+/// A message with its author.
+fn written(event: &SourceEvent) -> Option<(MessageId, Option<i64>)> {
+    match event {
+        SourceEvent::New(message) | SourceEvent::Edited(message) => {
+            Some((message.id, message.sender.as_ref().map(|sender| sender.id)))
+        }
+        SourceEvent::Deleted { .. } => None,
+    }
 }

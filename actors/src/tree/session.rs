@@ -1,5 +1,6 @@
 //! A connected account: owns the client, records what it reads, lends its sender to the account's queue.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -320,13 +321,14 @@ async fn connect(
     }
     let store = &args.deps.store;
     let pairs = store.pairs().await?;
-    let mut sources: Vec<_> =
-        pairs.into_iter().filter(|pair| pair.source_account == account.id).map(|pair| pair.source).collect();
-    sources.sort_unstable();
-    sources.dedup();
+    let sources = pairs.iter().filter(|pair| pair.source_account == account.id).map(|pair| pair.source);
+    let sources: Vec<_> = sources.collect::<BTreeSet<_>>().into_iter().collect();
+    let targets = pairs.iter().filter(|pair| pair.target_account == account.id).map(|pair| pair.target);
+    let targets = targets.collect::<BTreeSet<_>>().into_iter().collect();
     let cursors = store.cursors(account.id).await?;
     let placed = sources.is_empty() || !cursors.is_empty();
-    let connection = args.deps.connector.connect(ConnectRequest { account, fence, sources, cursors }).await?;
+    let request = ConnectRequest { account, fence, sources, targets, cursors };
+    let connection = args.deps.connector.connect(request).await?;
     Ok((connection, placed))
 }
 

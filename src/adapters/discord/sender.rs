@@ -7,7 +7,7 @@ use serde::Serialize;
 use serenity::http::{LightMethod, Request, Route};
 use serenity::model::id::ChannelId;
 use switchyard_actors::model::{PartBody, Place, SendOutcome};
-use switchyard_actors::ports::{Clock, MessageSender, SendReport, SendRequest};
+use switchyard_actors::ports::{Clock, MessageSender, Operation, SendReport, SendRequest};
 use tracing::info;
 
 use crate::config::DiscordConfig;
@@ -52,7 +52,7 @@ impl DiscordSender {
         let Some(channel_id) = channel(request.target) else {
             return refused("the target is not a Discord channel");
         };
-        let PartBody::Markdown { content } = &request.body else {
+        let Operation::Send { body: PartBody::Markdown { content }, .. } = &request.operation else {
             return refused("the text is not in Discord's format");
         };
         let nonce = request.key.discord_nonce();

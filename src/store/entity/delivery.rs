@@ -15,6 +15,7 @@ pub struct Model {
     pub source_chat: i64,
     pub source_message: i64,
     pub seq: i64,
+    pub reply_to: Option<i64>,
     pub action: String,
     pub state: String,
     pub tries: i32,

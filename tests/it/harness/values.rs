@@ -101,5 +101,6 @@ pub(crate) fn common(pts: i32) -> Cursor {
 /// A new message of these parts.
 pub(crate) fn deliver(parts: &[&str]) -> RouteVerdict {
     let body = |text: &&str| PartBody::Markdown { content: (*text).to_owned() };
-    RouteVerdict::Deliver(NewDelivery { action: EventKind::New, parts: parts.iter().map(body).collect() })
+    let parts = parts.iter().map(body).collect();
+    RouteVerdict::Deliver(NewDelivery { action: EventKind::New, parts, reply_to: None })
 }

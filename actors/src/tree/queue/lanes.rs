@@ -245,7 +245,7 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AccountId, ChatId, DeliveryId, EventKind, PartBody, Place, Platform};
+    use crate::model::{AccountId, ChatId, DeliveryId, EventKind, MessageId, PartBody, Place, Platform};
     use std::time::Duration;
     use uuid::Uuid;
 
@@ -264,6 +264,9 @@ mod tests {
             target: Place { platform: Platform::Discord, chat: ChatId::new(1).unwrap(), thread: None },
             seq,
             action: EventKind::New,
+            source_chat: ChatId::new(2).unwrap(),
+            source_message: MessageId::new(seq.max(1)).unwrap(),
+            reply_to: None,
             tries: 0,
             not_before: None,
             parts: (0..parts).map(part).collect(),

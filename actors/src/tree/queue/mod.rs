@@ -224,7 +224,7 @@ impl QueueActor {
 
     /// First waits for connection, throttle and lease (a drain cuts this short), then sends (a drain lets it finish).
     fn attempt(&mut self, delivery: Delivery, part: Part, failures: u32, cx: &mut Cx<'_, Self>) {
-        let prepared = prepare(self.args.deps.clone(), self.args.id, delivery.target);
+        let prepared = prepare(self.args.deps.clone(), self.args.id, delivery.target, delivery.action);
         cx.serve(prepared, move |queue: &mut Self, ready, cx| match ready {
             Ok(ready) => queue.transmit(delivery, part, failures, ready, cx),
             Err(error) => {

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::verdict::{Circumstances, Next, judge};
-use crate::model::{AccountId, Delivery, Fence, IdempotencyKey, MessageId, Part, Place, SendOutcome};
-use crate::ports::{MessageSender, SendRequest, StoreError, TryResult};
+use crate::model::{
+    AccountId, DeadReason, Delivery, EventKind, Fence, IdempotencyKey, MessageId, Part, PartBody, Place,
+    SendOutcome,
+};
+use crate::ports::{MessageSender, Operation, SendRequest, StoreError, TryResult};
 use crate::throttle::Class;
 use crate::tree::deps::{Deps, until_stored};
 use crate::tree::session::GetSender;
@@ -34,17 +37,26 @@ pub(super) struct Tried {
 ///
 /// # Errors
 /// Why the account cannot send now; nothing was sent.
-pub(super) async fn prepare(deps: Deps, account: AccountId, target: Place) -> Result<Ready, String> {
+pub(super) async fn prepare(
+    deps: Deps,
+    account: AccountId,
+    target: Place,
+    action: EventKind,
+) -> Result<Ready, String> {
     let session = deps.links.sessions.get(&account).ok_or("account has no session")?;
     // Asked before the permit, so that an account without a connection never holds a slot.
     session.ask(GetSender).await.map_err(|error| error.to_string())??;
     let throttle = deps.links.throttles.get(&account).ok_or("account has no throttle")?;
-    let reserve = Reserve { target, cost: 1, class: Class::Live };
+    let class = match action {
+        EventKind::New => Class::Live,
+        EventKind::Edited | EventKind::Deleted => Class::Urgent,
+    };
+    let reserve = Reserve { target, cost: 1, class };
     let own = throttle.ask(reserve).await.map_err(|error| error.to_string())?;
     // The network address is asked last, so that a grant of it is never held while something else is waited for.
     let address =
         deps.links.egress.get(&Identity::DIRECT.to_owned()).ok_or("no throttle of the network address")?;
-    let reserve = Reserve { target, cost: 1, class: Class::Live };
+    let reserve = Reserve { target, cost: 1, class };
     let shared = address.ask(reserve).await.map_err(|error| error.to_string())?;
     // Asked again: the wait for the permit may have been long.
     let sender = session.ask(GetSender).await.map_err(|error| error.to_string())??;
@@ -71,6 +83,11 @@ pub(super) async fn transmit(
 ) -> Result<Tried, StoreError> {
     deps.failpoints.hit("queue.attempt", &fence.account.to_string()).map_err(StoreError::Failed)?;
     let Ready { sender, permits } = ready;
+    let operation = match operation(deps, fence, delivery, part, &beat).await? {
+        Ok(operation) => operation,
+        // Nothing is sent for it, and the permits go back.
+        Err(result) => return settle(deps, fence, delivery, result, &beat).await,
+    };
     until_stored(deps, fence, &beat, || deps.store.begin(fence, delivery.id, part.index)).await?;
     if !deps.links.lease_lasts(deps.config.lease_margin) {
         // Marking may have waited for the store longer than the lease lasted.
@@ -79,16 +96,18 @@ pub(super) async fn transmit(
         let error = Some("node's lease is about to end".to_owned());
         return Ok(Tried { next, health: None, counted: false, unclear_since: part.sending_since, error });
     }
-    let known = match part.sending_since {
+    let unclear_since = part.sending_since.filter(|_| matches!(operation, Operation::Send { .. }));
+    let known = match unclear_since {
         None => Vec::new(),
         Some(_) => known_copies(deps, fence, delivery.target, &beat).await?,
     };
+    let removes = matches!(operation, Operation::Delete { .. });
     let handed_over = deps.now_ms();
     let request = SendRequest {
         target: delivery.target,
-        body: part.body.clone(),
+        operation,
         key: IdempotencyKey::derive(delivery.id, part.index),
-        unclear_since: part.sending_since,
+        unclear_since,
         known,
     };
     let permits = permits.map(Permit::sending);
@@ -98,6 +117,7 @@ pub(super) async fn transmit(
     let unclear = matches!(report.outcome, SendOutcome::Unclear { .. });
     let circumstances = Circumstances {
         part: part.index,
+        removes,
         tries: delivery.tries,
         failures,
         circuit_open,
@@ -113,11 +133,59 @@ pub(super) async fn transmit(
     let (counted, error) = match verdict.result {
         Some(TryResult::Later { counts, error, .. }) => (counts, Some(error)),
         Some(TryResult::Dead(reason)) => (false, serde_json::to_string(&reason).ok()),
-        Some(TryResult::Sent { .. }) | None => (false, None),
+        Some(TryResult::Sent { .. } | TryResult::Gone { .. }) | None => (false, None),
     };
     // Once unclear, a part stays so until the platform says otherwise; the first time is the one that counts.
     let unclear_since = part.sending_since.or(unclear.then_some(handed_over));
     Ok(Tried { next: verdict.next, health: verdict.health, counted, unclear_since, error })
+}
+
+/// What is to be done at the target, or how the part ends without anything being done.
+async fn operation(
+    deps: &Deps,
+    fence: Fence,
+    delivery: &Delivery,
+    part: &Part,
+    beat: &impl Fn(),
+) -> Result<Result<Operation, TryResult>, StoreError> {
+    let (pair, chat) = (delivery.pair, delivery.source_chat);
+    let body = part.body.clone();
+    if delivery.action == EventKind::New {
+        // The first part answers for all.
+        let answered = delivery.reply_to.filter(|_| part.index == 0);
+        let reply_to = match answered {
+            None => None,
+            Some(message) => {
+                until_stored(deps, fence, beat, || deps.store.counterpart(pair, chat, message)).await?
+            }
+        };
+        return Ok(Ok(Operation::Send { body, reply_to }));
+    }
+    let source = delivery.source_message;
+    let copies = until_stored(deps, fence, beat, || deps.store.copies(pair, chat, source)).await?;
+    let copy = copies.into_iter().find(|copy| copy.part == part.index).map(|copy| copy.message);
+    Ok(match (copy, body) {
+        (Some(message), PartBody::Deletion) => Ok(Operation::Delete { message }),
+        (Some(message), body) => Ok(Operation::Edit { message, body }),
+        (None, PartBody::Deletion) => Err(TryResult::Gone { part: part.index }),
+        (None, _) => Err(TryResult::Dead(DeadReason::CopyUnknown)),
+    })
+}
+
+/// Writes how a part ended for which nothing was sent.
+async fn settle(
+    deps: &Deps,
+    fence: Fence,
+    delivery: &Delivery,
+    result: TryResult,
+    beat: &impl Fn(),
+) -> Result<Tried, StoreError> {
+    until_stored(deps, fence, beat, || deps.store.finish(fence, delivery.id, &result)).await?;
+    let (next, error) = match result {
+        TryResult::Dead(reason) => (Next::Drop, serde_json::to_string(&reason).ok()),
+        _ => (Next::Advance, None),
+    };
+    Ok(Tried { next, health: None, counted: false, unclear_since: None, error })
 }
 
 /// Copies that a look must not take for the part that is looked for. More than a look reads are never needed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{DeadReason, MessageId, SendOutcome};
+use crate::model::{DeadReason, SendOutcome};
 use crate::ports::{Rng, TryResult};
 use crate::supervision::Backoff;
 
@@ -38,6 +38,8 @@ pub(super) struct Verdict {
 pub(super) struct Circumstances<'a> {
     /// The part that was tried.
     pub part: u16,
+    /// Whether the part's copy was to be deleted.
+    pub removes: bool,
     /// Tries counted so far.
     pub tries: u32,
     /// Tries of this lane in a row that failed, counted or not: the exponent of the backoff.
@@ -58,7 +60,8 @@ pub(super) struct Circumstances<'a> {
 #[must_use]
 pub(super) fn judge(outcome: SendOutcome, at: &Circumstances<'_>) -> Verdict {
     match outcome {
-        SendOutcome::Delivered { message } => sent(at.part, message),
+        SendOutcome::Delivered { .. } if at.removes => done(TryResult::Gone { part: at.part }),
+        SendOutcome::Delivered { message } => done(TryResult::Sent { part: at.part, message }),
         // The throttle holds the lane or the account; the queue asks it again at once and waits there.
         SendOutcome::RetryAfter { wait, .. } => {
             later(at, wait, false, "platform asks to wait".to_owned(), Some(true))
@@ -76,8 +79,8 @@ pub(super) fn judge(outcome: SendOutcome, at: &Circumstances<'_>) -> Verdict {
     }
 }
 
-fn sent(part: u16, message: Option<MessageId>) -> Verdict {
-    Verdict { result: Some(TryResult::Sent { part, message }), next: Next::Advance, health: Some(true) }
+fn done(result: TryResult) -> Verdict {
+    Verdict { result: Some(result), next: Next::Advance, health: Some(true) }
 }
 
 fn failed(at: &Circumstances<'_>, error: String) -> Verdict {
@@ -126,6 +129,7 @@ mod tests {
         let retry = Backoff { base: Duration::from_millis(500), ..Backoff::default() };
         Circumstances {
             part: 0,
+            removes: false,
             tries,
             failures: tries,
             circuit_open,
