@@ -1,6 +1,6 @@
 //! `sandbox`: the sandbox alone, in a process of its own.
 
-use switchyard_sandbox::{Limits, Sandbox, SandboxConfig, SandboxError, SeedShape};
+use switchyard_sandbox::{Limits, PairCounts, Sandbox, SandboxConfig, SandboxError, SeedShape};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Console, ExitCode, SandboxArgs};
@@ -58,8 +58,15 @@ pub(super) fn config(given: &SandboxSettings) -> SandboxConfig {
     };
     let shape = SeedShape {
         telegram_users: given.telegram_users.get(),
+        telegram_bots: given.telegram_bots,
         discord_bots: given.discord_bots.get(),
-        pairs: given.pairs.get(),
+        webhooks: given.webhooks,
+        pairs: PairCounts {
+            telegram_to_discord: given.pairs.telegram_to_discord,
+            telegram_to_telegram: given.pairs.telegram_to_telegram,
+            discord_to_telegram: given.pairs.discord_to_telegram,
+            discord_to_discord: given.pairs.discord_to_discord,
+        },
     };
     SandboxConfig {
         control_listen: given.control_listen,

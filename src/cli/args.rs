@@ -111,39 +111,57 @@ pub struct SandboxArgs {
     /// Seeded Telegram user accounts.
     #[arg(long, value_name = "COUNT")]
     pub telegram_users: Option<u16>,
+    /// Seeded Telegram bots.
+    #[arg(long, value_name = "COUNT")]
+    pub telegram_bots: Option<u16>,
     /// Seeded Discord bots.
     #[arg(long, value_name = "COUNT")]
     pub discord_bots: Option<u16>,
-    /// Seeded pairs.
+    /// Seeded Discord webhooks.
+    #[arg(long, value_name = "COUNT")]
+    pub webhooks: Option<u16>,
+    /// Seeded pairs in each direction that is not named by a flag of its own.
     #[arg(long, value_name = "COUNT")]
     pub pairs: Option<u16>,
+    /// Seeded pairs from Telegram to Discord.
+    #[arg(long, value_name = "COUNT")]
+    pub telegram_to_discord: Option<u16>,
+    /// Seeded pairs from Telegram to Telegram.
+    #[arg(long, value_name = "COUNT")]
+    pub telegram_to_telegram: Option<u16>,
+    /// Seeded pairs from Discord to Telegram.
+    #[arg(long, value_name = "COUNT")]
+    pub discord_to_telegram: Option<u16>,
+    /// Seeded pairs from Discord to Discord.
+    #[arg(long, value_name = "COUNT")]
+    pub discord_to_discord: Option<u16>,
 }
 
 impl SandboxArgs {
     /// The flags as the topmost layer.
     #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
+        let address = |address: Option<SocketAddr>| address.map(|address| address.to_string());
+        let count = |count: Option<u16>| count.map(|count| count.to_string());
+        let pairs = |own: Option<u16>| count(own.or(self.pairs));
         layer([
-            ("--listen", "sandbox.control_listen", self.listen.map(|address| address.to_string())),
-            (
-                "--telegram-listen",
-                "sandbox.telegram_listen",
-                self.telegram_listen.map(|address| address.to_string()),
-            ),
-            (
-                "--discord-listen",
-                "sandbox.discord_listen",
-                self.discord_listen.map(|address| address.to_string()),
-            ),
+            ("--listen", "sandbox.control_listen", address(self.listen)),
+            ("--telegram-listen", "sandbox.telegram_listen", address(self.telegram_listen)),
+            ("--discord-listen", "sandbox.discord_listen", address(self.discord_listen)),
             ("--limits", "sandbox.limits", self.limits.clone()),
             ("--seed", "sandbox.seed", self.seed.map(|number| number.to_string())),
+            ("--telegram-users", "sandbox.telegram_users", count(self.telegram_users)),
+            ("--telegram-bots", "sandbox.telegram_bots", count(self.telegram_bots)),
+            ("--discord-bots", "sandbox.discord_bots", count(self.discord_bots)),
+            ("--webhooks", "sandbox.webhooks", count(self.webhooks)),
+            ("--telegram-to-discord", "sandbox.pairs.telegram_to_discord", pairs(self.telegram_to_discord)),
             (
-                "--telegram-users",
-                "sandbox.telegram_users",
-                self.telegram_users.map(|count| count.to_string()),
+                "--telegram-to-telegram",
+                "sandbox.pairs.telegram_to_telegram",
+                pairs(self.telegram_to_telegram),
             ),
-            ("--discord-bots", "sandbox.discord_bots", self.discord_bots.map(|count| count.to_string())),
-            ("--pairs", "sandbox.pairs", self.pairs.map(|count| count.to_string())),
+            ("--discord-to-telegram", "sandbox.pairs.discord_to_telegram", pairs(self.discord_to_telegram)),
+            ("--discord-to-discord", "sandbox.pairs.discord_to_discord", pairs(self.discord_to_discord)),
         ])
     }
 }

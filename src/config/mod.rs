@@ -32,7 +32,7 @@ pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use queue::QueueConfig;
 pub use retention::RetentionConfig;
-pub use sandbox::{SandboxLimits, SandboxMode, SandboxSettings};
+pub use sandbox::{SandboxLimits, SandboxMode, SandboxPairs, SandboxSettings};
 pub use secret::Secret;
 pub use store::StoreConfig;
 pub use supervision::SupervisionConfig;

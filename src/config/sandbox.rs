@@ -45,12 +45,30 @@ pub struct SandboxSettings {
     pub seed: u64,
     /// Limits that are enforced.
     pub limits: SandboxLimits,
-    /// Seeded Telegram user accounts.
+    /// Seeded Telegram user accounts. Every second one has a password.
     pub telegram_users: NonZeroU16,
+    /// Seeded Telegram bots.
+    pub telegram_bots: u16,
     /// Seeded Discord bots.
     pub discord_bots: NonZeroU16,
+    /// Seeded Discord webhooks, each with a channel of its own.
+    pub webhooks: u16,
     /// Seeded pairs.
-    pub pairs: NonZeroU16,
+    pub pairs: SandboxPairs,
+}
+
+/// Seeded pairs in every direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxPairs {
+    /// From Telegram to Discord.
+    pub telegram_to_discord: u16,
+    /// From Telegram to Telegram.
+    pub telegram_to_telegram: u16,
+    /// From Discord to Telegram.
+    pub discord_to_telegram: u16,
+    /// From Discord to Discord.
+    pub discord_to_discord: u16,
 }
 
 impl SandboxSettings {

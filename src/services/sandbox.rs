@@ -77,7 +77,10 @@ pub struct SeededAccount {
     pub name: String,
     /// The platform's id of it.
     pub platform_id: String,
-    /// A bot's token.
+    /// The one chat that a webhook writes in.
+    #[serde(default)]
+    pub chat: Option<ChatId>,
+    /// A bot's or webhook's token.
     #[serde(default)]
     token: Option<String>,
 }

@@ -1,13 +1,18 @@
 //! One bad pair or account never delays another; parking, un-parking and waits as operators see them (features R1, S3, A8).
 
 use serde_json::{Value, json};
-use switchyard_sandbox::{SandboxConfig, SeedShape};
+use switchyard_sandbox::{PairCounts, SandboxConfig, SeedShape};
 
 use crate::harness::daemon::{Daemon, DataDir, World, eventually, verb};
 
 fn two_bots() -> SandboxConfig {
     SandboxConfig {
-        shape: SeedShape { telegram_users: 2, discord_bots: 2, pairs: 4 },
+        shape: SeedShape {
+            telegram_users: 2,
+            discord_bots: 2,
+            pairs: PairCounts { telegram_to_discord: 4, ..PairCounts::default() },
+            ..SeedShape::default()
+        },
         ..SandboxConfig::default()
     }
 }

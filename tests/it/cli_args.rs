@@ -4,7 +4,7 @@
 
 use clap::CommandFactory;
 use switchyard::cli::{Cli, Command, ExitCode, parse};
-use switchyard::config::{Config, SandboxMode, Sources};
+use switchyard::config::{Config, SandboxMode, SandboxPairs, Sources};
 
 use crate::cli_support::console;
 
@@ -56,6 +56,10 @@ fn sandbox_s_flags_are_keys_of_its_section() {
         "42",
         "--pairs",
         "3",
+        "--discord-to-discord",
+        "1",
+        "--webhooks",
+        "4",
         "--telegram-users",
         "2",
         "--discord-bots",
@@ -65,7 +69,12 @@ fn sandbox_s_flags_are_keys_of_its_section() {
     };
     let sandbox = Config::load(&Sources { flags: args.flags(), ..Sources::default() }).unwrap().sandbox;
     assert_eq!((sandbox.control_listen.port(), sandbox.seed), (7001, 42));
-    assert_eq!((sandbox.pairs.get(), sandbox.telegram_users.get(), sandbox.discord_bots.get()), (3, 2, 2));
+    let SandboxPairs { telegram_to_discord, telegram_to_telegram, discord_to_telegram, discord_to_discord } =
+        sandbox.pairs;
+    let pairs = [telegram_to_discord, telegram_to_telegram, discord_to_telegram, discord_to_discord];
+    assert_eq!(pairs, [3, 3, 3, 1], "a direction of its own goes before all");
+    assert_eq!((sandbox.telegram_users.get(), sandbox.discord_bots.get()), (2, 2));
+    assert_eq!((sandbox.telegram_bots, sandbox.webhooks), (0, 4));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::Output;
 
 use serde_json::Value;
-use switchyard_sandbox::{SandboxConfig, SeedShape};
+use switchyard_sandbox::{PairCounts, SandboxConfig, SeedShape};
 
 use crate::harness::daemon::{Daemon, DataDir, World, eventually, switchyard, verb};
 
@@ -83,7 +83,8 @@ async fn failpoints_are_refused_without_a_sandbox() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_token_parks_that_session_only() {
-    let shape = SeedShape { discord_bots: 2, pairs: 2, ..SeedShape::default() };
+    let pairs = PairCounts { telegram_to_discord: 2, ..PairCounts::default() };
+    let shape = SeedShape { discord_bots: 2, pairs, ..SeedShape::default() };
     let config = SandboxConfig { shape, ..SandboxConfig::default() };
     let (world, data) = (World::start(config).await, DataDir::default());
     let pairs = world.pairs();

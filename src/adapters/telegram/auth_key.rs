@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
-use switchyard_actors::model::Account;
+use switchyard_actors::model::{Account, AccountKind};
 use switchyard_actors::ports::{ConnectionError, Rng};
 use zeroize::Zeroizing;
 
 /// Gives an account its first key. It is stored before it is used.
 #[async_trait]
 pub trait AuthKeySource: Send + Sync {
-    /// A key that the server already knows, signed in as the account; `None` leaves it to the client to exchange one
+    /// A key that the server already knows, signed in as the account if that is a user; `None` leaves it to the client to exchange one
     /// with the server (core.telegram.org/mtproto/auth_key), which then is not signed in.
     ///
     /// # Errors
@@ -44,7 +44,9 @@ pub struct SandboxKeys {
 #[derive(Serialize)]
 struct Registration<'a> {
     auth_key: &'a str,
-    user_id: i64,
+    /// Bots sign in with their tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<i64>,
 }
 
 impl SandboxKeys {
@@ -68,7 +70,8 @@ impl AuthKeySource for SandboxKeys {
         let mut key = Zeroizing::new([0_u8; 256]);
         self.rng.fill(key.as_mut_slice());
         let hex = Zeroizing::new(hex::encode(key.as_slice()));
-        let registration = Registration { auth_key: &hex, user_id: account.platform_id };
+        let user_id = (account.kind == AccountKind::TelegramUser).then_some(account.platform_id);
+        let registration = Registration { auth_key: &hex, user_id };
         let unreachable = |error: reqwest::Error| {
             ConnectionError::Unreachable(format!("sandbox control API: {}", error.without_url()))
         };

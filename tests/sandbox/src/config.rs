@@ -24,18 +24,36 @@ pub enum Limits {
 /// How many accounts and pairs the seed makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedShape {
-    /// Telegram users that are accounts of the seeded customer (at least 1).
+    /// Telegram users that are accounts of the seeded customer (at least 1). Every second one has a 2FA password.
     pub telegram_users: u16,
+    /// Telegram bots that are accounts of the seeded customer.
+    pub telegram_bots: u16,
     /// Discord bots that are accounts of the seeded customer (at least 1).
     pub discord_bots: u16,
-    /// Pairs, each with a source chat and a target chat of its own, spread over the accounts in turn.
-    pub pairs: u16,
+    /// Discord webhooks that are accounts of the seeded customer, each in a channel of its own and in no pair.
+    pub webhooks: u16,
+    /// Pairs in every direction.
+    pub pairs: PairCounts,
 }
 
 impl Default for SeedShape {
     fn default() -> Self {
-        Self { telegram_users: 1, discord_bots: 1, pairs: 1 }
+        let pairs = PairCounts { telegram_to_discord: 1, ..PairCounts::default() };
+        Self { telegram_users: 1, telegram_bots: 0, discord_bots: 1, webhooks: 0, pairs }
     }
+}
+
+/// Pairs in every direction, each with a source chat and a target chat of its own, spread over the accounts in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PairCounts {
+    /// From chats of Telegram users to channels of Discord bots.
+    pub telegram_to_discord: u16,
+    /// From chats of Telegram users to chats of Telegram bots (even pairs, when there is a bot) and users.
+    pub telegram_to_telegram: u16,
+    /// From channels of Discord bots to chats of Telegram bots (even pairs, when there is a bot) and users.
+    pub discord_to_telegram: u16,
+    /// From channels of Discord bots to channels of the next Discord bot.
+    pub discord_to_discord: u16,
 }
 
 /// The key under which the worlds' journals are encrypted (AES-256).

@@ -19,5 +19,5 @@ pub mod telegram;
 pub mod violations;
 
 pub use clock::ClockMode;
-pub use config::{Limits, SandboxConfig, SeedShape, WorldKey};
+pub use config::{Limits, PairCounts, SandboxConfig, SeedShape, WorldKey};
 pub use sandbox::{Sandbox, SandboxError};

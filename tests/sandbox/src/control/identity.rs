@@ -46,8 +46,38 @@ struct User {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Account {
-    TelegramUser { id: Uuid, name: String, platform_id: String, phone: String, code: String },
-    DiscordBot { id: Uuid, name: String, platform_id: String, token: String },
+    TelegramUser {
+        id: Uuid,
+        name: String,
+        platform_id: String,
+        phone: String,
+        code: String,
+        /// What two-step verification asks for after the code.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        password: Option<String>,
+    },
+    TelegramBot {
+        id: Uuid,
+        name: String,
+        platform_id: String,
+        token: String,
+    },
+    DiscordBot {
+        id: Uuid,
+        name: String,
+        platform_id: String,
+        token: String,
+    },
+    DiscordWebhook {
+        id: Uuid,
+        name: String,
+        platform_id: String,
+        token: String,
+        /// The one channel in which it writes.
+        chat: String,
+        /// What a person copies out of Discord, on the sandbox's own address.
+        url: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -57,6 +87,8 @@ struct Chat {
     title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     guild: Option<String>,
+    /// Whether one of the seeded accounts may read there.
+    readable: bool,
     /// Whether the seeded accounts may write there.
     writable: bool,
 }
@@ -122,6 +154,13 @@ fn accounts(state: &ControlState) -> Vec<Account> {
         platform_id: user.user_id.to_string(),
         phone: user.phone.clone(),
         code: user.code.reveal().to_owned(),
+        password: user.password.as_ref().map(|password| password.reveal().to_owned()),
+    });
+    let telegram_bots = state.seed.telegram.bots.iter().map(|bot| Account::TelegramBot {
+        id: bot.account,
+        name: bot.name.clone(),
+        platform_id: bot.user_id.to_string(),
+        token: bot.token.reveal().to_owned(),
     });
     let bots = state.seed.discord.bots.iter().map(|bot| Account::DiscordBot {
         id: bot.account,
@@ -129,7 +168,16 @@ fn accounts(state: &ControlState) -> Vec<Account> {
         platform_id: bot.id.to_string(),
         token: bot.token.reveal().to_owned(),
     });
-    users.chain(bots).collect()
+    let base = state.discord.api_base();
+    let webhooks = state.seed.discord.webhooks.iter().map(|webhook| Account::DiscordWebhook {
+        id: webhook.account,
+        name: webhook.name.clone(),
+        platform_id: webhook.id.to_string(),
+        token: webhook.token.reveal().to_owned(),
+        chat: webhook.channel.to_string(),
+        url: format!("{base}/api/webhooks/{}/{}", webhook.id, webhook.token.reveal()),
+    });
+    users.chain(telegram_bots).chain(bots).chain(webhooks).collect()
 }
 
 /// Every chat that was seeded, the sources and targets of pairs first on either platform.
@@ -139,6 +187,8 @@ fn chats(state: &ControlState) -> Vec<Chat> {
         chat: id.to_string(),
         title,
         guild: None,
+        // Every seeded channel has one of the accounts among its members.
+        readable: true,
         writable,
     });
     let targets = state.seed.discord.guilds.iter().flat_map(|guild| {
@@ -147,6 +197,8 @@ fn chats(state: &ControlState) -> Vec<Chat> {
             chat: channel.id.to_string(),
             title: channel.name.clone(),
             guild: Some(guild.id.to_string()),
+            // Every guild has one of the bots among its members.
+            readable: true,
             writable: channel.writable,
         })
     });

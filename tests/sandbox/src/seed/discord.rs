@@ -1,6 +1,4 @@
-//! The Discord side of a seed: bots with tokens, a guild for each, channels, and the people who write in them.
-
-use std::fmt;
+//! The Discord side of a seed: bots with tokens, a guild for each, channels, webhooks, and the people in them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,29 +6,14 @@ use uuid::Uuid;
 
 use super::Person;
 use super::derive::{Derive, EPOCH_MS};
+use super::secret::Secret;
+use super::slot::{Direction, End, Slot, slots};
 use crate::config::SeedShape;
+use crate::platform::Platform;
 
 /// 2015-01-01T00:00:00Z, from which snowflakes count (discord.com/developers/docs/reference#snowflakes).
 const DISCORD_EPOCH_MS: u64 = 1_420_070_400_000;
 const NAMES: [&str; 6] = ["gail", "hasan", "ines", "jonas", "keiko", "lars"];
-
-/// A bot's token. Debug hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct BotToken(String);
-
-impl BotToken {
-    /// The token as it stands behind `Authorization: Bot `.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for BotToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BotToken(..)")
-    }
-}
 
 /// A Discord bot that is an account of the customer.
 #[derive(Clone, Debug)]
@@ -42,9 +25,26 @@ pub struct DiscordBot {
     /// Name.
     pub name: String,
     /// Token.
-    pub token: BotToken,
+    pub token: Secret,
     /// The one guild that the bot is a member of.
     pub guild: u64,
+}
+
+/// A webhook that is an account of the customer.
+#[derive(Clone, Debug)]
+pub struct DiscordWebhook {
+    /// Id under which the daemon stores the account.
+    pub account: Uuid,
+    /// Discord's id of the webhook.
+    pub id: u64,
+    /// Name under which it writes unless a message names another.
+    pub name: String,
+    /// Token: the last part of the webhook's address.
+    pub token: Secret,
+    /// The guild of its channel.
+    pub guild: u64,
+    /// The one channel in which it writes.
+    pub channel: u64,
 }
 
 /// A text channel.
@@ -56,8 +56,8 @@ pub struct DiscordChannel {
     pub name: String,
     /// Whether bots may write in it.
     pub writable: bool,
-    /// Number of the pair whose target it is.
-    pub pair: Option<u16>,
+    /// The end of a pair that it is.
+    pub slot: Option<Slot>,
 }
 
 /// A guild with one bot and all seeded persons.
@@ -67,7 +67,7 @@ pub struct DiscordGuild {
     pub id: u64,
     /// Name.
     pub name: String,
-    /// Channels, the targets of pairs first, then one in which bots may only read.
+    /// Channels: the ends of pairs first, those of webhooks, then one in which bots may only read.
     pub channels: Vec<DiscordChannel>,
 }
 
@@ -80,6 +80,8 @@ pub struct DiscordSeed {
     pub persons: Vec<Person>,
     /// One guild per bot, in the order of the bots.
     pub guilds: Vec<DiscordGuild>,
+    /// Webhooks, spread over the guilds in turn.
+    pub webhooks: Vec<DiscordWebhook>,
 }
 
 impl DiscordSeed {
@@ -90,7 +92,9 @@ impl DiscordSeed {
             id: snowflake(derive, &format!("discord person {name}")),
             name: (*name).to_owned(),
         });
-        Self { bots: bots.collect(), persons: persons.collect(), guilds }
+        let webhooks = guilds.iter().cycle().zip(0..shape.webhooks);
+        let webhooks = webhooks.map(|(guild, index)| webhook(derive, index, guild.id)).collect();
+        Self { bots: bots.collect(), persons: persons.collect(), guilds, webhooks }
     }
 }
 
@@ -103,32 +107,80 @@ fn bot(derive: &Derive, index: u16, guild: u64) -> DiscordBot {
         account: derive.uuid(&format!("discord account {index}")),
         id,
         name: format!("switchyard-{}", index.saturating_add(1)),
-        token: BotToken(format!("{}.{}.{}", encode(id.to_string().as_bytes()), encode(stamp), encode(rest))),
+        token: Secret::new(format!(
+            "{}.{}.{}",
+            encode(id.to_string().as_bytes()),
+            encode(stamp),
+            encode(rest)
+        )),
         guild,
     }
 }
 
-/// The guild of a bot holds the targets of every pair that falls to the bot.
+fn webhook(derive: &Derive, index: u16, guild: u64) -> DiscordWebhook {
+    let secrets = ["a", "b"].map(|half| derive.bytes(&format!("discord webhook token {index} {half}")));
+    // 51 bytes are the 68 characters of a real webhook's token.
+    let secret: Vec<u8> = secrets.into_iter().flatten().take(51).collect();
+    DiscordWebhook {
+        account: derive.uuid(&format!("discord webhook account {index}")),
+        id: snowflake(derive, &format!("discord webhook {index}")),
+        name: format!("Webhook {}", index.saturating_add(1)),
+        token: Secret::new(URL_SAFE_NO_PAD.encode(secret)),
+        guild,
+        channel: webhook_channel(derive, index),
+    }
+}
+
+fn webhook_channel(derive: &Derive, index: u16) -> u64 {
+    snowflake(derive, &format!("discord webhook channel {index}"))
+}
+
+/// The guild of a bot holds the ends of pairs and the webhooks that fall to the bot.
 fn guild(derive: &Derive, shape: SeedShape, index: u16) -> DiscordGuild {
-    let pairs = (0..shape.pairs).filter(|pair| pair % shape.discord_bots.max(1) == index);
-    let mut channels: Vec<_> = pairs
-        .map(|pair| DiscordChannel {
-            id: snowflake(derive, &format!("discord target {pair}")),
-            name: format!("target-{}", pair.saturating_add(1)),
-            writable: true,
-            pair: Some(pair),
-        })
-        .collect();
+    let bots = shape.discord_bots.max(1);
+    let ends = slots(Platform::Discord, shape.pairs).filter(|slot| bot_of(*slot, bots) == index);
+    let mut channels: Vec<_> = ends.map(|slot| end_of_pair(derive, slot)).collect();
+    let webhooks = (0..shape.webhooks).filter(|webhook| webhook % bots == index);
+    channels.extend(webhooks.map(|webhook| DiscordChannel {
+        id: webhook_channel(derive, webhook),
+        name: format!("webhook-{}", webhook.saturating_add(1)),
+        writable: true,
+        slot: None,
+    }));
     channels.push(DiscordChannel {
         id: snowflake(derive, &format!("discord read-only {index}")),
         name: "read-only".to_owned(),
         writable: false,
-        pair: None,
+        slot: None,
     });
     DiscordGuild {
         id: snowflake(derive, &format!("discord guild {index}")),
         name: format!("Guild {}", index.saturating_add(1)),
         channels,
+    }
+}
+
+/// Which bot reads or writes an end: they take turns, and a pair within Discord goes to the next bot.
+const fn bot_of(slot: Slot, bots: u16) -> u16 {
+    let turn = slot.index % bots;
+    match (slot.direction, slot.end) {
+        (Direction::DiscordToDiscord, End::Target) => turn.saturating_add(1) % bots,
+        _ => turn,
+    }
+}
+
+fn end_of_pair(derive: &Derive, slot: Slot) -> DiscordChannel {
+    let (label, name) = match (slot.direction, slot.end) {
+        (Direction::DiscordToDiscord, End::Source) => ("discord relay source", "relay-source"),
+        (Direction::DiscordToDiscord, End::Target) => ("discord relay target", "relay-target"),
+        (_, End::Source) => ("discord source", "source"),
+        (_, End::Target) => ("discord target", "target"),
+    };
+    DiscordChannel {
+        id: snowflake(derive, &format!("{label} {}", slot.index)),
+        name: format!("{name}-{}", slot.index.saturating_add(1)),
+        writable: true,
+        slot: Some(slot),
     }
 }
 

@@ -4,15 +4,21 @@
 
 mod derive;
 mod discord;
+mod secret;
+mod slot;
 mod telegram;
+
+use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::config::SeedShape;
+use crate::config::{PairCounts, SeedShape};
 use crate::platform::Platform;
 use derive::Derive;
-pub use discord::{BotToken, DiscordBot, DiscordChannel, DiscordGuild, DiscordSeed};
-pub use telegram::{SignInCode, TelegramChannel, TelegramSeed, TelegramUser};
+pub use discord::{DiscordBot, DiscordChannel, DiscordGuild, DiscordSeed, DiscordWebhook};
+pub use secret::Secret;
+pub use slot::{Direction, End, Slot};
+pub use telegram::{TelegramBot, TelegramChannel, TelegramSeed, TelegramUser};
 
 /// The shape of a seed cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +62,8 @@ pub struct PairEnd {
 pub struct SeedPair {
     /// Id under which the daemon stores the pair.
     pub id: Uuid,
+    /// From where to where it goes.
+    pub direction: Direction,
     /// Where messages come from.
     pub source: PairEnd,
     /// Where they go.
@@ -116,39 +124,52 @@ impl Seed {
     /// Names what the world grew from, so that a journal of another seed is refused.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let SeedShape { telegram_users, discord_bots, pairs } = self.shape;
-        format!("seed {} users {telegram_users} bots {discord_bots} pairs {pairs}", self.value)
+        let SeedShape { telegram_users, telegram_bots, discord_bots, webhooks, pairs } = self.shape;
+        let PairCounts { telegram_to_discord, telegram_to_telegram, discord_to_telegram, discord_to_discord } =
+            pairs;
+        format!(
+            "seed {} users {telegram_users}+{telegram_bots} bots {discord_bots}+{webhooks} pairs \
+             {telegram_to_discord}+{telegram_to_telegram}+{discord_to_telegram}+{discord_to_discord}",
+            self.value
+        )
     }
 
     /// Whether an id names one of the seeded accounts.
     #[must_use]
     pub fn has_account(&self, account: Uuid) -> bool {
         self.telegram.users.iter().any(|user| user.account == account)
+            || self.telegram.bots.iter().any(|bot| bot.account == account)
             || self.discord.bots.iter().any(|bot| bot.account == account)
+            || self.discord.webhooks.iter().any(|webhook| webhook.account == account)
     }
 }
 
-/// Joins the n-th source channel to the n-th target channel.
+/// Joins the two ends of every pair.
 fn pairs(derive: &Derive, telegram: &TelegramSeed, discord: &DiscordSeed) -> Vec<SeedPair> {
-    let targets = discord.bots.iter().flat_map(|bot| {
+    let channels = telegram.channels.iter().map(|channel| {
+        let chat = channel.dialog_id().to_string();
+        (channel.slot, PairEnd { platform: Platform::Telegram, chat, account: channel.account })
+    });
+    let guilds = discord.bots.iter().flat_map(|bot| {
         let guild = discord.guilds.iter().find(|guild| guild.id == bot.guild);
         let channels = guild.map(|guild| guild.channels.as_slice()).unwrap_or_default();
-        channels.iter().filter_map(move |channel| Some((channel.pair?, channel.id, bot.account)))
-    });
-    let mut targets: Vec<_> = targets.collect();
-    targets.sort_unstable_by_key(|(pair, _, _)| *pair);
-    let joined = telegram.channels.iter().zip(targets).enumerate();
-    joined
-        .map(|(index, (source, (_, channel, bot)))| SeedPair {
-            id: derive.uuid(&format!("pair {index}")),
-            source: PairEnd {
-                platform: Platform::Telegram,
-                chat: source.dialog_id().to_string(),
-                account: source.account,
-            },
-            target: PairEnd { platform: Platform::Discord, chat: channel.to_string(), account: bot },
+        channels.iter().filter_map(move |channel| {
+            let chat = channel.id.to_string();
+            Some((channel.slot?, PairEnd { platform: Platform::Discord, chat, account: bot.account }))
         })
-        .collect()
+    });
+    let ends: BTreeMap<Slot, PairEnd> = channels.chain(guilds).collect();
+    let sources = ends.iter().filter(|(slot, _)| slot.end == End::Source);
+    let joined = sources.filter_map(|(&slot, source)| {
+        let Slot { direction, index, .. } = slot;
+        Some(SeedPair {
+            id: derive.uuid(&format!("{} {index}", direction.label())),
+            direction,
+            source: source.clone(),
+            target: ends.get(&Slot { end: End::Target, ..slot })?.clone(),
+        })
+    });
+    joined.collect()
 }
 
 #[cfg(test)]

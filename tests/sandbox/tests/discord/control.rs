@@ -43,8 +43,9 @@ async fn the_identity_names_everything_that_was_seeded() {
         "token": world.bot(0).token.reveal(),
     });
     assert_eq!(identity["accounts"][1], bot);
-    let chat =
-        json!({"platform": "telegram", "chat": "-1001000000001", "title": "Source 1", "writable": true});
+    let chat = json!({
+        "platform": "telegram", "chat": "-1001000000001", "title": "Source 1", "readable": true, "writable": true,
+    });
     assert_eq!(identity["chats"][0], chat);
     // Three sources and three targets, one protected group, one broadcast channel, two read-only channels.
     assert_eq!(identity["chats"].as_array().unwrap().len(), 10);

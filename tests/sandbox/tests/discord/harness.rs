@@ -6,7 +6,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use serenity::http::{Http, HttpBuilder};
 use switchyard_sandbox::seed::DiscordBot;
-use switchyard_sandbox::{ClockMode, Limits, Sandbox, SandboxConfig, SeedShape};
+use switchyard_sandbox::{ClockMode, Limits, PairCounts, Sandbox, SandboxConfig, SeedShape};
 
 /// The one deadline of everything that waits.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -19,7 +19,8 @@ pub(crate) struct World {
 
 /// Two bots with a guild each; three pairs, so that the first bot has two channels.
 pub(crate) fn config(limits: Limits) -> SandboxConfig {
-    let shape = SeedShape { telegram_users: 1, discord_bots: 2, pairs: 3 };
+    let pairs = PairCounts { telegram_to_discord: 3, ..PairCounts::default() };
+    let shape = SeedShape { discord_bots: 2, pairs, ..SeedShape::default() };
     SandboxConfig { seed: 7, limits, shape, ..SandboxConfig::default() }
 }
 

@@ -22,7 +22,7 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let sandbox = sandbox_with(|config| config.shape.pairs = 2).await;
+        let sandbox = sandbox_with(|config| config.shape.pairs.telegram_to_discord = 2).await;
         let mut accounts = Vec::new();
         for (seed, user, pair) in [(1, USER, 0), (2, 1002, 1)] {
             let chat = sandbox.seed().pairs[pair].source.chat.clone();

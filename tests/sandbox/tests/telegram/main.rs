@@ -13,6 +13,7 @@ mod fault_targets;
 mod faults;
 mod harness;
 mod hostile;
+mod identity;
 mod kill;
 mod messages;
 mod persistence;

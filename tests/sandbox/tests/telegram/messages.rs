@@ -3,7 +3,6 @@
 use grammers_client::message::InputMessage;
 use grammers_session::types::PeerKind;
 use grammers_tl_types::{enums, functions, types};
-use switchyard_sandbox::SeedShape;
 use switchyard_sandbox::messages::EntityKind;
 
 use super::harness::{
@@ -13,7 +12,8 @@ use super::harness::{
 #[tokio::test]
 async fn dialogs_come_in_pages_and_name_every_chat_once() {
     let sandbox = sandbox_with(|config| {
-        config.shape = SeedShape { telegram_users: 1, discord_bots: 1, pairs: 230 };
+        config.shape.telegram_users = 1;
+        config.shape.pairs.telegram_to_discord = 230;
     })
     .await;
     let telegram = sandbox.telegram();

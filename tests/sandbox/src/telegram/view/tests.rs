@@ -83,6 +83,7 @@ fn who_is_not_a_member_sees_only_that_a_private_channel_exists() {
             last_name: None,
             username: None,
             phone,
+            bot: false,
         }));
     }
     world.apply(Op::Channel(NewChannel {

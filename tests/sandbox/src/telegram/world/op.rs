@@ -47,6 +47,9 @@ pub(crate) struct User {
     pub(crate) username: Option<String>,
     /// Digits only.
     pub(crate) phone: Option<String>,
+    /// Whether it is a program: it signs in with a token, and part of the API is closed to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) bot: bool,
 }
 
 /// A channel as it is made.

@@ -1,6 +1,6 @@
 //! The operations with which a seeded world begins.
 
-use crate::seed::{Seed, TelegramUser};
+use crate::seed::{Seed, TelegramBot, TelegramUser};
 
 use super::op::{Kind, NewChannel, Op, Role, User};
 
@@ -23,9 +23,11 @@ pub(crate) fn operations(seed: &Seed) -> Vec<Op> {
         last_name: None,
         username: None,
         phone: Some("42777".to_owned()),
+        bot: false,
     };
     let mut ops = vec![Op::User(service)];
     ops.extend(telegram.users.iter().map(account));
+    ops.extend(telegram.bots.iter().map(bot));
     let persons: Vec<i64> =
         telegram.persons.iter().filter_map(|person| i64::try_from(person.id).ok()).collect();
     ops.extend(telegram.persons.iter().zip(&persons).map(|(person, id)| {
@@ -36,6 +38,7 @@ pub(crate) fn operations(seed: &Seed) -> Vec<Op> {
             last_name: (!last.is_empty()).then(|| last.to_owned()),
             username: Some(format!("sandbox_{}", first.to_lowercase())),
             phone: None,
+            bot: false,
         })
     }));
     let Some((&owner, others)) = persons.split_first() else { return ops };
@@ -68,6 +71,18 @@ fn account(user: &TelegramUser) -> Op {
         last_name: (!last.is_empty()).then(|| last.to_owned()),
         username: Some(format!("sandbox_user_{}", user.user_id)),
         phone: Some(user.phone.chars().filter(char::is_ascii_digit).collect()),
+        bot: false,
+    })
+}
+
+fn bot(bot: &TelegramBot) -> Op {
+    Op::User(User {
+        id: bot.user_id,
+        first_name: bot.name.clone(),
+        last_name: None,
+        username: Some(format!("sandbox_{}_bot", bot.user_id)),
+        phone: None,
+        bot: true,
     })
 }
 

@@ -7,7 +7,14 @@ const MEMORY: Memory = Memory { log: 100, history: 50, random_ids: 10 };
 const CHANNEL: i64 = 7;
 
 fn user(id: i64) -> Op {
-    Op::User(User { id, first_name: format!("User {id}"), last_name: None, username: None, phone: None })
+    Op::User(User {
+        id,
+        first_name: format!("User {id}"),
+        last_name: None,
+        username: None,
+        phone: None,
+        bot: false,
+    })
 }
 
 fn world() -> World {
