@@ -2,41 +2,42 @@
 
 use switchyard_sandbox::SandboxConfig;
 
-use crate::harness::daemon::{Daemon, DataDir, World, eventually};
+use crate::harness::daemon::{Daemon, World, eventually};
 
 const MESSAGES: usize = 2_000;
 const KILLS: usize = 6;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn kill_nine_loses_nothing_and_repeats_nothing() {
-    let (world, data) = (World::start(SandboxConfig::default()).await, DataDir::default());
-    let pair = world.pairs().remove(0);
-    let text = |n: usize| format!("message {n}");
-    let writing = async {
-        for n in 0..MESSAGES {
-            world.write_text(&pair.source, &text(n)).await;
-        }
-    };
-    // A pair forwards what is written from its first connection on.
-    let mut daemon = Daemon::start(&world, &data).await;
-    let killing = async {
-        for kill in 1..=KILLS {
-            // The next kill comes in the middle of the work: after another share of it has arrived.
-            let share = MESSAGES * kill / (KILLS + 1);
-            eventually("a share of the messages", || async {
-                (world.texts(&pair.target).await.len() >= share).then_some(())
-            })
-            .await;
-            daemon.kill();
-            daemon = Daemon::start(&world, &data).await;
-        }
-        daemon
-    };
-    let ((), _daemon) = tokio::join!(writing, killing);
-    world.wait_for(&pair.target, MESSAGES).await;
-    // What comes after the last must come after it: a late repeat would stand before it.
-    world.write_text(&pair.source, "end").await;
-    let arrived = world.wait_for(&pair.target, MESSAGES + 1).await;
-    let expected: Vec<String> = (0..MESSAGES).map(text).chain(["end".to_owned()]).collect();
-    assert_eq!(arrived, expected);
+daemon_on_both_databases! {
+    async fn kill_nine_loses_nothing_and_repeats_nothing(data) {
+        let world = World::start(SandboxConfig::default()).await;
+        let pair = world.pairs().remove(0);
+        let text = |n: usize| format!("message {n}");
+        let writing = async {
+            for n in 0..MESSAGES {
+                world.write_text(&pair.source, &text(n)).await;
+            }
+        };
+        // A pair forwards what is written from its first connection on.
+        let mut daemon = Daemon::start(&world, &data).await;
+        let killing = async {
+            for kill in 1..=KILLS {
+                // The next kill comes in the middle of the work: after another share of it has arrived.
+                let share = MESSAGES * kill / (KILLS + 1);
+                eventually("a share of the messages", || async {
+                    (world.texts(&pair.target).await.len() >= share).then_some(())
+                })
+                .await;
+                daemon.kill();
+                daemon = Daemon::start(&world, &data).await;
+            }
+            daemon
+        };
+        let ((), _daemon) = tokio::join!(writing, killing);
+        world.wait_for(&pair.target, MESSAGES).await;
+        // What comes after the last must come after it: a late repeat would stand before it.
+        world.write_text(&pair.source, "end").await;
+        let arrived = world.wait_for(&pair.target, MESSAGES + 1).await;
+        let expected: Vec<String> = (0..MESSAGES).map(text).chain(["end".to_owned()]).collect();
+        assert_eq!(arrived, expected);
+    }
 }

@@ -49,17 +49,19 @@ async fn a_port_in_use_is_named() {
     assert!(sentence(&stderr).contains(&address), "{stderr}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_daemon_on_one_data_folder_is_refused() {
-    let (world, data) = (World::start(SandboxConfig::default()).await, DataDir::default());
-    let _first = Daemon::start(&world, &data).await;
-    let attach = format!("--sandbox={}", world.control);
-    let (code, stderr) = run(serve(&data, &[&attach]), vec![]).await;
-    assert_eq!(code, Some(75), "{stderr}");
-    assert!(sentence(&stderr).contains(&data.path().display().to_string()), "{stderr}");
-    let pair = world.pairs().remove(0);
-    world.write_text(&pair.source, "still here").await;
-    assert_eq!(world.wait_for(&pair.target, 1).await, ["still here"]);
+daemon_on_both_databases! {
+    async fn a_second_daemon_on_one_data_folder_is_refused(data) {
+        let world = World::start(SandboxConfig::default()).await;
+        let _first = Daemon::start(&world, &data).await;
+        let attach = format!("--sandbox={}", world.control);
+        let store = data.store_url().map(|url| ("SWITCHYARD_STORE__URL".to_owned(), url.to_owned()));
+        let (code, stderr) = run(serve(&data, &[&attach]), Vec::from_iter(store)).await;
+        assert_eq!(code, Some(75), "{stderr}");
+        assert!(sentence(&stderr).contains(&data.path().display().to_string()), "{stderr}");
+        let pair = world.pairs().remove(0);
+        world.write_text(&pair.source, "still here").await;
+        assert_eq!(world.wait_for(&pair.target, 1).await, ["still here"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,59 +83,59 @@ async fn failpoints_are_refused_without_a_sandbox() {
     assert!(sentence(&stderr).contains("SWITCHYARD_FAILPOINTS"), "{stderr}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bad_token_parks_that_session_only() {
-    let pairs = PairCounts { telegram_to_discord: 2, ..PairCounts::default() };
-    let shape = SeedShape { discord_bots: 2, pairs, ..SeedShape::default() };
-    let config = SandboxConfig { shape, ..SandboxConfig::default() };
-    let (world, data) = (World::start(config).await, DataDir::default());
-    let pairs = world.pairs();
-    let (sick, healthy) = (&pairs[0], &pairs[1]);
-    assert_ne!(sick.target.account, healthy.target.account);
-    let account: &str = &sick.target.account;
-    world.fault(&serde_json::json!({ "target": account, "kind": "unauthorized", "count": 100 })).await;
-    let _daemon = Daemon::start(&world, &data).await;
-    world.write_text(&sick.source, "waits").await;
-    world.write_text(&healthy.source, "goes").await;
-    assert_eq!(world.wait_for(&healthy.target, 1).await, ["goes"]);
-    let path = format!("sessions/{account}");
-    eventually("the session to be parked", || async {
-        let output = verb(&data, &["status", "--json"]).await;
-        let view: Value = serde_json::from_slice(&output.stdout).ok()?;
-        let node = view["items"].as_array()?.iter().find(|node| node["path"] == path.as_str())?.clone();
-        (node["state"] == "parked").then_some(())
-    })
-    .await;
-    let queue = format!("queues/{account}");
-    eventually("its message to wait in its lane", || async {
-        let output = verb(&data, &["status", "--json"]).await;
-        let view: Value = serde_json::from_slice(&output.stdout).ok()?;
-        let node = view["items"].as_array()?.iter().find(|node| node["path"] == queue.as_str())?.clone();
-        (node["observable"]["lanes"] == 1).then_some(())
-    })
-    .await;
-    let reconnect = verb(&data, &["reconnect", account]).await;
-    assert!(!reconnect.status.success());
-    assert!(String::from_utf8_lossy(&reconnect.stderr).contains("needs login"));
-}
+daemon_on_both_databases! {
+    async fn a_bad_token_parks_that_session_only(data) {
+        let pairs = PairCounts { telegram_to_discord: 2, ..PairCounts::default() };
+        let shape = SeedShape { discord_bots: 2, pairs, ..SeedShape::default() };
+        let config = SandboxConfig { shape, ..SandboxConfig::default() };
+        let world = World::start(config).await;
+        let pairs = world.pairs();
+        let (sick, healthy) = (&pairs[0], &pairs[1]);
+        assert_ne!(sick.target.account, healthy.target.account);
+        let account: &str = &sick.target.account;
+        world.fault(&serde_json::json!({ "target": account, "kind": "unauthorized", "count": 100 })).await;
+        let _daemon = Daemon::start(&world, &data).await;
+        world.write_text(&sick.source, "waits").await;
+        world.write_text(&healthy.source, "goes").await;
+        assert_eq!(world.wait_for(&healthy.target, 1).await, ["goes"]);
+        let path = format!("sessions/{account}");
+        eventually("the session to be parked", || async {
+            let output = verb(&data, &["status", "--json"]).await;
+            let view: Value = serde_json::from_slice(&output.stdout).ok()?;
+            let node = view["items"].as_array()?.iter().find(|node| node["path"] == path.as_str())?.clone();
+            (node["state"] == "parked").then_some(())
+        })
+        .await;
+        let queue = format!("queues/{account}");
+        eventually("its message to wait in its lane", || async {
+            let output = verb(&data, &["status", "--json"]).await;
+            let view: Value = serde_json::from_slice(&output.stdout).ok()?;
+            let node = view["items"].as_array()?.iter().find(|node| node["path"] == queue.as_str())?.clone();
+            (node["observable"]["lanes"] == 1).then_some(())
+        })
+        .await;
+        let reconnect = verb(&data, &["reconnect", account]).await;
+        assert!(!reconnect.status.success());
+        assert!(String::from_utf8_lossy(&reconnect.stderr).contains("needs login"));
+    }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unreachable_platform_backs_off_and_loses_nothing() {
-    let (world, data) = (World::start(SandboxConfig::default()).await, DataDir::default());
-    let pair = world.pairs().remove(0);
-    let refused = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let base = format!("http://{refused}");
-    let first = Daemon::start_with(&world, &data, &[("SWITCHYARD_DISCORD__API_BASE", base.as_str())]).await;
-    world.write_text(&pair.source, "kept").await;
-    let path = format!("sessions/{}", pair.target.account);
-    eventually("the session to wait", || async {
-        let output = verb(&data, &["status", "--json"]).await;
-        let view: Value = serde_json::from_slice(&output.stdout).ok()?;
-        let node = view["items"].as_array()?.iter().find(|node| node["path"] == path.as_str())?.clone();
-        (node["observable"]["connection"] == "waiting_to_retry").then_some(())
-    })
-    .await;
-    assert!(first.terminate().await.success());
-    let _second = Daemon::start(&world, &data).await;
-    assert_eq!(world.wait_for(&pair.target, 1).await, ["kept"]);
+    async fn an_unreachable_platform_backs_off_and_loses_nothing(data) {
+        let world = World::start(SandboxConfig::default()).await;
+        let pair = world.pairs().remove(0);
+        let refused = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let base = format!("http://{refused}");
+        let first = Daemon::start_with(&world, &data, &[("SWITCHYARD_DISCORD__API_BASE", base.as_str())]).await;
+        world.write_text(&pair.source, "kept").await;
+        let path = format!("sessions/{}", pair.target.account);
+        eventually("the session to wait", || async {
+            let output = verb(&data, &["status", "--json"]).await;
+            let view: Value = serde_json::from_slice(&output.stdout).ok()?;
+            let node = view["items"].as_array()?.iter().find(|node| node["path"] == path.as_str())?.clone();
+            (node["observable"]["connection"] == "waiting_to_retry").then_some(())
+        })
+        .await;
+        assert!(first.terminate().await.success());
+        let _second = Daemon::start(&world, &data).await;
+        assert_eq!(world.wait_for(&pair.target, 1).await, ["kept"]);
+    }
 }

@@ -11,10 +11,13 @@ fn flag(key: &'static str, value: &str) -> Flag {
 }
 
 fn config(data: &DataDir, seed: &str) -> Config {
+    let environment = [("SWITCHYARD_SANDBOX__SEED", Some(seed)), ("SWITCHYARD_STORE__URL", data.store_url())];
+    let environment =
+        environment.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
     let sources = Sources {
         data_dir: data.path(),
         flags: vec![flag("http.listen", "127.0.0.1:0"), flag("sandbox.mode", "embedded")],
-        environment: [("SWITCHYARD_SANDBOX__SEED".to_owned(), seed.to_owned())].into(),
+        environment: environment.collect(),
         ..Sources::default()
     };
     Config::load(&sources).expect("a configuration")
@@ -42,14 +45,14 @@ async fn forward(seed: &SandboxSeed, text: &str) -> Vec<String> {
     .await
 }
 
-#[test]
-fn two_systems_live_in_one_process() {
+/// Runs two daemons, each with a data folder and store of its own, where there are any.
+fn two_systems(folders: impl AsyncFnOnce() -> Option<(DataDir, DataDir)>) {
     switchyard::crypto::install_ring_provider();
     let runtime = || {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
     };
     actix::System::with_tokio_rt(runtime).block_on(async {
-        let (one, two) = (DataDir::default(), DataDir::default());
+        let Some((one, two)) = folders().await else { return };
         let first = App::start(config(&one, "1"), "").await.expect("a daemon");
         let second = App::start(config(&two, "2"), "").await.expect("another");
         first.settle().await;
@@ -62,4 +65,14 @@ fn two_systems_live_in_one_process() {
         assert!(second.stop().await.unfinished.is_empty());
         second.close().await;
     });
+}
+
+#[test]
+fn two_systems_live_in_one_process() {
+    two_systems(async || Some((DataDir::default(), DataDir::default())));
+}
+
+#[test]
+fn two_systems_live_in_one_process_on_postgres() {
+    two_systems(async || Some((DataDir::postgres().await?, DataDir::postgres().await?)));
 }

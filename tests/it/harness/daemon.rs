@@ -1,4 +1,5 @@
-//! The daemon as a process of its own, driven as an operator and a person would: command line, HTTP, control API.
+//! The daemon as a process of its own, on either database, driven as an operator and a person would: command line, HTTP,
+//! control API.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,35 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchyard_sandbox::{Sandbox, SandboxConfig};
+
+use super::postgres;
+
+/// Runs each test body with a data folder whose daemons keep their store in SQLite, and with one whose daemons keep it in
+/// PostgreSQL.
+macro_rules! daemon_on_both_databases {
+    ($($(#[doc = $doc:literal])* async fn $name:ident($data:ident) $body:block)+) => {$(
+        $(#[doc = $doc])*
+        mod $name {
+            #[expect(clippy::allow_attributes, reason = "not every body needs every import")]
+            #[allow(unused_imports, reason = "not every body needs every import")]
+            use super::*;
+
+            async fn body($data: crate::harness::daemon::DataDir) $body
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn sqlite() {
+                body(crate::harness::daemon::DataDir::default()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn postgres() {
+                if let Some(data) = crate::harness::daemon::DataDir::postgres().await {
+                    body(data).await;
+                }
+            }
+        }
+    )+};
+}
 
 /// One generous deadline for every condition that a test waits for.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
@@ -125,22 +155,62 @@ impl World {
     }
 }
 
-/// A data folder that outlives the daemons that use it.
-pub(crate) struct DataDir(tempfile::TempDir);
+/// A data folder, and the store that belongs to it, that outlive the daemons that use them.
+pub(crate) struct DataDir {
+    folder: tempfile::TempDir,
+    /// The address of a database of its own; none for SQLite's file in the folder.
+    store: Option<String>,
+}
 
 impl Default for DataDir {
+    /// With the store in SQLite.
     fn default() -> Self {
-        Self(tempfile::Builder::new().prefix("switchyard-it-").tempdir().expect("a folder"))
+        Self::with_store(None)
     }
 }
 
 impl DataDir {
+    /// With the store in a new database of PostgreSQL; `None`, said loudly, where that is not installed.
+    pub(crate) async fn postgres() -> Option<Self> {
+        Some(Self::with_store(Some(postgres::database().await?)))
+    }
+
+    fn with_store(store: Option<String>) -> Self {
+        let folder = tempfile::Builder::new().prefix("switchyard-it-").tempdir().expect("a folder");
+        Self { folder, store }
+    }
+
+    /// `store.url`, where it is not the default.
+    pub(crate) fn store_url(&self) -> Option<&str> {
+        self.store.as_deref()
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
-        self.0.path().join("data")
+        self.folder.path().join("data")
     }
 
     pub(crate) fn log(&self) -> PathBuf {
-        self.0.path().join("daemon.log")
+        self.folder.path().join("daemon.log")
+    }
+
+    /// A command of the product that takes a configuration, with this folder and this store.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = switchyard(args);
+        command.arg("--data-dir").arg(self.path());
+        if let Some(url) = &self.store {
+            command.env("SWITCHYARD_STORE__URL", url);
+        }
+        command
+    }
+
+    /// Everything that is kept: every file with its content, and every table of PostgreSQL in its binary form.
+    pub(crate) async fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let file = |path: PathBuf| (path.display().to_string(), std::fs::read(&path).expect("a file"));
+        let mut contents: Vec<_> = self.files().into_iter().map(file).collect();
+        if let Some(url) = &self.store {
+            contents.extend(postgres::tables(url).await);
+        }
+        contents
     }
 
     /// Every file below the folder, logs included.
@@ -153,7 +223,7 @@ impl DataDir {
             }
         }
         let mut found = Vec::new();
-        walk(self.0.path(), &mut found);
+        walk(self.folder.path(), &mut found);
         found
     }
 
@@ -213,9 +283,8 @@ impl Daemon {
     /// Starts without waiting.
     fn spawn(sandbox: &str, data: &DataDir, env: &[(&str, &str)]) -> Self {
         let log = File::options().create(true).append(true).open(data.log()).expect("a log file");
-        let mut command = switchyard(&["serve", "--listen", "127.0.0.1:0"]);
-        command.arg(sandbox).arg("--data-dir").arg(data.path());
-        command.envs(env.iter().copied());
+        let mut command = data.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.arg(sandbox).envs(env.iter().copied());
         command.stdout(log.try_clone().expect("a handle")).stderr(log);
         Self { child: command.spawn().expect("the daemon starts") }
     }

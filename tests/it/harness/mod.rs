@@ -3,6 +3,7 @@
 #[macro_use]
 pub(crate) mod store;
 pub(crate) mod clock;
+#[macro_use]
 pub(crate) mod daemon;
 pub(crate) mod postgres;
 pub(crate) mod values;

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::StreamExt;
 use sea_orm::sqlx::{Connection, Executor, PgConnection};
 
 /// With this variable set, a missing PostgreSQL fails the tests instead of skipping them.
@@ -60,6 +61,27 @@ pub(crate) async fn database() -> Option<String> {
     admin.execute(sea_orm::sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
     admin.close().await.unwrap();
     Some(cluster.address(&name))
+}
+
+/// Every table of a database with its rows as the server sends them in binary: what lies in a column lies there as it is.
+pub(crate) async fn tables(address: &str) -> Vec<(String, Vec<u8>)> {
+    let mut connection = PgConnection::connect(address).await.unwrap();
+    let names = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
+    let names: Vec<String> = sea_orm::sqlx::query_scalar(names).fetch_all(&mut connection).await.unwrap();
+    assert!(!names.is_empty(), "a daemon has worked in the database");
+    let mut tables = Vec::with_capacity(names.len());
+    for name in names {
+        let copy = format!("COPY \"{name}\" TO STDOUT (FORMAT binary)");
+        let mut rows = connection.copy_out_raw(&copy).await.unwrap();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = rows.next().await {
+            bytes.extend_from_slice(&chunk.unwrap());
+        }
+        drop(rows);
+        tables.push((format!("table {name}"), bytes));
+    }
+    connection.close().await.unwrap();
+    tables
 }
 
 impl Cluster {
