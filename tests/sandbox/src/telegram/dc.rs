@@ -12,7 +12,7 @@ use super::config::TelegramConfig;
 use super::crypto::{AuthKey, KEY_LENGTH};
 use super::floods::{Caller, Floods};
 use super::hub::{ConnectionId, Hub, Outgoing, Seat};
-use super::logins::Logins;
+use super::logins::{Logins, Secrets};
 use super::push;
 use super::rpc::{self, Request, RpcError};
 use super::salts::Salts;
@@ -96,12 +96,12 @@ impl Dc {
         }
         journal.replay(|op: Op| drop(world.apply(op)))?;
         let users = &seed.telegram.users;
-        let codes = users.iter().map(|user| (digits(&user.phone), user.code.reveal().to_owned())).collect();
+        let bots = seed.telegram.bots.iter().map(|bot| (bot.user_id, bot.account));
         let secret = seed.bytes("telegram login hashes");
         let state = State {
             world,
             hub: Hub::default(),
-            logins: Logins::new(codes, &secret, config.max_logins),
+            logins: Logins::new(Secrets::of(&seed.telegram), &secret, config.max_logins),
             floods: Floods::default(),
         };
         Ok(Self {
@@ -113,7 +113,7 @@ impl Dc {
             address,
             dc_id: seed.telegram.dc_id,
             api: (seed.telegram.api_id, seed.telegram.api_hash.clone()),
-            accounts: users.iter().map(|user| (user.user_id, user.account)).collect(),
+            accounts: users.iter().map(|user| (user.user_id, user.account)).chain(bots).collect(),
             first_person: seed.telegram.persons.first().and_then(|person| i64::try_from(person.id).ok()),
             journal,
             state: Mutex::new(state),

@@ -7,11 +7,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::world::Chat;
 
-/// Messages to one group or channel in a minute (core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
-/// publishes it for bots; what holds for users beyond it is not published).
-const CHANNEL_SENDS: usize = 20;
-/// The length of that minute.
-const WINDOW: TimeDelta = TimeDelta::seconds(60);
+/// A sliding window: so many in so long.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    limit: usize,
+    length: TimeDelta,
+}
+
+/// Messages of one account (core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this publishes these
+/// for bots; what holds for users is not published, so they have the same).
+const ACCOUNT: Window = Window { limit: 30, length: TimeDelta::seconds(1) };
+/// Messages to one group or channel; edits count as well (github.com/tdlib/td/issues/2592).
+const GROUP: Window = Window { limit: 20, length: TimeDelta::seconds(60) };
+/// Messages to one chat come about this far apart …
+const CHAT_INTERVAL: TimeDelta = TimeDelta::seconds(1);
+/// … but so many may come at once: "short bursts" are tolerated.
+const CHAT_BURST: i32 = 3;
 /// Waits and windows kept; ended ones go first.
 const KEPT: usize = 16_384;
 
@@ -29,7 +40,21 @@ pub(super) enum Caller {
 pub(super) struct Floods {
     /// By caller and method.
     waits: HashMap<(Caller, u32), DateTime<Utc>>,
-    sends: HashMap<(i64, Chat), VecDeque<DateTime<Utc>>>,
+    accounts: HashMap<i64, VecDeque<DateTime<Utc>>>,
+    groups: HashMap<(i64, i64), VecDeque<DateTime<Utc>>>,
+    /// By account and chat: until when the chat is spoken for (the generic cell rate algorithm).
+    chats: HashMap<(i64, Chat), DateTime<Utc>>,
+}
+
+impl Window {
+    /// How long a further message must wait.
+    fn wait(self, sent: &mut VecDeque<DateTime<Utc>>, now: DateTime<Utc>) -> TimeDelta {
+        while sent.front().is_some_and(|first| *first + self.length <= now) {
+            sent.pop_front();
+        }
+        let full = sent.len() >= self.limit;
+        sent.front().filter(|_| full).map_or(TimeDelta::zero(), |first| *first + self.length - now)
+    }
 }
 
 impl Floods {
@@ -47,22 +72,45 @@ impl Floods {
         self.waits.insert((who, method), until);
     }
 
-    /// Counts a send; if the published limit of the chat is used up, the wait until it has room.
+    /// Counts a send or an edit; if a published limit is used up, nothing is counted and the wait until all have room
+    /// is told.
     pub(super) fn count(&mut self, user: i64, chat: Chat, now: DateTime<Utc>) -> Option<Duration> {
-        let Chat::Channel(_) = chat else { return None };
-        if self.sends.len() >= KEPT {
-            self.sends.retain(|_, window| window.back().is_some_and(|last| *last + WINDOW > now));
+        self.forget(now);
+        let account = self.accounts.entry(user).or_default();
+        let mut wait = ACCOUNT.wait(account, now);
+        let group = match chat {
+            Chat::Channel(channel) => Some(self.groups.entry((user, channel)).or_default()),
+            Chat::User(_) => None,
+        };
+        let free = self.chats.entry((user, chat)).or_insert(now);
+        wait = wait.max(*free - now - CHAT_INTERVAL * (CHAT_BURST - 1));
+        match group {
+            None if wait <= TimeDelta::zero() => {}
+            None => return Some(wait.to_std().unwrap_or_default()),
+            Some(group) => {
+                wait = wait.max(GROUP.wait(group, now));
+                if wait > TimeDelta::zero() {
+                    return Some(wait.to_std().unwrap_or_default());
+                }
+                group.push_back(now);
+            }
         }
-        let window = self.sends.entry((user, chat)).or_default();
-        while window.front().is_some_and(|first| *first + WINDOW <= now) {
-            window.pop_front();
-        }
-        if window.len() >= CHANNEL_SENDS {
-            let free = window.front().map_or(now, |first| *first + WINDOW);
-            return Some((free - now).to_std().unwrap_or_default());
-        }
-        window.push_back(now);
+        account.push_back(now);
+        *free = (*free).max(now) + CHAT_INTERVAL;
         None
+    }
+
+    /// Drops what has ended when there is too much.
+    fn forget(&mut self, now: DateTime<Utc>) {
+        if self.accounts.len() >= KEPT {
+            self.accounts.retain(|_, sent| sent.back().is_some_and(|last| *last + ACCOUNT.length > now));
+        }
+        if self.groups.len() >= KEPT {
+            self.groups.retain(|_, sent| sent.back().is_some_and(|last| *last + GROUP.length > now));
+        }
+        if self.chats.len() >= KEPT {
+            self.chats.retain(|_, free| *free > now);
+        }
     }
 }
 
@@ -95,5 +143,31 @@ mod tests {
         assert_eq!(floods.count(1, Chat::Channel(6), now), None, "another channel");
         assert_eq!(floods.count(1, Chat::User(5), now), None, "a private conversation");
         assert_eq!(floods.count(1, Chat::Channel(5), start + TimeDelta::seconds(60)), None);
+    }
+
+    #[test]
+    fn a_short_burst_to_a_chat_is_tolerated_and_then_one_a_second_goes() {
+        let start = DateTime::UNIX_EPOCH;
+        let mut floods = Floods::default();
+        for _ in 0..3 {
+            assert_eq!(floods.count(1, Chat::User(5), start), None);
+        }
+        assert_eq!(floods.count(1, Chat::User(5), start), Some(Duration::from_secs(1)));
+        assert_eq!(floods.count(2, Chat::User(5), start), None, "another account");
+        for second in 1..100 {
+            let now = start + TimeDelta::seconds(second);
+            assert_eq!(floods.count(1, Chat::User(5), now), None, "{second}");
+        }
+    }
+
+    #[test]
+    fn an_account_sends_thirty_messages_a_second() {
+        let start = DateTime::UNIX_EPOCH;
+        let mut floods = Floods::default();
+        for chat in 0..30 {
+            assert_eq!(floods.count(1, Chat::Channel(chat), start), None);
+        }
+        assert_eq!(floods.count(1, Chat::Channel(30), start), Some(Duration::from_secs(1)));
+        assert_eq!(floods.count(1, Chat::Channel(30), start + TimeDelta::seconds(1)), None);
     }
 }

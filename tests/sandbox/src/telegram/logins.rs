@@ -4,6 +4,9 @@ use std::collections::{HashMap, VecDeque};
 
 use ring::hmac;
 
+use super::dc::digits;
+use crate::seed::TelegramSeed;
+
 /// Wrong codes after which a sign-in must begin anew.
 const MAX_ATTEMPTS: u8 = 5;
 
@@ -24,9 +27,26 @@ struct Login {
     attempts: u8,
 }
 
+/// What people and bots sign in with.
+#[derive(Default)]
+pub(super) struct Secrets {
+    /// Codes by telephone number (digits).
+    pub(super) codes: HashMap<String, String>,
+    /// Bots by token.
+    pub(super) bots: HashMap<String, i64>,
+}
+
+impl Secrets {
+    pub(super) fn of(seed: &TelegramSeed) -> Self {
+        let codes = seed.users.iter().map(|user| (digits(&user.phone), user.code.reveal().to_owned()));
+        let bots = seed.bots.iter().map(|bot| (bot.token.reveal().to_owned(), bot.user_id));
+        Self { codes: codes.collect(), bots: bots.collect() }
+    }
+}
+
 /// Open sign-ins, and authorizations exported to another data centre.
 pub(super) struct Logins {
-    codes: HashMap<String, String>,
+    secrets: Secrets,
     key: hmac::Key,
     issued: u64,
     open: HashMap<String, Login>,
@@ -43,10 +63,10 @@ impl std::fmt::Debug for Logins {
 }
 
 impl Logins {
-    /// No sign-ins yet. `codes` are by telephone number (digits); hashes are derived from `secret`.
-    pub(super) fn new(codes: HashMap<String, String>, secret: &[u8], capacity: usize) -> Self {
+    /// No sign-ins yet; hashes are derived from `secret`.
+    pub(super) fn new(secrets: Secrets, secret: &[u8], capacity: usize) -> Self {
         Self {
-            codes,
+            secrets,
             key: hmac::Key::new(hmac::HMAC_SHA256, secret),
             issued: 0,
             open: HashMap::new(),
@@ -59,11 +79,16 @@ impl Logins {
 
     /// The code that a telephone number expects: the seeded one, else one derived from the seed.
     pub(super) fn code(&self, phone: &str) -> String {
-        self.codes.get(phone).cloned().unwrap_or_else(|| {
+        self.secrets.codes.get(phone).cloned().unwrap_or_else(|| {
             let head = self.derive(phone.as_bytes());
             let number = head.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
             format!("{:05}", number % 100_000)
         })
+    }
+
+    /// The bot with a token.
+    pub(super) fn bot(&self, token: &str) -> Option<i64> {
+        self.secrets.bots.get(token).copied()
     }
 
     /// Begins a sign-in and returns its hash.
@@ -138,7 +163,8 @@ mod tests {
     use super::*;
 
     fn logins() -> Logins {
-        Logins::new(HashMap::from([("999".to_owned(), "12345".to_owned())]), b"seed", 2)
+        let codes = HashMap::from([("999".to_owned(), "12345".to_owned())]);
+        Logins::new(Secrets { codes, ..Secrets::default() }, b"seed", 2)
     }
 
     #[test]

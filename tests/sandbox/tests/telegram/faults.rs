@@ -11,6 +11,7 @@ use switchyard_sandbox::faults::{FaultKind, FaultSpan, FaultSpec, FaultTarget};
 use switchyard_sandbox::platform::Platform;
 
 use super::harness::{USER, connect, key, sandbox, sandbox_with, send, signed_in, source_chat, within};
+use super::refusals::edit;
 
 fn fault(sandbox: &Sandbox, target: FaultTarget, kind: FaultKind, wait: u64) {
     let wait = Duration::from_secs(wait);
@@ -144,13 +145,23 @@ async fn the_published_limit_of_a_chat_is_enforced_when_asked_for() {
     let peer = signed_in(&sandbox, 1, USER).await;
     peer.dialogs().await;
     let to = peer.peer(&chat).await;
-    for n in 1..=20 {
-        peer.call(&send(to, "fast", n)).await.unwrap();
+    let second = || sandbox.shared().clock.advance(Duration::from_secs(1)).unwrap();
+    for n in 1..=3 {
+        peer.call(&send(to, "a burst", n)).await.unwrap();
     }
-    let refusal = peer.refused(&send(to, "too fast", 21)).await;
-    assert_eq!((refusal.code, refusal.name.as_str()), (420, "FLOOD_WAIT"));
-    assert_eq!(refusal.value, Some(60));
-    assert_eq!(sandbox.shared().violations.snapshot().get("telegram.rate_limit"), Some(&1));
-    sandbox.shared().clock.advance(Duration::from_secs(60)).unwrap();
+    let refusal = peer.refused(&send(to, "no burst any more", 4)).await;
+    assert_eq!((refusal.code, refusal.name.as_str(), refusal.value), (420, "FLOOD_WAIT", Some(1)));
+    for n in 4..=19 {
+        second();
+        peer.call(&send(to, "one a second", n)).await.unwrap();
+    }
+    second();
+    peer.call(&edit(to, 2, "an edit counts as well")).await.unwrap();
+    second();
+    let refusal = peer.refused(&send(to, "too many in a minute", 21)).await;
+    assert_eq!((refusal.code, refusal.name.as_str(), refusal.value), (420, "FLOOD_WAIT", Some(42)));
+    assert_eq!(peer.refused(&edit(to, 2, "too many edits")).await.name, "FLOOD_WAIT");
+    assert_eq!(sandbox.shared().violations.snapshot().get("telegram.rate_limit"), Some(&3));
+    sandbox.shared().clock.advance(Duration::from_secs(42)).unwrap();
     peer.call(&send(to, "slow enough", 22)).await.unwrap();
 }

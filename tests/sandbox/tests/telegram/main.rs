@@ -8,6 +8,7 @@
     reason = "helpers of tests may fail loudly"
 )]
 
+mod bots;
 mod differences;
 mod fault_targets;
 mod faults;

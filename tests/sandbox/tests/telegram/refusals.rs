@@ -14,7 +14,7 @@ fn with_bold(
     functions::messages::SendMessage { entities: Some(vec![bold]), ..request }
 }
 
-fn edit(peer: PeerRef, id: i32, text: &str) -> functions::messages::EditMessage {
+pub(super) fn edit(peer: PeerRef, id: i32, text: &str) -> functions::messages::EditMessage {
     functions::messages::EditMessage {
         no_webpage: true,
         invert_media: false,

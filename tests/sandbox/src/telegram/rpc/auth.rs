@@ -1,4 +1,4 @@
-//! `auth.*`: signing in by code, and out (core.telegram.org/api/auth).
+//! `auth.*`: signing in by code or bot token, and out (core.telegram.org/api/auth).
 
 use grammers_tl_types::{enums, functions as f, types};
 
@@ -15,14 +15,27 @@ fn phone(number: &str) -> Answer<String> {
     if PHONE_DIGITS.contains(&phone.len()) { Ok(phone) } else { Err(RpcError::bad("PHONE_NUMBER_INVALID")) }
 }
 
+/// Whether the client names the application that the seed made.
+fn known_api(context: &Context<'_>, api_id: i32, api_hash: &str) -> Answer<()> {
+    let (known_id, known_hash) = &context.dc.api;
+    if api_id == *known_id && api_hash == known_hash { Ok(()) } else { Err(RpcError::bad("API_ID_INVALID")) }
+}
+
+/// Signs a bot in (core.telegram.org/method/auth.importBotAuthorization).
+pub(super) fn import_bot_authorization(
+    context: &mut Context<'_>,
+    request: f::auth::ImportBotAuthorization,
+) -> Answer<enums::auth::Authorization> {
+    known_api(context, request.api_id, &request.api_hash)?;
+    let bot = context.state.logins.bot(&request.bot_auth_token);
+    authorize(context, bot.ok_or(RpcError::bad("ACCESS_TOKEN_INVALID"))?)
+}
+
 pub(super) fn send_code(
     context: &mut Context<'_>,
     request: f::auth::SendCode,
 ) -> Answer<enums::auth::SentCode> {
-    let (api_id, api_hash) = &context.dc.api;
-    if request.api_id != *api_id || request.api_hash != *api_hash {
-        return Err(RpcError::bad("API_ID_INVALID"));
-    }
+    known_api(context, request.api_id, &request.api_hash)?;
     let phone = phone(&request.phone_number)?;
     let until = context.dc.now().saturating_add_unsigned(context.dc.config.code_lifetime.as_secs());
     let phone_code_hash = context.state.logins.begin(&phone, until);

@@ -16,7 +16,7 @@ pub(super) fn get_channels(
     }
     let mut chats = Vec::new();
     for input in &request.id {
-        let id = context.channel(me, input)?.id;
+        let id = context.joined_channel(me, input)?.id;
         chats.extend(context.view(me).channel(id));
     }
     Ok(enums::messages::Chats::Chats(types::messages::Chats { chats }))

@@ -55,6 +55,11 @@ impl Context<'_> {
         })
     }
 
+    /// Whether a user is a bot.
+    fn is_bot(&self, user: i64) -> bool {
+        self.state.world.users.get(&user).is_some_and(|user| user.bot)
+    }
+
     /// The world as the caller sees it.
     fn view(&self, me: i64) -> View<'_> {
         self.dc.view(&self.state.world, me)
@@ -84,6 +89,9 @@ pub(super) fn handle(
     let mut context = Context { dc, state, call, user };
     if let Err(error) = admit(&mut context, request) {
         return Ok(Err(error));
+    }
+    if request.is_for_users() && context.user.is_some_and(|user| context.is_bot(user)) {
+        return Ok(Err(RpcError::bad("BOT_METHOD_INVALID")));
     }
     if request.subscribes && context.user.is_some() {
         context.state.hub.subscribe(context.connection());
@@ -149,6 +157,7 @@ fn dispatch(context: &mut Context<'_>, request: &Request) -> Result<Result<Vec<u
         f::auth::CancelCode => auth::cancel_code,
         f::auth::ExportAuthorization => auth::export_authorization,
         f::auth::ImportAuthorization => auth::import_authorization,
+        f::auth::ImportBotAuthorization => auth::import_bot_authorization,
         f::auth::LogOut => auth::log_out,
         f::auth::ResetAuthorizations => auth::reset_authorizations,
         f::auth::SendCode => auth::send_code,

@@ -47,6 +47,37 @@ impl Context<'_> {
         }
     }
 
+    /// As [`Context::user`]; a bot need not know the hash of somebody it has met
+    /// (core.telegram.org/method/users.getUsers).
+    pub(super) fn met_user(&self, me: i64, user: &enums::InputUser) -> Option<i64> {
+        let met = match user {
+            enums::InputUser::User(user) if user.access_hash == 0 && self.is_bot(me) => {
+                let mailbox = self.state.world.mailbox(me);
+                let wrote = mailbox.is_some_and(|mailbox| mailbox.conversations.contains_key(&user.user_id));
+                let mut channels = self.state.world.channels.values();
+                let both = [me, user.user_id];
+                let shared = channels.any(|channel| both.iter().all(|id| channel.members.contains_key(id)));
+                (wrote || shared).then_some(user.user_id)
+            }
+            _ => None,
+        };
+        met.or_else(|| self.user(me, user))
+    }
+
+    /// As [`Context::channel`]; a bot need not know the hash of a channel that it is a member of
+    /// (core.telegram.org/method/channels.getChannels).
+    pub(super) fn joined_channel(&self, me: i64, channel: &enums::InputChannel) -> Answer<&Channel> {
+        if let enums::InputChannel::Channel(input) = channel
+            && input.access_hash == 0
+            && self.is_bot(me)
+            && let Some(known) = self.state.world.channels.get(&input.channel_id)
+            && known.members.contains_key(&me)
+        {
+            return Ok(known);
+        }
+        self.channel(me, channel)
+    }
+
     fn known_user(&self, me: i64, id: i64, access_hash: i64) -> Option<i64> {
         let known = self.state.world.users.contains_key(&id);
         // Oneself can be named without a hash.

@@ -84,6 +84,36 @@ impl Request {
         self.method == functions::help::GetConfig::CONSTRUCTOR_ID
     }
 
+    /// Whether the method is closed to bots: its page at core.telegram.org/methods says that only users can use it.
+    pub(crate) const fn is_for_users(&self) -> bool {
+        use functions::{account, auth, channels, contacts, messages};
+        matches!(
+            self.method,
+            account::GetAuthorizations::CONSTRUCTOR_ID
+                | account::GetPassword::CONSTRUCTOR_ID
+                | account::UpdateStatus::CONSTRUCTOR_ID
+                | auth::AcceptLoginToken::CONSTRUCTOR_ID
+                | auth::ResetAuthorizations::CONSTRUCTOR_ID
+                | channels::JoinChannel::CONSTRUCTOR_ID
+                | channels::ReadHistory::CONSTRUCTOR_ID
+                | contacts::GetContacts::CONSTRUCTOR_ID
+                | contacts::Search::CONSTRUCTOR_ID
+                | messages::GetDialogFilters::CONSTRUCTOR_ID
+                | messages::GetDialogs::CONSTRUCTOR_ID
+                | messages::GetHistory::CONSTRUCTOR_ID
+                | messages::GetMessagesViews::CONSTRUCTOR_ID
+                | messages::GetPeerDialogs::CONSTRUCTOR_ID
+                | messages::GetPinnedDialogs::CONSTRUCTOR_ID
+                | messages::GetReplies::CONSTRUCTOR_ID
+                | messages::GetSearchCounters::CONSTRUCTOR_ID
+                | messages::GetUnreadMentions::CONSTRUCTOR_ID
+                | messages::ImportChatInvite::CONSTRUCTOR_ID
+                | messages::ReadHistory::CONSTRUCTOR_ID
+                | messages::Search::CONSTRUCTOR_ID
+                | messages::SearchGlobal::CONSTRUCTOR_ID
+        )
+    }
+
     /// Whether the call is for those who are signed in. The others are the way to sign in.
     pub(crate) const fn needs_sign_in(&self) -> bool {
         !matches!(
@@ -95,6 +125,11 @@ impl Request {
                 | functions::auth::CancelCode::CONSTRUCTOR_ID
                 | functions::auth::SignIn::CONSTRUCTOR_ID
                 | functions::auth::SignUp::CONSTRUCTOR_ID
+                | functions::auth::ImportBotAuthorization::CONSTRUCTOR_ID
+                | functions::auth::ExportLoginToken::CONSTRUCTOR_ID
+                | functions::auth::ImportLoginToken::CONSTRUCTOR_ID
+                | functions::auth::CheckPassword::CONSTRUCTOR_ID
+                | functions::account::GetPassword::CONSTRUCTOR_ID
         )
     }
 

@@ -187,6 +187,8 @@ pub(super) fn edit_message(
     if new_text == text && new_entities == entities {
         return Err(RpcError::bad("MESSAGE_NOT_MODIFIED"));
     }
+    writable(context, me, chat)?;
+    within_limits(context, me, chat)?;
     let changes = context.commit(Op::Edit(Edit {
         chat,
         by: me,

@@ -12,7 +12,7 @@ pub(super) fn get_users(context: &mut Context<'_>, request: f::users::GetUsers) 
         return Err(RpcError::bad("LIMIT_INVALID"));
     }
     let view = context.view(me);
-    let users = request.id.iter().map(|input| match context.user(me, input) {
+    let users = request.id.iter().map(|input| match context.met_user(me, input) {
         Some(id) => view.user(id).ok_or(RpcError::internal()),
         None => Err(RpcError::bad("USER_ID_INVALID")),
     });

@@ -96,6 +96,10 @@ impl View<'_> {
             last_name: user.last_name.clone(),
             username: user.username.clone(),
             phone: user.phone.clone().filter(|_| is_self || id == SERVICE),
+            bot: user.bot,
+            // Privacy mode is off: bots see every message of their groups.
+            bot_chat_history: user.bot,
+            bot_info_version: user.bot.then_some(1),
             ..self.blanks.user.clone()
         }))
     }
