@@ -29,6 +29,7 @@ mod peers;
 mod refusals;
 mod secrets;
 mod store_claims;
+mod store_follow;
 mod store_intake;
 mod store_lease;
 mod store_open;

@@ -1,23 +1,20 @@
 //! A store in shared memory with the semantics of the real one, and faults on demand.
 
+mod keeping;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use secrecy::SecretSlice;
 use uuid::Uuid;
 
 use crate::model::{
     Account, AccountId, AccountState, Alert, ChatId, Cursor, CursorKey, CursorValue, DeadReason, Delivery,
-    DeliveryId, Epoch, EventId, EventKind, Fence, MessageCopy, MessageId, NodeId, OpenRoute, Origin, Pair,
-    PairId, Part, PartState, PauseCause, Place, RouteId, RouteVerdict, SkipReason, SourceEvent,
+    DeliveryId, EventId, EventKind, Fence, MessageCopy, MessageId, OpenRoute, Origin, Pair, PairId, Part,
+    PartState, PauseCause, Place, RouteId, RouteVerdict, SkipReason, SourceEvent,
 };
-use crate::ports::{
-    Credentials, Directory, Intake, IntakeReceipt, IntakeUnit, Jobs, Lease, Notice, Outbox, Routes,
-    StoreError, ThrottleMemory, TryResult,
-};
+use crate::ports::{Directory, Intake, IntakeReceipt, IntakeUnit, Outbox, Routes, StoreError, TryResult};
 
 type EventKey = (AccountId, i64, i64, EventKind, i64);
 
@@ -37,7 +34,7 @@ struct State {
     skips: Vec<(PairId, SkipReason)>,
     deliveries: BTreeMap<(PairId, i64), Delivery>,
     sent: Vec<(DeliveryId, Option<MessageId>)>,
-    copies: BTreeMap<(PairId, ChatId, MessageId, u16), (ChatId, MessageId)>,
+    copies: BTreeMap<(PairId, ChatId, MessageId, u16), (Place, MessageId)>,
     dead: Vec<(DeliveryId, DeadReason)>,
     cursors: HashMap<(AccountId, CursorKey), CursorValue>,
     epochs: HashMap<AccountId, i64>,
@@ -115,9 +112,9 @@ fn is_done(delivery: &Delivery) -> bool {
 impl State {
     fn copies_of(&self, pair: PairId, chat: ChatId, message: MessageId) -> Vec<MessageCopy> {
         let all = self.copies.range((pair, chat, message, 0)..=(pair, chat, message, u16::MAX));
-        all.map(|((_, _, _, part), (chat, message))| MessageCopy {
+        all.map(|((_, _, _, part), (place, message))| MessageCopy {
             part: *part,
-            chat: *chat,
+            chat: place.chat,
             message: *message,
         })
         .collect()
@@ -288,7 +285,7 @@ impl Routes for MemoryStore {
             .map(|account| account.platform_id)
             .collect();
         let origin = |(message, author): &(MessageId, Option<i64>)| {
-            if state.copies.values().any(|copy| *copy == (place.chat, *message)) {
+            if state.copies.values().any(|copy| *copy == (place, *message)) {
                 Origin::Copy
             } else if author.is_some_and(|author| authors.contains(&author)) {
                 Origin::Undecided
@@ -358,11 +355,11 @@ impl Outbox for MemoryStore {
         if let Some(copy) = state.copies_of(pair, chat, message).first() {
             return Ok(Some(copy.message));
         }
-        let target = state.pairs.get(&pair).map(|pair| pair.target.chat);
-        let original = state
-            .copies
-            .iter()
-            .find(|((_, source, _, _), copy)| **copy == (chat, message) && Some(*source) == target);
+        let Some(pair) = state.pairs.get(&pair) else { return Ok(None) };
+        let original = state.copies.iter().find(|((other, _, _, _), copy)| {
+            let back = state.pairs.get(other).is_some_and(|other| other.source == pair.target);
+            back && **copy == (pair.source, message)
+        });
         Ok(original.map(|((_, _, message, _), _)| *message))
     }
 
@@ -395,9 +392,9 @@ impl Outbox for MemoryStore {
                     part.remote_id = *message;
                 }
                 let copy = (row.pair, row.source_chat, row.source_message, *part);
-                let (chat, done) = (row.target.chat, is_done(row));
+                let (place, done) = (row.target, is_done(row));
                 if let Some(message) = message {
-                    state.copies.insert(copy, (chat, *message));
+                    state.copies.insert(copy, (place, *message));
                 }
                 if done {
                     state.deliveries.remove(&key);
@@ -446,80 +443,6 @@ impl Directory for MemoryStore {
         if let Some(account) = self.lock()?.accounts.get_mut(&id) {
             account.state = to;
         }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Lease for MemoryStore {
-    fn node(&self) -> NodeId {
-        NodeId::from_uuid(Uuid::from_u128(1))
-    }
-
-    async fn renew(&self, ttl: Duration) -> Result<DateTime<Utc>, StoreError> {
-        drop(self.lock()?);
-        Ok(DateTime::UNIX_EPOCH + chrono::Duration::from_std(ttl).unwrap_or_default())
-    }
-
-    async fn assign(&self, account: AccountId) -> Result<Fence, StoreError> {
-        let mut state = self.lock()?;
-        let epoch = state.epochs.entry(account).or_default();
-        *epoch += 1;
-        Ok(Fence { account, node: self.node(), epoch: Epoch::new(*epoch) })
-    }
-}
-
-#[async_trait]
-impl Credentials for MemoryStore {
-    async fn secret(&self, _: AccountId, _: &str) -> Result<Option<SecretSlice<u8>>, StoreError> {
-        Ok(None)
-    }
-
-    async fn set_secret(&self, _: AccountId, _: &str, _: SecretSlice<u8>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn peers(&self, _: AccountId) -> Result<Vec<(i64, SecretSlice<u8>)>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn set_peers(&self, _: AccountId, _: &[(i64, SecretSlice<u8>)]) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Notice for MemoryStore {
-    async fn raise(&self, alert: &Alert) -> Result<(), StoreError> {
-        self.lock()?.alerts.push(alert.clone());
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Jobs for MemoryStore {
-    async fn last_run(&self, job: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
-        Ok(self.lock()?.jobs.get(job).copied())
-    }
-
-    async fn ran(&self, job: &str, at: DateTime<Utc>) -> Result<(), StoreError> {
-        self.lock()?.jobs.insert(job.to_owned(), at);
-        Ok(())
-    }
-
-    async fn purge(&self, _: DateTime<Utc>, _: u32) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-}
-
-#[async_trait]
-impl ThrottleMemory for MemoryStore {
-    async fn throttle_state(&self, identity: &str) -> Result<Option<String>, StoreError> {
-        Ok(self.lock()?.throttles.get(identity).cloned())
-    }
-
-    async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError> {
-        self.lock()?.throttles.insert(identity.to_owned(), state.to_owned());
         Ok(())
     }
 }

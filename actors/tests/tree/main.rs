@@ -5,5 +5,6 @@
 mod world;
 
 mod bulkheads;
+mod follow;
 mod forwarding;
 mod outages;

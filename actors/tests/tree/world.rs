@@ -44,6 +44,10 @@ pub(crate) fn pair(n: u128) -> PairId {
     PairId::from_uuid(Uuid::from_u128(2_000 + n))
 }
 
+pub(crate) fn message_id(id: i64) -> MessageId {
+    MessageId::new(id).expect("an id")
+}
+
 fn place(platform: Platform, n: u128) -> Place {
     let chat = ChatId::new(i64::try_from(n).expect("small") + 1).expect("a chat");
     Place { platform, chat, thread: None }
@@ -135,9 +139,14 @@ impl World {
 
     /// A person writes message `id` in the source chat of pair `n`.
     pub(crate) fn write(&self, n: u128, id: i64, text: &str) {
-        let message = Message {
-            place: source(n),
-            id: MessageId::new(id).expect("an id"),
+        self.platform.write(account(0), SourceEvent::New(self.message(source(n), id, text)));
+    }
+
+    /// A message of nobody in particular.
+    pub(crate) fn message(&self, place: Place, id: i64, text: &str) -> Message {
+        Message {
+            place,
+            id: message_id(id),
             sender: None,
             sent_at: self.clock.now(),
             edited_at: None,
@@ -147,8 +156,7 @@ impl World {
             attachments: Vec::new(),
             restrictions: Vec::new(),
             own: false,
-        };
-        self.platform.write(account(0), SourceEvent::New(message));
+        }
     }
 
     /// Virtual time passes.

@@ -1,0 +1,86 @@
+//! What the store in memory keeps besides messages: leases, secrets, alerts, runs of jobs, throttle states.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use secrecy::SecretSlice;
+use uuid::Uuid;
+
+use super::MemoryStore;
+use crate::model::{AccountId, Alert, Epoch, Fence, NodeId};
+use crate::ports::{Credentials, Jobs, Lease, Notice, StoreError, ThrottleMemory};
+
+#[async_trait]
+impl Lease for MemoryStore {
+    fn node(&self) -> NodeId {
+        NodeId::from_uuid(Uuid::from_u128(1))
+    }
+
+    async fn renew(&self, ttl: Duration) -> Result<DateTime<Utc>, StoreError> {
+        drop(self.lock()?);
+        Ok(DateTime::UNIX_EPOCH + chrono::Duration::from_std(ttl).unwrap_or_default())
+    }
+
+    async fn assign(&self, account: AccountId) -> Result<Fence, StoreError> {
+        let mut state = self.lock()?;
+        let epoch = state.epochs.entry(account).or_default();
+        *epoch += 1;
+        Ok(Fence { account, node: self.node(), epoch: Epoch::new(*epoch) })
+    }
+}
+
+#[async_trait]
+impl Credentials for MemoryStore {
+    async fn secret(&self, _: AccountId, _: &str) -> Result<Option<SecretSlice<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn set_secret(&self, _: AccountId, _: &str, _: SecretSlice<u8>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn peers(&self, _: AccountId) -> Result<Vec<(i64, SecretSlice<u8>)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn set_peers(&self, _: AccountId, _: &[(i64, SecretSlice<u8>)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Notice for MemoryStore {
+    async fn raise(&self, alert: &Alert) -> Result<(), StoreError> {
+        self.lock()?.alerts.push(alert.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Jobs for MemoryStore {
+    async fn last_run(&self, job: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(self.lock()?.jobs.get(job).copied())
+    }
+
+    async fn ran(&self, job: &str, at: DateTime<Utc>) -> Result<(), StoreError> {
+        self.lock()?.jobs.insert(job.to_owned(), at);
+        Ok(())
+    }
+
+    async fn purge(&self, _: DateTime<Utc>, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl ThrottleMemory for MemoryStore {
+    async fn throttle_state(&self, identity: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.lock()?.throttles.get(identity).cloned())
+    }
+
+    async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError> {
+        self.lock()?.throttles.insert(identity.to_owned(), state.to_owned());
+        Ok(())
+    }
+}
