@@ -15,7 +15,7 @@ use crate::model::{
 pub use login::{Identified, Login, LoginError, LoginStep, NewCredential, SignIn};
 pub use platform::{
     ConnectRequest, Connection, ConnectionError, EventSource, MessageSender, Operation, PlatformConnector,
-    RateLimitHint, SendReport, SendRequest, StoreErrorText,
+    RateLimitHint, SendReport, SendRequest, Steering, StoreErrorText,
 };
 
 mod login;

@@ -121,6 +121,18 @@ pub trait EventSource: Send {
     /// # Errors
     /// [`ConnectionError`]; the connection is over.
     async fn next(&mut self) -> Result<IntakeUnit, ConnectionError>;
+
+    /// How the live connection is told of other chats; `None` when it must be made anew for them.
+    fn steering(&self) -> Option<Arc<dyn Steering>> {
+        None
+    }
+}
+
+/// Changes what a live connection works for.
+pub trait Steering: Send + Sync {
+    /// The account reads and writes these chats from now on. Whether the connection does so already, or will without
+    /// being made anew; what is written in `sources` after the answer is seen.
+    fn steer(&self, sources: &[Place], targets: &[Place]) -> bool;
 }
 
 /// A connected account. Dropping it closes the connection.

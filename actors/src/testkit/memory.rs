@@ -74,6 +74,24 @@ impl MemoryStore {
         self.peek().pairs.insert(pair.id, pair);
     }
 
+    /// Deletes a pair with what waits for it.
+    pub fn remove_pair(&self, id: PairId) {
+        let mut state = self.peek();
+        state.pairs.remove(&id);
+        state.routes.retain(|_, route| route.pair != id);
+        state.deliveries.retain(|(pair, _), _| *pair != id);
+    }
+
+    /// Deletes an account with its pairs.
+    pub fn remove_account(&self, id: AccountId) {
+        let of = |pair: &Pair| pair.source_account == id || pair.target_account == id;
+        let pairs: Vec<_> = self.peek().pairs.values().filter(|pair| of(pair)).map(|pair| pair.id).collect();
+        for pair in pairs {
+            self.remove_pair(pair);
+        }
+        self.peek().accounts.remove(&id);
+    }
+
     /// Every call fails with [`StoreError::Unavailable`] while on.
     pub fn set_unavailable(&self, on: bool) {
         self.peek().unavailable = on;

@@ -8,10 +8,13 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::model::{AccountId, IdempotencyKey, MessageId, PartBody, Place, SendOutcome, SourceEvent};
+use crate::model::{
+    AccountId, Cursor, CursorKey, CursorValue, IdempotencyKey, MessageId, PartBody, Place, SendOutcome,
+    SourceEvent,
+};
 use crate::ports::{
     ConnectRequest, Connection, ConnectionError, EventSource, IntakeUnit, MessageSender, Operation,
-    PlatformConnector, SendReport, SendRequest,
+    PlatformConnector, SendReport, SendRequest, Steering,
 };
 
 /// A message that stands at a target.
@@ -38,6 +41,7 @@ struct State {
     script_at: HashMap<Place, VecDeque<SendOutcome>>,
     refuse_connect: HashMap<AccountId, ConnectionError>,
     connects: HashMap<AccountId, u32>,
+    steerable: bool,
 }
 
 impl State {
@@ -101,6 +105,11 @@ impl FakePlatform {
         };
     }
 
+    /// Whether connections made from now on can be told of other chats while they live.
+    pub fn set_steerable(&self, on: bool) {
+        self.lock().steerable = on;
+    }
+
     /// Everything that arrived and still stands, in order of arrival.
     #[must_use]
     pub fn sent(&self) -> Vec<SentPart> {
@@ -125,24 +134,56 @@ impl FakePlatform {
     }
 }
 
+/// The chats that a connection was told to read.
+#[derive(Clone)]
+struct Heard(Arc<Mutex<Vec<Place>>>);
+
+impl Heard {
+    fn places(&self) -> MutexGuard<'_, Vec<Place>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Steering for Heard {
+    fn steer(&self, sources: &[Place], _targets: &[Place]) -> bool {
+        *self.places() = sources.to_vec();
+        true
+    }
+}
+
+/// Drops, as platforms' connections do, what is written where it was not told to read.
 struct FakeSource {
     platform: FakePlatform,
     account: AccountId,
+    heard: Heard,
+    steerable: bool,
+    /// A stream that was never read is placed first.
+    place: Option<Cursor>,
 }
 
 #[async_trait]
 impl EventSource for FakeSource {
     async fn next(&mut self) -> Result<IntakeUnit, ConnectionError> {
+        if let Some(cursor) = self.place.take() {
+            return Ok(IntakeUnit { events: Vec::new(), cursors: vec![cursor] });
+        }
         loop {
             let written = self.platform.written.notified();
             tokio::pin!(written);
             written.as_mut().enable();
             let event = self.platform.lock().inbox.entry(self.account).or_default().pop_front();
             if let Some(event) = event {
+                if !self.heard.places().contains(&event.place()) {
+                    continue;
+                }
                 return Ok(IntakeUnit { events: vec![event], cursors: Vec::new() });
             }
             written.await;
         }
+    }
+
+    fn steering(&self) -> Option<Arc<dyn Steering>> {
+        self.steerable.then(|| -> Arc<dyn Steering> { Arc::new(self.heard.clone()) })
     }
 }
 
@@ -184,8 +225,15 @@ impl PlatformConnector for FakePlatform {
             }
         }
         let platform = self.clone();
+        let start = Cursor {
+            key: CursorKey::TelegramCommon,
+            value: CursorValue::TelegramCommon { pts: 1, qts: 0, seq: 0, date: 0 },
+        };
+        let place = (request.cursors.is_empty() && !request.sources.is_empty()).then_some(start);
+        let (heard, steerable) = (Heard(Arc::new(Mutex::new(request.sources))), self.lock().steerable);
+        let source = FakeSource { platform: platform.clone(), account, heard, steerable, place };
         Ok(Connection {
-            source: Some(Box::new(FakeSource { platform: platform.clone(), account })),
+            source: Some(Box::new(source)),
             sender: Some(Arc::new(FakeSender { platform, account })),
             platform_id: request.account.platform_id,
         })

@@ -125,6 +125,11 @@ impl Assignments {
         Ok(fence)
     }
 
+    /// Gives up an account that leaves the system.
+    pub async fn release(&self, account: AccountId) {
+        self.fences.lock().await.remove(&account);
+    }
+
     /// Forgets a fence that the store refused, so that the next use asks for a new assignment.
     pub async fn forget(&self, refused: Fence) {
         let mut fences = self.fences.lock().await;

@@ -131,6 +131,11 @@ impl Links {
         self.attempted.0.send_if_modified(|accounts| accounts.insert(account));
     }
 
+    /// The account's attempts are not counted any more: it left, or it has new pairs to take on.
+    pub fn forget(&self, account: AccountId) {
+        self.attempted.0.send_if_modified(|accounts| accounts.remove(&account));
+    }
+
     /// Ends when the first attempts of all these accounts are over.
     pub async fn all_attempted(&self, accounts: &[AccountId]) {
         let mut attempted = self.attempted.0.subscribe();

@@ -1,6 +1,7 @@
 //! The actors of the supervision tree, one file each, and the root that builds it.
 
 mod alerts;
+mod changes;
 mod deps;
 mod failpoint;
 mod links;
@@ -8,10 +9,12 @@ mod notifier;
 mod pair;
 mod queue;
 mod root;
+mod roster;
 mod scheduler;
 mod session;
 mod throttle;
 
+pub use changes::ChangeError;
 pub use deps::{Assignments, Deps, TreeConfig};
 pub use failpoint::{FailpointError, Failpoints};
 pub use links::Links;

@@ -10,15 +10,15 @@ use tokio::time::Instant;
 use super::alerts::AlertSink;
 use super::deps::Deps;
 use super::notifier::Notifier;
-use super::pair::{PairActor, PairArgs};
-use super::queue::{QueueActor, QueueArgs, Release};
+use super::queue::Release;
+use super::roster::Roster;
 use super::scheduler::Scheduler;
-use super::session::{Reconnect, ReconnectAnswer, SessionActor, SessionArgs};
+use super::session::{Reconnect, ReconnectAnswer};
 use super::throttle::{Identity, ThrottleActor, ThrottleArgs};
 use crate::model::{AccountId, AccountState, PairId, PauseCause};
 use crate::ports::StoreError;
 use crate::supervision::{
-    AddError, AskError, Branch, BranchSpec, Child, ChildPath, ChildRef, ChildSpec, DrainReport, NodeState,
+    AddError, AskError, BranchSpec, Child, ChildPath, ChildRef, ChildSpec, DrainReport, NodeState,
     OrderError, Policy, Runtime, RuntimeConfig, RuntimeError, Tree,
 };
 
@@ -70,12 +70,7 @@ pub enum ReconnectError {
 /// The whole tree of one daemon.
 pub struct Root {
     runtime: Runtime,
-    deps: Deps,
-    policy: Policy,
-    throttles: Branch,
-    queues: Branch,
-    pairs: Branch,
-    sessions: Branch,
+    roster: Roster,
 }
 
 impl Root {
@@ -102,7 +97,7 @@ impl Root {
         let queues = dynamic("queues")?;
         let pairs = dynamic("pairs")?;
         let sessions = dynamic("sessions")?;
-        Ok(Self { runtime, deps, policy, throttles, queues, pairs, sessions })
+        Ok(Self { runtime, roster: Roster { deps, policy, throttles, queues, pairs, sessions } })
     }
 
     /// Adds a permanent child below the root, after those that are there: the HTTP server.
@@ -110,7 +105,7 @@ impl Root {
     /// # Errors
     /// [`RootError::Add`].
     pub fn add<C: Child>(&self, id: &str, args: C::Args) -> Result<ChildRef<C>, RootError> {
-        Ok(self.runtime.root().add(ChildSpec::new(id, args).policy(self.policy.clone()))?)
+        Ok(self.runtime.root().add(ChildSpec::new(id, args).policy(self.roster.policy.clone()))?)
     }
 
     /// Takes the node's lease and adds an actor for every account and pair of the store.
@@ -118,45 +113,16 @@ impl Root {
     /// # Errors
     /// [`RootError`].
     pub async fn fill(&self) -> Result<(), RootError> {
-        let asked = Instant::now();
-        self.deps.store.renew(self.deps.config.lease_ttl).await?;
-        self.deps.links.set_lease(asked + self.deps.config.lease_ttl);
-        for account in self.deps.store.accounts().await? {
-            self.add_account(account.id)?;
+        let (deps, asked) = (&self.roster.deps, Instant::now());
+        deps.store.renew(deps.config.lease_ttl).await?;
+        deps.links.set_lease(asked + deps.config.lease_ttl);
+        for account in deps.store.accounts().await? {
+            self.roster.add_account(account.id)?;
         }
-        for pair in self.deps.store.pairs().await? {
-            self.add_pair(pair.id)?;
+        for pair in deps.store.pairs().await? {
+            self.roster.add_pair(pair.id)?;
         }
         Ok(())
-    }
-
-    /// Adds the throttle, the queue and the session of an account.
-    ///
-    /// # Errors
-    /// [`RootError::Add`] when they are there already.
-    pub fn add_account(&self, id: AccountId) -> Result<(), RootError> {
-        let (deps, links) = (&self.deps, &self.deps.links);
-        let throttle = ThrottleArgs { identity: Identity::Account(id), deps: deps.clone() };
-        links.throttles.set(id, self.throttles.add::<ThrottleActor>(self.spec(id, throttle))?);
-        let queue = QueueArgs { id, deps: deps.clone() };
-        links.queues.set(id, self.queues.add::<QueueActor>(self.spec(id, queue))?);
-        let session = SessionArgs { id, deps: deps.clone() };
-        links.sessions.set(id, self.sessions.add::<SessionActor>(self.spec(id, session))?);
-        Ok(())
-    }
-
-    /// Adds a pair.
-    ///
-    /// # Errors
-    /// [`RootError::Add`] when it is there already.
-    pub fn add_pair(&self, id: PairId) -> Result<(), RootError> {
-        let args = PairArgs { id, deps: self.deps.clone() };
-        self.deps.links.pairs.set(id, self.pairs.add::<PairActor>(self.spec(id, args))?);
-        Ok(())
-    }
-
-    fn spec<C: Child>(&self, id: impl ToString, args: C::Args) -> ChildSpec<C> {
-        ChildSpec::new(id.to_string(), args).policy(self.policy.clone())
     }
 
     /// Starts the tree in order; ends when every child of the root had its first attempt.
@@ -171,8 +137,8 @@ impl Root {
     /// [`RootError::Store`].
     pub async fn connected(&self, limit: Duration) -> Result<bool, RootError> {
         let accounts: Vec<_> =
-            self.deps.store.accounts().await?.into_iter().map(|account| account.id).collect();
-        Ok(tokio::time::timeout(limit, self.deps.links.all_attempted(&accounts)).await.is_ok())
+            self.roster.deps.store.accounts().await?.into_iter().map(|account| account.id).collect();
+        Ok(tokio::time::timeout(limit, self.roster.deps.links.all_attempted(&accounts)).await.is_ok())
     }
 
     /// The view.
@@ -184,12 +150,12 @@ impl Root {
     /// An operator's way in, for any thread.
     #[must_use]
     pub fn operator(&self) -> Operator {
-        Operator { tree: self.runtime.tree(), deps: self.deps.clone() }
+        Operator { tree: self.runtime.tree(), roster: self.roster.clone() }
     }
 
     /// Ends, with the error, when the store cannot be used any more.
     pub fn store_lost(&self) -> impl Future<Output = String> + Send + use<> {
-        self.deps.links.store_lost()
+        self.roster.deps.links.store_lost()
     }
 
     /// Stops the tree in reverse order within `limit`.
@@ -207,7 +173,7 @@ impl Root {
 #[derive(Clone)]
 pub struct Operator {
     tree: Tree,
-    deps: Deps,
+    roster: Roster,
 }
 
 impl Operator {
@@ -217,10 +183,18 @@ impl Operator {
         &self.tree
     }
 
+    pub(super) const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    pub(super) const fn deps(&self) -> &Deps {
+        &self.roster.deps
+    }
+
     /// Whether the node's lease lasts: without it nothing is sent, and nothing new is connected.
     #[must_use]
     pub fn lease_lasts(&self) -> bool {
-        self.deps.links.lease_lasts(Duration::ZERO)
+        self.deps().links.lease_lasts(Duration::ZERO)
     }
 
     /// Restarts an actor. A pair that is paused because its target refused it is tried again: that is what an operator asks
@@ -232,10 +206,10 @@ impl Operator {
         if let Some(id) = path.as_str().strip_prefix("pairs/").and_then(|id| id.parse::<PairId>().ok())
             && self.tree.view(path).is_some()
         {
-            let pair = self.deps.store.pair(id).await?;
+            let pair = self.deps().store.pair(id).await?;
             if pair.paused.contains(&PauseCause::Permission) {
-                self.deps.store.set_pause(id, PauseCause::Permission, false).await?;
-                self.deps.links.wake_queue(pair.target_account, id);
+                self.deps().store.set_pause(id, PauseCause::Permission, false).await?;
+                self.deps().links.wake_queue(pair.target_account, id);
             }
         }
         Ok(self.tree.restart(path)?)
@@ -247,13 +221,13 @@ impl Operator {
     /// # Errors
     /// [`ReconnectError`].
     pub async fn reconnect(&self, id: AccountId) -> Result<Reconnected, ReconnectError> {
-        let session = self.deps.links.sessions.get(&id).ok_or(ReconnectError::NotFound(id))?;
-        let account = self.deps.store.account(id).await?;
+        let session = self.deps().links.sessions.get(&id).ok_or(ReconnectError::NotFound(id))?;
+        let account = self.deps().store.account(id).await?;
         match account.state {
             AccountState::NeedsLogin => return Err(ReconnectError::NeedsLogin(id)),
             AccountState::Quarantined => {
-                self.deps.store.set_account_state(id, AccountState::Active).await?;
-                if let Some(queue) = self.deps.links.queues.get(&id) {
+                self.deps().store.set_account_state(id, AccountState::Active).await?;
+                if let Some(queue) = self.deps().links.queues.get(&id) {
                     // A queue that does not take it reads the account's state when it starts.
                     let _ = queue.tell(Release);
                 }

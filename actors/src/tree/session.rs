@@ -1,6 +1,7 @@
 //! A connected account: owns the client, records what it reads, lends its sender to the account's queue.
 
-use std::collections::BTreeSet;
+mod connection;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,10 @@ use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::deps::{Deps, until_stored};
+use self::connection::{Made, Roles, connect, record};
+use super::deps::Deps;
 use crate::model::{Account, AccountId, AccountState, AlertSeverity, Fence};
-use crate::ports::{
-    ConnectRequest, Connection, ConnectionError, EventSource, IntakeReceipt, IntakeUnit, MessageSender,
-    StoreError,
-};
+use crate::ports::{ConnectionError, EventSource, IntakeUnit, MessageSender, Steering, StoreError};
 use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Token};
 
 /// Identity and what it is given.
@@ -49,6 +48,20 @@ pub enum ReconnectAnswer {
     Waiting(DateTime<Utc>),
 }
 
+/// Pairs that read or write through the account came or went.
+pub struct PairsChanged;
+
+impl Message for PairsChanged {
+    type Reply = ();
+}
+
+/// Whether the account is connected.
+pub struct IsConnected;
+
+impl Message for IsConnected {
+    type Reply = bool;
+}
+
 /// The platform refused the session while it was used for sending.
 pub struct Dead(pub String);
 
@@ -73,6 +86,11 @@ pub struct SessionActor {
     fence: Fence,
     standing: Standing,
     sender: Option<Arc<dyn MessageSender>>,
+    /// What the connection was told to work for.
+    roles: Roles,
+    steering: Option<Arc<dyn Steering>>,
+    /// Pairs came or went and the connection does not follow yet.
+    behind: bool,
     /// The future that connects or reads; dropping it closes the connection.
     link: Option<Token>,
     retry: Option<Token>,
@@ -105,6 +123,9 @@ impl Child for SessionActor {
                 fence,
                 standing: Standing::Connecting,
                 sender: None,
+                roles: Roles::default(),
+                steering: None,
+                behind: false,
                 link: None,
                 retry: None,
                 failures: 0,
@@ -158,6 +179,26 @@ impl Handle<Reconnect> for SessionActor {
     }
 }
 
+impl Handle<PairsChanged> for SessionActor {
+    fn handle(&mut self, PairsChanged: PairsChanged, cx: &mut Cx<'_, Self>) {
+        match self.standing {
+            Standing::Connected { .. } => self.follow(cx),
+            // What is being made may have read the pairs before.
+            Standing::Connecting => self.behind = true,
+            // The next connection reads them.
+            Standing::WaitingToRetry { .. } | Standing::WaitingForPlatform { .. } => {
+                self.args.deps.links.attempted(self.args.id);
+            }
+        }
+    }
+}
+
+impl Handle<IsConnected> for SessionActor {
+    fn handle(&mut self, IsConnected: IsConnected, _cx: &mut Cx<'_, Self>) -> bool {
+        matches!(self.standing, Standing::Connected { .. })
+    }
+}
+
 impl Handle<Dead> for SessionActor {
     fn handle(&mut self, Dead(error): Dead, cx: &mut Cx<'_, Self>) {
         if self.sender.is_none() {
@@ -172,25 +213,33 @@ impl SessionActor {
     fn connect(&mut self, cx: &mut Cx<'_, Self>) {
         self.disconnect();
         self.standing = Standing::Connecting;
+        self.behind = false;
         let connect = connect(self.args.clone(), self.account.clone(), self.fence);
         self.link = Some(cx.serve(connect, |session: &mut Self, made, cx| match made {
-            Ok((connection, placed)) => session.connected(connection, placed, cx),
+            Ok(made) => session.connected(made, cx),
             Err(error) => {
                 session.disconnected(error, cx);
-                session.args.deps.links.attempted(session.args.id);
+                session.behind = false;
+                session.settled();
             }
         }));
     }
 
     fn disconnect(&mut self) {
-        self.sender = None;
+        (self.sender, self.steering) = (None, None);
         for token in [self.link.take(), self.retry.take()].into_iter().flatten() {
             token.cancel();
         }
     }
 
-    /// `placed`: cursors are kept already, so that whatever is written from now on is found even after a failure.
-    fn connected(&mut self, connection: Connection, placed: bool, cx: &mut Cx<'_, Self>) {
+    /// What is written at the sources from now on is seen.
+    fn settled(&self) {
+        if !self.behind {
+            self.args.deps.links.attempted(self.args.id);
+        }
+    }
+
+    fn connected(&mut self, Made { connection, roles, placed }: Made, cx: &mut Cx<'_, Self>) {
         if connection.platform_id != self.account.platform_id {
             let (expected, found) = (self.account.platform_id, connection.platform_id);
             let error = format!("credential belongs to platform account {found}, not to {expected}");
@@ -203,12 +252,51 @@ impl SessionActor {
         if self.sender.is_some() {
             self.args.deps.links.connected(self.args.id);
         }
+        self.roles = roles;
         if placed {
-            self.args.deps.links.attempted(self.args.id);
+            self.settled();
         }
         match connection.source {
-            Some(source) => self.read(source, cx),
+            Some(source) => {
+                self.steering = source.steering();
+                self.read(source, cx);
+            }
             None => self.link = None,
+        }
+        if self.behind {
+            self.follow(cx);
+        }
+    }
+
+    /// Looks which chats the account is to work for now, and makes the connection follow: by itself where it can, else
+    /// it is made anew. A chat that is no longer worked for needs nothing: intake keeps no event of it.
+    fn follow(&mut self, cx: &mut Cx<'_, Self>) {
+        self.behind = true;
+        let (store, id) = (Arc::clone(&self.args.deps.store), self.args.id);
+        let read = async move { Roles::read(store.as_ref(), id).await };
+        cx.serve(read, |session: &mut Self, read, cx| match read {
+            Ok(roles) => session.take_on(roles, cx),
+            Err(error) => {
+                tracing::warn!(account = %session.args.id, %error, "session waits for the store");
+                let wait = session.args.deps.config.retry.delay(1, session.args.deps.rng.next_u64());
+                cx.after(wait, |session: &mut Self, cx| session.follow(cx));
+            }
+        });
+    }
+
+    fn take_on(&mut self, roles: Roles, cx: &mut Cx<'_, Self>) {
+        if !self.behind || !matches!(self.standing, Standing::Connected { .. }) {
+            // A connection that was begun meanwhile has read them itself.
+            return;
+        }
+        let (sources, targets) = roles.lists();
+        let steered = self.steering.as_ref().is_some_and(|steering| steering.steer(&sources, &targets));
+        if steered || self.roles.cover(&roles) {
+            (self.roles, self.behind) = (roles, false);
+            self.settled();
+        } else {
+            tracing::info!(account = %self.args.id, "session connects anew for other chats");
+            self.connect(cx);
         }
     }
 
@@ -234,7 +322,7 @@ impl SessionActor {
         };
         self.link = Some(cx.spawn(record, |session: &mut Self, (source, recorded), cx| match recorded {
             Ok(receipt) => {
-                session.args.deps.links.attempted(session.args.id);
+                session.settled();
                 session.accepted += u64::try_from(receipt.accepted).unwrap_or(u64::MAX);
                 if receipt.accepted > 0 {
                     session.last_event_at = Some(cx.wall());
@@ -308,39 +396,6 @@ impl SessionActor {
             cx.park(format!("needs login: {error}"));
         });
     }
-}
-
-/// Reads what the connection needs to know and makes it.
-async fn connect(
-    args: SessionArgs,
-    account: Account,
-    fence: Fence,
-) -> Result<(Connection, bool), ConnectionError> {
-    if !args.deps.links.lease_lasts(args.deps.config.lease_margin) {
-        return Err(ConnectionError::Unreachable("node's lease has ended".to_owned()));
-    }
-    let store = &args.deps.store;
-    let pairs = store.pairs().await?;
-    let sources = pairs.iter().filter(|pair| pair.source_account == account.id).map(|pair| pair.source);
-    let sources: Vec<_> = sources.collect::<BTreeSet<_>>().into_iter().collect();
-    let targets = pairs.iter().filter(|pair| pair.target_account == account.id).map(|pair| pair.target);
-    let targets = targets.collect::<BTreeSet<_>>().into_iter().collect();
-    let cursors = store.cursors(account.id).await?;
-    let placed = sources.is_empty() || !cursors.is_empty();
-    let request = ConnectRequest { account, fence, sources, targets, cursors };
-    let connection = args.deps.connector.connect(request).await?;
-    Ok((connection, placed))
-}
-
-/// Records one unit; a store that is busy, away or full is waited for: intake stops and the cursor stays.
-async fn record(
-    deps: &Deps,
-    fence: Fence,
-    unit: &IntakeUnit,
-    beat: impl Fn(),
-) -> Result<IntakeReceipt, StoreError> {
-    deps.failpoints.hit("session.intake", &fence.account.to_string()).map_err(StoreError::Failed)?;
-    until_stored(deps, fence, &beat, || deps.store.record(fence, unit)).await
 }
 
 fn after(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {

@@ -5,6 +5,10 @@
 mod world;
 
 mod bulkheads;
+<<<<<<< HEAD
 mod follow;
+=======
+mod changes;
+>>>>>>> a1a8ddf (Tree: accounts and pairs come, change and go while it runs)
 mod forwarding;
 mod outages;

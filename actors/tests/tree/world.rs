@@ -82,36 +82,42 @@ pub(crate) fn config() -> TreeConfig {
 }
 
 impl World {
+    /// Account `n` as the store keeps it: 0 reads Telegram, the others write Discord.
+    pub(crate) fn account_of(n: u128) -> Account {
+        let kind = if n == 0 { AccountKind::TelegramUser } else { AccountKind::DiscordBot };
+        let platform_id = i64::try_from(n).expect("small") + 1;
+        Account {
+            id: account(n),
+            user: UserId::from_uuid(Uuid::from_u128(1)),
+            kind,
+            platform_id,
+            name: format!("{} {platform_id}", kind.as_str()),
+            profile: "sandbox".to_owned(),
+            state: AccountState::Active,
+        }
+    }
+
+    /// Pair `n`, which account `writer` writes.
+    pub(crate) fn pair_of(n: u128, writer: u128) -> Pair {
+        Pair {
+            id: pair(n),
+            user: UserId::from_uuid(Uuid::from_u128(1)),
+            source_account: account(0),
+            source: source(n),
+            target_account: account(writer),
+            target: target(n),
+            paused: BTreeSet::new(),
+        }
+    }
+
     /// One Telegram account that reads, `targets` Discord accounts that write, `pairs` pairs spread over them.
     pub(crate) async fn start(targets: u128, pairs: u128, failpoints: &str) -> Self {
         let store = Arc::new(MemoryStore::default());
-        let user = UserId::from_uuid(Uuid::from_u128(1));
-        let add = |id, kind: AccountKind, platform_id| {
-            let (name, profile) = (format!("{} {platform_id}", kind.as_str()), "sandbox".to_owned());
-            store.add_account(Account {
-                id,
-                user,
-                kind,
-                platform_id,
-                name,
-                profile,
-                state: AccountState::Active,
-            });
-        };
-        add(account(0), AccountKind::TelegramUser, 1);
-        for n in 1..=targets {
-            add(account(n), AccountKind::DiscordBot, i64::try_from(n).expect("small") + 1);
+        for n in 0..=targets {
+            store.add_account(Self::account_of(n));
         }
         for n in 0..pairs {
-            store.add_pair(Pair {
-                id: pair(n),
-                user,
-                source_account: account(0),
-                source: source(n),
-                target_account: account(1 + n % targets),
-                target: target(n),
-                paused: BTreeSet::new(),
-            });
+            store.add_pair(Self::pair_of(n, 1 + n % targets));
         }
         Self::over(store, FakePlatform::default(), failpoints).await
     }

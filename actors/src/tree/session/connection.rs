@@ -1,0 +1,73 @@
+//! Making an account's connection, and recording what it yields.
+
+use std::collections::BTreeSet;
+
+use super::SessionArgs;
+use crate::model::{Account, AccountId, Fence, Place};
+use crate::ports::{
+    ConnectRequest, Connection, ConnectionError, IntakeReceipt, IntakeUnit, Store, StoreError,
+};
+use crate::tree::deps::{Deps, until_stored};
+
+/// The chats that pairs read and write through an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Roles {
+    pub(super) sources: BTreeSet<Place>,
+    pub(super) targets: BTreeSet<Place>,
+}
+
+impl Roles {
+    pub(super) async fn read(store: &dyn Store, id: AccountId) -> Result<Self, StoreError> {
+        let pairs = store.pairs().await?;
+        let sources = pairs.iter().filter(|pair| pair.source_account == id).map(|pair| pair.source);
+        let targets = pairs.iter().filter(|pair| pair.target_account == id).map(|pair| pair.target);
+        Ok(Self { sources: sources.collect(), targets: targets.collect() })
+    }
+
+    pub(super) fn lists(&self) -> (Vec<Place>, Vec<Place>) {
+        (self.sources.iter().copied().collect(), self.targets.iter().copied().collect())
+    }
+
+    /// Whether a connection that works for these works for the others too.
+    pub(super) fn cover(&self, other: &Self) -> bool {
+        other.sources.is_subset(&self.sources) && other.targets.is_subset(&self.targets)
+    }
+}
+
+/// A connection, what it works for, and whether cursors are kept already: then whatever is written from now on is found
+/// even after a failure.
+pub(super) struct Made {
+    pub(super) connection: Connection,
+    pub(super) roles: Roles,
+    pub(super) placed: bool,
+}
+
+/// Reads what the connection needs to know and makes it.
+pub(super) async fn connect(
+    args: SessionArgs,
+    account: Account,
+    fence: Fence,
+) -> Result<Made, ConnectionError> {
+    if !args.deps.links.lease_lasts(args.deps.config.lease_margin) {
+        return Err(ConnectionError::Unreachable("node's lease has ended".to_owned()));
+    }
+    let store = &args.deps.store;
+    let roles = Roles::read(store.as_ref(), account.id).await?;
+    let (sources, targets) = roles.lists();
+    let cursors = store.cursors(account.id).await?;
+    let placed = sources.is_empty() || !cursors.is_empty();
+    let request = ConnectRequest { account, fence, sources, targets, cursors };
+    let connection = args.deps.connector.connect(request).await?;
+    Ok(Made { connection, roles, placed })
+}
+
+/// Records one unit; a store that is busy, away or full is waited for: intake stops and the cursor stays.
+pub(super) async fn record(
+    deps: &Deps,
+    fence: Fence,
+    unit: &IntakeUnit,
+    beat: impl Fn(),
+) -> Result<IntakeReceipt, StoreError> {
+    deps.failpoints.hit("session.intake", &fence.account.to_string()).map_err(StoreError::Failed)?;
+    until_stored(deps, fence, &beat, || deps.store.record(fence, unit)).await
+}
