@@ -1,15 +1,29 @@
-//! Accounts, and the directory of accounts and pairs as the tree starts them.
+//! Accounts as the tree starts them and as their owners connect and remove them.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use secrecy::SecretSlice;
 use switchyard_actors::model::{Account, AccountId, AccountState, Pair, UserId};
 use switchyard_actors::ports::{Directory, StoreError};
 
-use super::entity::account;
+use super::entity::{account, account_secret};
 use super::error::run_time;
+use super::sealing::{SECRET, seal_secret, secret_row};
 use super::{Store, rows};
+use crate::crypto::DataKey;
+
+/// An account that was connected, as it is stored now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// The account. When it was here before, its id, profile, pairs and cursors are those that it had.
+    pub account: Account,
+    /// Whether it was here before and its login was renewed.
+    pub renewed: bool,
+}
 
 impl Store {
     /// Makes an account. One with the same id stays as it is.
@@ -17,16 +31,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] when the platform account is connected under another id.
     pub async fn create_account(&self, account: &Account) -> Result<(), StoreError> {
-        let row = account::ActiveModel {
-            id: Set(account.id.as_uuid()),
-            user_id: Set(account.user.as_uuid()),
-            kind: Set(account.kind.as_str().to_owned()),
-            platform_id: Set(account.platform_id),
-            name: Set(account.name.clone()),
-            profile: Set(account.profile.clone()),
-            state: Set(account.state.as_str().to_owned()),
-            created_at: Set(self.now()),
-        };
+        let row = account_row(account, self.now());
         let write = self.writer.run(|transaction| {
             Box::pin(async move {
                 account::Entity::insert(row)
@@ -39,10 +44,140 @@ impl Store {
         write.await.map(|_made| ())
     }
 
+    /// Makes an account together with its secrets, in one transaction. A platform account that the same user connected
+    /// before keeps its id, profile, pairs and cursors; its name and all of its secrets are replaced, and one that
+    /// needed a login is active again. A quarantine stays: it is lifted by an operator, not by signing in anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another user connected the platform account, [`StoreError::NotFound`] without the
+    /// user.
+    pub async fn connect_account(
+        &self,
+        account: &Account,
+        secrets: &[(String, SecretSlice<u8>)],
+    ) -> Result<Connected, StoreError> {
+        let key = self.data_key(account.user).await?;
+        let (account, secrets, now) = (account.clone(), secrets.to_vec(), self.now());
+        let write = self.writer.run(move |transaction| {
+            Box::pin(async move {
+                let connected = settle(transaction, &account, now).await?;
+                replace_secrets(transaction, connected.account.id, &key, &secrets, now).await?;
+                Ok(connected)
+            })
+        });
+        write.await
+    }
+
+    /// Deletes an account with its secrets, peers, cursors and pairs, and what those had under way. Counts of what was
+    /// delivered stay, and so does what the platform asked its throttle to wait for.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn remove_account(&self, id: AccountId) -> Result<(), StoreError> {
+        // However much lies in its queues: foreign keys delete it all with the one row.
+        let write = self.writer.run_unbounded(move |transaction| {
+            Box::pin(async move {
+                let deleted = account::Entity::delete_by_id(id.as_uuid())
+                    .exec(transaction)
+                    .await
+                    .map_err(|failure| run_time(&failure))?;
+                if deleted.rows_affected == 0 {
+                    return Err(StoreError::NotFound(format!("account {id}")));
+                }
+                Ok(())
+            })
+        });
+        write.await
+    }
+
     /// The owner of an account.
     pub(super) async fn account_user(&self, id: AccountId) -> Result<UserId, StoreError> {
         Ok(self.account(id).await?.user)
     }
+}
+
+fn account_row(account: &Account, now: i64) -> account::ActiveModel {
+    account::ActiveModel {
+        id: Set(account.id.as_uuid()),
+        user_id: Set(account.user.as_uuid()),
+        kind: Set(account.kind.as_str().to_owned()),
+        platform_id: Set(account.platform_id),
+        name: Set(account.name.clone()),
+        profile: Set(account.profile.clone()),
+        state: Set(account.state.as_str().to_owned()),
+        created_at: Set(now),
+    }
+}
+
+/// Makes the account, or finds the one that the same user connected before and renews it.
+async fn settle(
+    transaction: &DatabaseTransaction,
+    account: &Account,
+    now: i64,
+) -> Result<Connected, StoreError> {
+    let failed = |failure| run_time(&failure);
+    // Another transaction that connects the same platform account is waited for here, then seen below.
+    let made = account::Entity::insert(account_row(account, now))
+        .on_conflict(
+            OnConflict::columns([account::Column::Kind, account::Column::PlatformId]).do_nothing().to_owned(),
+        )
+        .exec_without_returning(transaction)
+        .await
+        .map_err(failed)?;
+    if made > 0 {
+        return Ok(Connected { account: account.clone(), renewed: false });
+    }
+    let row = account::Entity::find()
+        .filter(account::Column::Kind.eq(account.kind.as_str()))
+        .filter(account::Column::PlatformId.eq(account.platform_id))
+        .lock_exclusive()
+        .one(transaction)
+        .await
+        .map_err(failed)?;
+    let gone = || StoreError::Unavailable("the account was removed meanwhile".to_owned());
+    let mut known = rows::account(row.ok_or_else(gone)?)?;
+    if known.user != account.user {
+        return Err(StoreError::Conflict("another user connected this platform account".to_owned()));
+    }
+    known.name.clone_from(&account.name);
+    if known.state == AccountState::NeedsLogin {
+        known.state = AccountState::Active;
+    }
+    let change = account::ActiveModel {
+        id: Set(known.id.as_uuid()),
+        name: Set(known.name.clone()),
+        state: Set(known.state.as_str().to_owned()),
+        ..Default::default()
+    };
+    account::Entity::update(change).exec(transaction).await.map_err(failed)?;
+    Ok(Connected { account: known, renewed: true })
+}
+
+/// Puts these secrets in the place of all that the account had: keys of an older session open nothing any more.
+async fn replace_secrets(
+    transaction: &DatabaseTransaction,
+    id: AccountId,
+    key: &Arc<DataKey>,
+    secrets: &[(String, SecretSlice<u8>)],
+    now: i64,
+) -> Result<(), StoreError> {
+    let failed = |failure| run_time(&failure);
+    let id = id.as_uuid();
+    account_secret::Entity::delete_many()
+        .filter(account_secret::Column::AccountId.eq(id))
+        .exec(transaction)
+        .await
+        .map_err(failed)?;
+    for (name, value) in secrets {
+        let row = account_secret::ActiveModel {
+            account_id: Set(id),
+            name: Set(name.clone()),
+            value: Set(seal_secret(key, SECRET, &secret_row(id, name.as_bytes()), value)?),
+            updated_at: Set(now),
+        };
+        account_secret::Entity::insert(row).exec_without_returning(transaction).await.map_err(failed)?;
+    }
+    Ok(())
 }
 
 #[async_trait]

@@ -11,9 +11,8 @@ use switchyard_actors::ports::{Credentials, StoreError};
 use super::Store;
 use super::entity::{account_secret, peer};
 use super::error::run_time;
-use super::sealing::{open_secret, seal_secret, secret_row};
+use super::sealing::{SECRET, open_secret, seal_secret, secret_row};
 
-const SECRET: (&str, &str) = ("account_secrets", "value");
 const PEER: (&str, &str) = ("peers", "record");
 
 /// Rows of one INSERT.

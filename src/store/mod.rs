@@ -41,6 +41,7 @@ use tokio::time::timeout;
 
 use crate::crypto::Vault;
 
+pub use accounts::Connected;
 pub use config::{SQLITE_FILE, StoreConfig, StoreTarget};
 pub use data_dir::{DataDir, LOCK_FILE, LockError};
 pub use error::OpenError;

@@ -13,6 +13,9 @@ use super::entity::data_key;
 use super::error::{self, unreadable};
 use crate::crypto::{Binding, DataKey, KeyId, WrappedKey};
 
+/// Where the secrets of accounts lie.
+pub(super) const SECRET: (&str, &str) = ("account_secrets", "value");
+
 impl Store {
     /// The data key of a user, from the vault's cache or unwrapped anew.
     pub(super) async fn data_key(&self, user: UserId) -> Result<Arc<DataKey>, StoreError> {

@@ -28,6 +28,7 @@ mod kill_nine;
 mod peers;
 mod refusals;
 mod secrets;
+mod store_accounts;
 mod store_claims;
 mod store_follow;
 mod store_intake;
