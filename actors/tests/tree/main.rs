@@ -5,10 +5,7 @@
 mod world;
 
 mod bulkheads;
-<<<<<<< HEAD
-mod follow;
-=======
 mod changes;
->>>>>>> a1a8ddf (Tree: accounts and pairs come, change and go while it runs)
+mod follow;
 mod forwarding;
 mod outages;
