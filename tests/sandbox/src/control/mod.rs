@@ -8,6 +8,8 @@
 //! PATCH  /sandbox/{platform}/chats/{chat}/messages/{id}    {text, entities?} -> the item as it now stands
 //! DELETE /sandbox/{platform}/chats/{chat}/messages/{id}
 //! POST   /sandbox/telegram/auth-keys                       {auth_key: hex of 256 bytes, user_id?}
+//! POST   /sandbox/telegram/login-tokens/accept             {token?: base64url, user_id} -> {token, user_id}: scans a QR code,
+//!                                                          without a token the one that was shown last
 //! POST   /sandbox/faults                                   {target, kind, count | seconds, wait?} -> {items}
 //! GET    /sandbox/faults                                   {items}; DELETE ends them all
 //! POST   /sandbox/clock                                    {advance_seconds} -> {now, offset_seconds}
@@ -19,6 +21,7 @@ mod identity;
 mod messages;
 mod operations;
 mod problem;
+mod sign_in;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -99,6 +102,7 @@ enum Route<'a> {
     Messages(Platform, &'a str),
     Message(Platform, &'a str, &'a str),
     AuthKeys,
+    AcceptLoginToken,
     Faults,
     Clock,
     Violations,
@@ -111,6 +115,7 @@ impl<'a> Route<'a> {
         Some(match segments {
             [] => Self::Identity,
             ["telegram", "auth-keys"] => Self::AuthKeys,
+            ["telegram", "login-tokens", "accept"] => Self::AcceptLoginToken,
             ["faults"] => Self::Faults,
             ["clock"] => Self::Clock,
             ["violations"] => Self::Violations,
@@ -125,7 +130,7 @@ impl<'a> Route<'a> {
             Self::Identity | Self::Violations => &[Method::GET],
             Self::Messages(..) => &[Method::GET, Method::POST],
             Self::Message(..) => &[Method::GET, Method::PATCH, Method::DELETE],
-            Self::AuthKeys | Self::Clock => &[Method::POST],
+            Self::AuthKeys | Self::AcceptLoginToken | Self::Clock => &[Method::POST],
             Self::Faults => &[Method::GET, Method::POST, Method::DELETE],
         }
     }
@@ -158,7 +163,8 @@ fn dispatch(state: &ControlState, request: &HttpRequest, body: &[u8]) -> Result<
         }
         Route::Violations => Ok(HttpResponse::Ok().json(state.shared.violations.snapshot())),
         Route::Clock => operations::advance_clock(state, body),
-        Route::AuthKeys => operations::register_auth_key(state, body),
+        Route::AuthKeys => sign_in::register_auth_key(state, body),
+        Route::AcceptLoginToken => sign_in::accept_login_token(state, body),
         Route::Faults if method == Method::POST => operations::add_fault(state, body),
         Route::Faults if method == Method::DELETE => Ok(operations::clear_faults(state)),
         Route::Faults => Ok(operations::list_faults(state)),

@@ -1,4 +1,4 @@
-//! Faults, the clock and authorisation keys.
+//! Faults and the clock.
 
 use std::time::Duration;
 
@@ -134,41 +134,6 @@ pub(crate) fn restore_clock(clock: &SandboxClock, journal: &Journal) -> Result<(
             tracing::error!(%error, "the clock's journal goes too far");
         }
     })
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum UserId {
-    Number(i64),
-    Text(String),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AuthKeyBody {
-    auth_key: String,
-    user_id: Option<UserId>,
-}
-
-#[derive(Serialize)]
-struct AuthKeyView {
-    user_id: Option<i64>,
-}
-
-pub(super) fn register_auth_key(state: &ControlState, body: &[u8]) -> Result<HttpResponse, Problem> {
-    let AuthKeyBody { auth_key, user_id } = body::json(body)?;
-    let mut key = [0_u8; 256];
-    hex::decode_to_slice(&auth_key, &mut key)
-        .map_err(|_| Problem::invalid("auth_key: must be 256 bytes in hexadecimal"))?;
-    let user_id = match user_id {
-        None => None,
-        Some(UserId::Number(id)) => Some(id),
-        Some(UserId::Text(id)) => {
-            Some(id.parse().map_err(|_| Problem::invalid("user_id: must be a number"))?)
-        }
-    };
-    state.telegram.register_auth_key(&key, user_id)?;
-    Ok(HttpResponse::Ok().json(AuthKeyView { user_id }))
 }
 
 /// A number of seconds, fractions allowed, from zero to a bound.

@@ -1,13 +1,18 @@
 //! What the control API does in the world: it writes as people would.
 
 use chrono::{DateTime, Utc};
+use grammers_tl_types::{Serializable, enums, types};
 
 use super::dc::{Dc, State};
+use super::hub::Outgoing;
+use super::login_tokens::TokenRefused;
+use super::salts::unix_i32;
 use super::view::entities::{self, TextError};
 use super::world::{
     Change, Channel, Chat, Delete, Edit, Happening, Kind, Message, Op, Post, Role, SERVICE, Standing,
 };
 use crate::messages::{ControlError, EditedMessage, MessageItem, NewMessage};
+use crate::violations::Rule;
 
 /// Bot-API dialog ids of channels are this much below zero, and the bare id more
 /// (core.telegram.org/api/bots/ids).
@@ -203,6 +208,44 @@ impl Dc {
         let delete = Delete { channel, by, ids: vec![message.id], revoke: true };
         self.commit(&mut state, Op::Delete(delete), None)?;
         Ok(())
+    }
+
+    pub(super) fn accept_login_token(
+        &self,
+        token: Option<&[u8]>,
+        user: i64,
+    ) -> Result<Vec<u8>, ControlError> {
+        let mut state = self.lock();
+        if state.world.users.get(&user).is_none_or(|user| user.bot) {
+            return Err(invalid("user_id", format!("there is no person {user}")));
+        }
+        let token = token.or_else(|| state.login_tokens.latest()).map(<[u8]>::to_vec);
+        let token = token.ok_or_else(|| invalid("token", "no QR code was shown"))?;
+        let key = state.login_tokens.accept(&token, user, self.now()).map_err(|refused| {
+            invalid(
+                "token",
+                match refused {
+                    TokenRefused::Unknown => "nobody shows this QR code",
+                    TokenRefused::Expired => "the QR code has expired",
+                    TokenRefused::AlreadyAccepted => "the QR code was accepted already",
+                },
+            )
+        })?;
+        self.tell_accepted(&state, key);
+        Ok(token)
+    }
+
+    /// Tells the session that shows a QR code that it was accepted (core.telegram.org/constructor/updateLoginToken).
+    pub(super) fn tell_accepted(&self, state: &State, key: i64) {
+        let date = unix_i32(self.now());
+        let update = types::UpdateShort { update: enums::Update::LoginToken, date };
+        let body = enums::Updates::UpdateShort(update).to_bytes();
+        for connection in state.hub.subscribers(key) {
+            let message = Outgoing { body: body.clone(), content: true, answers: false };
+            if !state.hub.send(connection, message) {
+                self.violation(Rule::TelegramSlowReader);
+            }
+        }
     }
 
     pub(super) fn register_auth_key(&self, bytes: &[u8; 256], user: Option<i64>) -> Result<(), ControlError> {

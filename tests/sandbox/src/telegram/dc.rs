@@ -12,7 +12,9 @@ use super::config::TelegramConfig;
 use super::crypto::{AuthKey, KEY_LENGTH};
 use super::floods::{Caller, Floods};
 use super::hub::{ConnectionId, Hub, Outgoing, Seat};
+use super::login_tokens::LoginTokens;
 use super::logins::{Logins, Secrets};
+use super::passwords::Passwords;
 use super::push;
 use super::rpc::{self, Request, RpcError};
 use super::salts::Salts;
@@ -32,6 +34,8 @@ pub(super) struct State {
     pub(super) world: World,
     pub(super) hub: Hub,
     pub(super) logins: Logins,
+    pub(super) passwords: Passwords,
+    pub(super) login_tokens: LoginTokens,
     pub(super) floods: Floods,
 }
 
@@ -102,6 +106,8 @@ impl Dc {
             world,
             hub: Hub::default(),
             logins: Logins::new(Secrets::of(&seed.telegram), &secret, config.max_logins),
+            passwords: Passwords::new(&seed.telegram, &seed.bytes("telegram passwords"), config.max_logins),
+            login_tokens: LoginTokens::new(&seed.bytes("telegram login tokens"), config.max_logins),
             floods: Floods::default(),
         };
         Ok(Self {

@@ -5,10 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use ring::hmac;
 
 use super::dc::digits;
+use super::guesses::Guesses;
 use crate::seed::TelegramSeed;
 
 /// Wrong codes after which a sign-in must begin anew.
 const MAX_ATTEMPTS: u8 = 5;
+/// Wrong codes after which a number cannot be signed in to for a while.
+const MAX_WRONG: u32 = 10;
 
 /// Why a code does not sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(super) enum Denied {
     Expired,
     /// Not the code.
     Wrong,
+    /// Too many wrong codes for this number, in whatever sign-ins.
+    Flooded,
 }
 
 #[derive(Debug)]
@@ -51,6 +56,7 @@ pub(super) struct Logins {
     issued: u64,
     open: HashMap<String, Login>,
     order: VecDeque<String>,
+    guesses: Guesses<String>,
     exported: HashMap<Vec<u8>, i64>,
     exports: VecDeque<Vec<u8>>,
     capacity: usize,
@@ -71,6 +77,7 @@ impl Logins {
             issued: 0,
             open: HashMap::new(),
             order: VecDeque::new(),
+            guesses: Guesses::new(MAX_WRONG),
             exported: HashMap::new(),
             exports: VecDeque::new(),
             capacity: capacity.max(1),
@@ -108,6 +115,9 @@ impl Logins {
 
     /// Checks a code. A right one ends the sign-in.
     pub(super) fn check(&mut self, phone: &str, hash: &str, code: &str, now: i64) -> Result<(), Denied> {
+        if self.guesses.wait(&phone.to_owned(), now).is_some() {
+            return Err(Denied::Flooded);
+        }
         let expected = self.code(phone);
         let Some(login) = self.open.get_mut(hash).filter(|login| login.phone == phone) else {
             return Err(Denied::Expired);
@@ -118,9 +128,11 @@ impl Logins {
         }
         if code != expected {
             login.attempts = login.attempts.saturating_add(1);
+            self.guesses.count(phone.to_owned(), now);
             return Err(Denied::Wrong);
         }
         self.end(hash);
+        self.guesses.forget(&phone.to_owned());
         Ok(())
     }
 
@@ -191,6 +203,18 @@ mod tests {
         logins.begin("999", 100);
         logins.begin("999", 100);
         assert_eq!(logins.check("999", &first, "12345", 10), Err(Denied::Expired), "over the bound");
+    }
+
+    #[test]
+    fn guessing_over_many_sign_ins_ends_all_of_them_for_an_hour() {
+        let mut logins = logins();
+        for _ in 0..MAX_WRONG {
+            let hash = logins.begin("999", 10_000);
+            assert_eq!(logins.check("999", &hash, "00000", 10), Err(Denied::Wrong));
+        }
+        let hash = logins.begin("999", 10_000);
+        assert_eq!(logins.check("999", &hash, "12345", 10), Err(Denied::Flooded));
+        assert_eq!(logins.check("999", &hash, "12345", 3610), Ok(()));
     }
 
     #[test]

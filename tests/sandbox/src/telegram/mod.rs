@@ -10,14 +10,18 @@ mod control;
 mod crypto;
 mod dc;
 mod floods;
+mod guesses;
 mod hub;
+mod login_tokens;
 mod logins;
+mod passwords;
 mod push;
 #[cfg(test)]
 mod robustness;
 mod rpc;
 mod salts;
 mod session;
+mod srp;
 mod transport;
 mod view;
 mod wire;
@@ -155,6 +159,14 @@ impl Telegram {
     /// [`ControlError`]
     pub fn register_auth_key(&self, auth_key: &[u8; 256], user: Option<i64>) -> Result<(), ControlError> {
         self.dc.register_auth_key(auth_key, user)
+    }
+
+    /// Scans a sign-in's QR code as a person would; without a token the code that was shown last. Answers the token.
+    ///
+    /// # Errors
+    /// [`ControlError`]
+    pub fn accept_login_token(&self, token: Option<&[u8]>, user: i64) -> Result<Vec<u8>, ControlError> {
+        self.dc.accept_login_token(token, user)
     }
 
     /// Every registered authorisation key: secrets, for tests that search for places where they must not be.

@@ -20,6 +20,7 @@ mod messages;
 mod persistence;
 mod protocol;
 mod refusals;
+mod second_factor;
 mod sign_in;
 mod strangers;
 mod updates;

@@ -16,7 +16,7 @@ fn phone(number: &str) -> Answer<String> {
 }
 
 /// Whether the client names the application that the seed made.
-fn known_api(context: &Context<'_>, api_id: i32, api_hash: &str) -> Answer<()> {
+pub(super) fn known_api(context: &Context<'_>, api_id: i32, api_hash: &str) -> Answer<()> {
     let (known_id, known_hash) = &context.dc.api;
     if api_id == *known_id && api_hash == known_hash { Ok(()) } else { Err(RpcError::bad("API_ID_INVALID")) }
 }
@@ -86,18 +86,29 @@ pub(super) fn sign_in(
         |denied| match denied {
             Denied::Expired => RpcError::bad("PHONE_CODE_EXPIRED"),
             Denied::Wrong => RpcError::bad("PHONE_CODE_INVALID"),
+            Denied::Flooded => RpcError::new(406, "PHONE_PASSWORD_FLOOD"),
         },
     )?;
     let Some(user) = context.state.world.user_by_phone(&phone).map(|user| user.id) else {
         let required = types::auth::AuthorizationSignUpRequired { terms_of_service: None };
         return Ok(enums::auth::Authorization::SignUpRequired(required));
     };
+    first_factor(context, user)
+}
+
+/// Signs in who gave a code or scanned one, unless a password is asked for as well.
+pub(super) fn first_factor(context: &mut Context<'_>, user: i64) -> Answer<enums::auth::Authorization> {
+    if context.state.passwords.has(user) {
+        context.state.passwords.wait(context.call.key, user);
+        return Err(RpcError::password_needed());
+    }
     authorize(context, user)
 }
 
 /// Binds the caller's key to a user.
-fn authorize(context: &mut Context<'_>, user: i64) -> Answer<enums::auth::Authorization> {
+pub(super) fn authorize(context: &mut Context<'_>, user: i64) -> Answer<enums::auth::Authorization> {
     let key = context.call.key;
+    context.state.passwords.end(key);
     context.commit(Op::SignIn { key, user })?;
     context.user = Some(user);
     let connection = context.connection();
@@ -125,8 +136,11 @@ pub(super) fn sign_up(
 }
 
 pub(super) fn log_out(context: &mut Context<'_>, _: f::auth::LogOut) -> Answer<enums::auth::LoggedOut> {
-    context.me()?;
-    context.commit(Op::SignOut { key: context.call.key })?;
+    // A sign-in that waits for its password is given up.
+    if !context.state.passwords.end(context.call.key) {
+        context.me()?;
+        context.commit(Op::SignOut { key: context.call.key })?;
+    }
     Ok(enums::auth::LoggedOut::Out(types::auth::LoggedOut { future_auth_token: None }))
 }
 

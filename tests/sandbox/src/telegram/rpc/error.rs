@@ -36,6 +36,11 @@ impl RpcError {
         Self::new(401, "AUTH_KEY_UNREGISTERED")
     }
 
+    /// The key waits for the password of its sign-in.
+    pub(crate) const fn password_needed() -> Self {
+        Self::new(401, "SESSION_PASSWORD_NEEDED")
+    }
+
     /// The server failed.
     pub(crate) const fn internal() -> Self {
         Self::new(500, "INTERNAL")

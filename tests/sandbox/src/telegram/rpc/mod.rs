@@ -8,7 +8,9 @@ mod dialogs;
 mod error;
 mod help;
 mod history;
+mod password;
 mod peers;
+mod qr;
 mod read;
 mod request;
 mod send;
@@ -50,6 +52,7 @@ impl Context<'_> {
     /// Who calls.
     fn me(&self) -> Answer<i64> {
         self.user.ok_or_else(|| match self.state.world.keys.standing(self.call.key) {
+            _ if self.state.passwords.waiting(self.call.key).is_some() => RpcError::password_needed(),
             Some(Standing::Revoked) => RpcError::new(401, "SESSION_REVOKED"),
             _ => RpcError::unregistered(),
         })
@@ -152,12 +155,17 @@ macro_rules! methods {
 
 fn dispatch(context: &mut Context<'_>, request: &Request) -> Result<Result<Vec<u8>, RpcError>, Malformed> {
     methods!(context, request,
+        f::account::GetPassword => password::get_password,
         f::account::UpdateStatus => account::update_status,
+        f::auth::AcceptLoginToken => qr::accept_login_token,
         f::auth::BindTempAuthKey => auth::bind_temp_auth_key,
         f::auth::CancelCode => auth::cancel_code,
+        f::auth::CheckPassword => password::check_password,
         f::auth::ExportAuthorization => auth::export_authorization,
+        f::auth::ExportLoginToken => qr::export_login_token,
         f::auth::ImportAuthorization => auth::import_authorization,
         f::auth::ImportBotAuthorization => auth::import_bot_authorization,
+        f::auth::ImportLoginToken => qr::import_login_token,
         f::auth::LogOut => auth::log_out,
         f::auth::ResetAuthorizations => auth::reset_authorizations,
         f::auth::SendCode => auth::send_code,
