@@ -28,6 +28,22 @@ pub enum FaultKind {
     LostAnswer,
     /// The credential is refused as one that was taken back: 401 and close code 4004, or `AUTH_KEY_UNREGISTERED`.
     Unauthorized,
+    /// Telegram: the session is ended as if by another one of its user: 401 `SESSION_REVOKED`, for good.
+    SessionRevoked,
+    /// Telegram: 406 `AUTH_KEY_DUPLICATED`. The key is dead: from then on the server does not know it.
+    AuthKeyDuplicated,
+    /// Telegram: 401 `USER_DEACTIVATED_BAN`.
+    UserDeactivatedBan,
+    /// Telegram: the account is frozen. It reads; what it would write is refused with 420 `FROZEN_METHOD_INVALID`.
+    Frozen,
+    /// Telegram: 400 `PEER_FLOOD` for every send.
+    PeerFlood,
+    /// Telegram: 420 `SLOWMODE_WAIT_X` for a send; the wait holds for the sender in that chat.
+    SlowmodeWait,
+    /// Telegram: 403 `CHAT_WRITE_FORBIDDEN` for sends and edits.
+    ChatWriteForbidden,
+    /// Telegram: what was missed is too much to be told: `differenceTooLong` and `channelDifferenceTooLong`.
+    DifferenceTooLong,
 }
 
 /// Whom a fault is for.
@@ -37,6 +53,9 @@ pub enum FaultTarget {
     Platform(Platform),
     /// One seeded account.
     Account(Uuid),
+    /// Whoever writes or reads in one chat: a channel's dialog id or snowflake, or a Telegram user's id. For faults
+    /// that concern chats.
+    Chat(Platform, i64),
 }
 
 /// How long a fault lasts.
@@ -92,10 +111,11 @@ struct Active {
 }
 
 impl Active {
-    fn covers(&self, site: FaultSite) -> bool {
+    fn covers(&self, site: FaultSite, chat: Option<i64>) -> bool {
         match self.spec.target {
             FaultTarget::Platform(platform) => platform == site.platform,
             FaultTarget::Account(account) => site.account == Some(account),
+            FaultTarget::Chat(platform, id) => platform == site.platform && chat == Some(id),
         }
     }
 }
@@ -152,10 +172,26 @@ impl Faults {
     /// Takes the oldest fault of one of the kinds that strikes at this site, counting it down by one.
     #[must_use]
     pub fn take(&self, site: FaultSite, kinds: &[FaultKind]) -> Option<Fault> {
+        self.take_in(site, None, kinds)
+    }
+
+    /// Whether a fault of one of the kinds would strike at this site; nothing is counted down.
+    #[must_use]
+    pub fn strikes(&self, site: FaultSite, kinds: &[FaultKind]) -> bool {
         let now = self.clock.now();
         let mut active = self.lock();
         active.retain(|fault| is_live(fault, now));
-        let fault = active.iter_mut().find(|fault| fault.covers(site) && kinds.contains(&fault.spec.kind))?;
+        active.iter().any(|fault| fault.covers(site, None) && kinds.contains(&fault.spec.kind))
+    }
+
+    /// As [`Faults::take`], for a call that concerns a chat.
+    #[must_use]
+    pub fn take_in(&self, site: FaultSite, chat: Option<i64>, kinds: &[FaultKind]) -> Option<Fault> {
+        let now = self.clock.now();
+        let mut active = self.lock();
+        active.retain(|fault| is_live(fault, now));
+        let fault =
+            active.iter_mut().find(|fault| fault.covers(site, chat) && kinds.contains(&fault.spec.kind))?;
         if let Remaining::Calls(left) = &mut fault.remaining {
             *left = left.saturating_sub(1);
         }
@@ -238,6 +274,19 @@ mod tests {
         let site = FaultSite { account: Some(account), ..ANY };
         let fault = faults.take(site, &[FaultKind::FloodWait]).unwrap();
         assert_eq!(fault, Fault { kind: FaultKind::FloodWait, wait: Duration::from_secs(5) });
+    }
+
+    #[test]
+    fn a_fault_of_a_chat_strikes_calls_that_concern_it() {
+        let faults = Faults::new(SandboxClock::new());
+        let target = FaultTarget::Chat(Platform::Discord, 7);
+        faults.add(spec(target, FaultKind::ChatWriteForbidden, FaultSpan::Count(1)));
+        let kinds = [FaultKind::ChatWriteForbidden];
+        assert_eq!(faults.take(ANY, &kinds), None);
+        assert_eq!(faults.take_in(ANY, Some(8), &kinds), None);
+        assert!(!faults.strikes(ANY, &kinds));
+        assert!(faults.take_in(ANY, Some(7), &kinds).is_some());
+        assert_eq!(faults.take_in(ANY, Some(7), &kinds), None, "used up");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! PATCH  /sandbox/{platform}/chats/{chat}/messages/{id}    {text, entities?} -> the item as it now stands
 //! DELETE /sandbox/{platform}/chats/{chat}/messages/{id}
 //! POST   /sandbox/telegram/auth-keys                       {auth_key: hex of 256 bytes, user_id?}
+//! POST   /sandbox/telegram/chats/{chat}/members            {user_id, role: admin | member | restricted | null}
 //! POST   /sandbox/telegram/login-tokens/accept             {token?: base64url, user_id} -> {token, user_id}: scans a QR code,
 //!                                                          without a token the one that was shown last
 //! POST   /sandbox/faults                                   {target, kind, count | seconds, wait?} -> {items}
@@ -103,6 +104,7 @@ enum Route<'a> {
     Message(Platform, &'a str, &'a str),
     AuthKeys,
     AcceptLoginToken,
+    Members(&'a str),
     Faults,
     Clock,
     Violations,
@@ -116,6 +118,7 @@ impl<'a> Route<'a> {
             [] => Self::Identity,
             ["telegram", "auth-keys"] => Self::AuthKeys,
             ["telegram", "login-tokens", "accept"] => Self::AcceptLoginToken,
+            ["telegram", "chats", chat, "members"] => Self::Members(chat),
             ["faults"] => Self::Faults,
             ["clock"] => Self::Clock,
             ["violations"] => Self::Violations,
@@ -130,7 +133,7 @@ impl<'a> Route<'a> {
             Self::Identity | Self::Violations => &[Method::GET],
             Self::Messages(..) => &[Method::GET, Method::POST],
             Self::Message(..) => &[Method::GET, Method::PATCH, Method::DELETE],
-            Self::AuthKeys | Self::AcceptLoginToken | Self::Clock => &[Method::POST],
+            Self::AuthKeys | Self::AcceptLoginToken | Self::Members(_) | Self::Clock => &[Method::POST],
             Self::Faults => &[Method::GET, Method::POST, Method::DELETE],
         }
     }
@@ -164,6 +167,7 @@ fn dispatch(state: &ControlState, request: &HttpRequest, body: &[u8]) -> Result<
         Route::Violations => Ok(HttpResponse::Ok().json(state.shared.violations.snapshot())),
         Route::Clock => operations::advance_clock(state, body),
         Route::AuthKeys => sign_in::register_auth_key(state, body),
+        Route::Members(chat) => sign_in::set_member(state, chat, body),
         Route::AcceptLoginToken => sign_in::accept_login_token(state, body),
         Route::Faults if method == Method::POST => operations::add_fault(state, body),
         Route::Faults if method == Method::DELETE => Ok(operations::clear_faults(state)),

@@ -68,10 +68,15 @@ fn fault_target(state: &ControlState, name: &str) -> Result<FaultTarget, Problem
     if let Some(platform) = super::platform_named(name) {
         return Ok(FaultTarget::Platform(platform));
     }
+    if let Some((platform, chat)) = name.split_once(':')
+        && let (Some(platform), Ok(chat)) = (super::platform_named(platform), chat.parse())
+    {
+        return Ok(FaultTarget::Chat(platform, chat));
+    }
     let account = Uuid::parse_str(name).ok().filter(|account| state.seed.has_account(*account));
-    account
-        .map(FaultTarget::Account)
-        .ok_or_else(|| Problem::invalid(format!("target: {name} is neither a platform nor a seeded account")))
+    account.map(FaultTarget::Account).ok_or_else(|| {
+        Problem::invalid(format!("target: {name} is neither a platform, a seeded account nor platform:chat"))
+    })
 }
 
 pub(super) fn list_faults(state: &ControlState) -> HttpResponse {
@@ -87,6 +92,7 @@ fn view(spec: FaultSpec) -> FaultView {
     let target = match spec.target {
         FaultTarget::Platform(platform) => platform.to_string(),
         FaultTarget::Account(account) => account.to_string(),
+        FaultTarget::Chat(platform, chat) => format!("{platform}:{chat}"),
     };
     FaultView { target, kind: spec.kind, count, seconds, wait: spec.wait.as_secs_f64() }
 }

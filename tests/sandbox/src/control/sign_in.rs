@@ -1,4 +1,4 @@
-//! Authorisation keys, and QR codes that a person scans.
+//! Who is who on Telegram: authorisation keys, QR codes that a person scans, and places in channels.
 
 use actix_web::HttpResponse;
 use base64::Engine as _;
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::{ControlState, body};
+use crate::telegram::MemberRole;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -67,4 +68,25 @@ pub(super) fn accept_login_token(state: &ControlState, body: &[u8]) -> Result<Ht
     let token = decoded.transpose().map_err(|_| Problem::invalid("token: must be in base64url"))?;
     let token = state.telegram.accept_login_token(token.as_deref(), user_id)?;
     Ok(HttpResponse::Ok().json(AcceptView { token: URL_SAFE_NO_PAD.encode(token), user_id }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MemberBody {
+    user_id: UserId,
+    /// `null`: no member any more.
+    role: Option<MemberRole>,
+}
+
+#[derive(Serialize)]
+struct MemberView {
+    user_id: i64,
+    role: Option<MemberRole>,
+}
+
+pub(super) fn set_member(state: &ControlState, chat: &str, body: &[u8]) -> Result<HttpResponse, Problem> {
+    let MemberBody { user_id, role } = body::json(body)?;
+    let user_id = user_id.number()?;
+    state.telegram.set_member(chat, user_id, role)?;
+    Ok(HttpResponse::Ok().json(MemberView { user_id, role }))
 }

@@ -31,6 +31,8 @@ const MAX_DISCONNECT_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 enum Flow {
     Go,
     End,
+    /// The key is not known any more, and the client is told so.
+    EndUnknown,
 }
 
 /// What is known once a packet with a known key has come.
@@ -104,7 +106,8 @@ impl Connection {
 
     /// Whether a fault that was just asked for cuts this connection although nothing is called on it.
     fn is_struck(&self) -> bool {
-        self.client.as_ref().is_some_and(|client| self.dc.is_struck(client.key.id()))
+        let key = self.client.as_ref().map(|client| client.key.id());
+        key.is_some_and(|key| self.dc.is_struck(key) || self.dc.is_ending(key))
     }
 
     /// Handles every whole packet that has come. Only what is not encrypted goes to `answer`.
@@ -152,6 +155,10 @@ impl Connection {
             }
         };
         match envelope.and_then(|envelope| self.envelope(key, envelope)) {
+            Ok(Flow::EndUnknown) => {
+                self.transport.pack_error(UNKNOWN_KEY, answer);
+                Flow::End
+            }
             Ok(flow) => flow,
             Err(error) => {
                 tracing::warn!(%error, "a packet of a Telegram client is malformed");
@@ -204,8 +211,9 @@ impl Connection {
             match self.judge(&message, relevance, now) {
                 Verdict::Fresh => {
                     self.announce(first.unwrap_or(message.msg_id), now);
-                    if let Flow::End = self.message(&message)? {
-                        return Ok(Flow::End);
+                    match self.message(&message)? {
+                        Flow::Go => {}
+                        ended => return Ok(ended),
                     }
                 }
                 Verdict::Repeat => {
@@ -310,6 +318,7 @@ impl Connection {
             Ok(()) => Ok(Flow::Go),
             Err(Cut::Malformed(error)) => Err(error),
             Err(Cut::Fault) => Ok(Flow::End),
+            Err(Cut::UnknownKey) => Ok(Flow::EndUnknown),
         }
     }
 

@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 use grammers_tl_types::{Serializable, enums, types};
 
+use super::MemberRole;
 use super::dc::{Dc, State};
 use super::hub::Outgoing;
 use super::login_tokens::TokenRefused;
+use super::push;
 use super::salts::unix_i32;
 use super::view::entities::{self, TextError};
 use super::world::{
@@ -25,6 +27,14 @@ enum Place {
     Channel(i64),
     /// The private messages of a user, by the user's id: what others wrote to them and they to others.
     Inbox(i64),
+}
+
+/// The id by which the control API names a chat.
+pub(super) const fn dialog_id(chat: Chat) -> i64 {
+    match chat {
+        Chat::Channel(id) => CHANNEL_BASE.saturating_sub(id),
+        Chat::User(id) => id,
+    }
 }
 
 fn invalid(field: &'static str, detail: impl Into<String>) -> ControlError {
@@ -75,7 +85,7 @@ impl Dc {
         let channels = state.world.channels.values();
         channels
             .map(|channel| {
-                let dialog = CHANNEL_BASE.saturating_sub(channel.id);
+                let dialog = dialog_id(Chat::Channel(channel.id));
                 (dialog, channel.title.clone(), channel.kind == Kind::Megagroup)
             })
             .collect()
@@ -207,6 +217,29 @@ impl Dc {
         };
         let delete = Delete { channel, by, ids: vec![message.id], revoke: true };
         self.commit(&mut state, Op::Delete(delete), None)?;
+        Ok(())
+    }
+
+    pub(super) fn set_member(
+        &self,
+        chat: &str,
+        user: i64,
+        role: Option<MemberRole>,
+    ) -> Result<(), ControlError> {
+        let mut state = self.lock();
+        let Place::Channel(channel) = place(&state, chat)? else {
+            return Err(ControlError::UnknownChat(chat.to_owned()));
+        };
+        if !state.world.users.contains_key(&user) {
+            return Err(invalid("user_id", format!("there is no user {user}")));
+        }
+        let role = role.map(|role| match role {
+            MemberRole::Admin => Role::Admin,
+            MemberRole::Member => Role::Member,
+            MemberRole::Restricted => Role::Restricted,
+        });
+        self.commit(&mut state, Op::Member { channel, user, role, at: self.now() }, None)?;
+        push::channel_changed(self, &state, user, channel);
         Ok(())
     }
 

@@ -28,6 +28,9 @@ use crate::seed::Seed;
 use crate::shared::Shared;
 use crate::violations::Rule;
 
+/// Faults that end a session for good.
+const ENDING: [FaultKind; 2] = [FaultKind::SessionRevoked, FaultKind::AuthKeyDuplicated];
+
 /// Everything that changes.
 #[derive(Debug)]
 pub(super) struct State {
@@ -74,6 +77,8 @@ pub(super) enum Cut {
     Malformed(Malformed),
     /// A fault was asked for.
     Fault,
+    /// The key is not known any more.
+    UnknownKey,
 }
 
 impl From<Malformed> for Cut {
@@ -220,8 +225,9 @@ impl Dc {
         let request = Request::unwrap(body)?;
         let mut state = self.lock();
         let user = match state.world.keys.standing(call.key) {
+            None => return Err(Cut::UnknownKey),
             Some(Standing::SignedIn(user)) => Some(user),
-            _ => None,
+            Some(Standing::Unregistered | Standing::Revoked) => None,
         };
         let site = self.site(user);
         let spared = request.is_spared();
@@ -230,7 +236,7 @@ impl Dc {
         }
         let who = user.map_or(Caller::Key(call.key), Caller::User);
         let refusal = self
-            .unauthorized(&request, user, site)
+            .unauthorized(&mut state, &request, call.key, site)?
             .or_else(|| if spared { None } else { self.refusal(&mut state, who, site, request.method) });
         let result = match refusal {
             Some(error) => Err(error),
@@ -254,11 +260,47 @@ impl Dc {
         Ok(())
     }
 
-    /// Refuses a call of somebody who is signed in as if they were not, if a fault says so.
-    fn unauthorized(&self, request: &Request, user: Option<i64>, site: FaultSite) -> Option<RpcError> {
-        let concerned = user.is_some() && request.needs_sign_in();
-        let fault = concerned.then(|| self.shared.faults.take(site, &[FaultKind::Unauthorized]));
-        fault.flatten().map(|_| RpcError::unregistered())
+    /// Refuses a call of somebody who is signed in as if they were not, or no longer, if a fault says so.
+    fn unauthorized(
+        &self,
+        state: &mut State,
+        request: &Request,
+        key: i64,
+        site: FaultSite,
+    ) -> Result<Option<RpcError>, Cut> {
+        let signed_in = matches!(state.world.keys.standing(key), Some(Standing::SignedIn(_)));
+        if !signed_in || !request.needs_sign_in() {
+            return Ok(None);
+        }
+        let kinds = [FaultKind::Unauthorized, FaultKind::UserDeactivatedBan];
+        let Some(fault) = self.shared.faults.take(site, &[&kinds[..], &ENDING].concat()) else {
+            return Ok(None);
+        };
+        let (error, op) = match fault.kind {
+            FaultKind::SessionRevoked => (RpcError::new(401, "SESSION_REVOKED"), Some(Op::Revoke { key })),
+            FaultKind::AuthKeyDuplicated => {
+                (RpcError::new(406, "AUTH_KEY_DUPLICATED"), Some(Op::Forget { key }))
+            }
+            FaultKind::UserDeactivatedBan => (RpcError::new(401, "USER_DEACTIVATED_BAN"), None),
+            _ => (RpcError::unregistered(), None),
+        };
+        if let Some(op) = op {
+            self.commit(state, op, None).map_err(|error| {
+                tracing::error!(%error, "the journal refused the end of a Telegram session");
+                Cut::Fault
+            })?;
+        }
+        Ok(Some(error))
+    }
+
+    /// Whether a fault that was just asked for ends the session of this key at its next call. Its connections are cut
+    /// at once, so that an idle client comes back and learns of it.
+    pub(super) fn is_ending(&self, key: i64) -> bool {
+        let user = match self.lock().world.keys.standing(key) {
+            Some(Standing::SignedIn(user)) => Some(user),
+            _ => None,
+        };
+        user.is_some() && self.shared.faults.strikes(self.site(user), &ENDING)
     }
 
     /// Whether the call is refused before it is looked at: by a wait that still holds, or by a fault.

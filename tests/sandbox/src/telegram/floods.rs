@@ -40,6 +40,8 @@ pub(super) enum Caller {
 pub(super) struct Floods {
     /// By caller and method.
     waits: HashMap<(Caller, u32), DateTime<Utc>>,
+    /// By user and chat: slow mode.
+    slow: HashMap<(i64, Chat), DateTime<Utc>>,
     accounts: HashMap<i64, VecDeque<DateTime<Utc>>>,
     groups: HashMap<(i64, i64), VecDeque<DateTime<Utc>>>,
     /// By account and chat: until when the chat is spoken for (the generic cell rate algorithm).
@@ -70,6 +72,20 @@ impl Floods {
             self.waits.retain(|_, until| *until > now);
         }
         self.waits.insert((who, method), until);
+    }
+
+    /// What is left of a slow mode's wait.
+    pub(super) fn slowed(&self, user: i64, chat: Chat, now: DateTime<Utc>) -> Option<Duration> {
+        let until = self.slow.get(&(user, chat))?;
+        (*until - now).to_std().ok().filter(|left| !left.is_zero())
+    }
+
+    /// Remembers that a user was told to wait before the next message in a chat.
+    pub(super) fn slow(&mut self, user: i64, chat: Chat, until: DateTime<Utc>, now: DateTime<Utc>) {
+        if self.slow.len() >= KEPT {
+            self.slow.retain(|_, until| *until > now);
+        }
+        self.slow.insert((user, chat), until);
     }
 
     /// Counts a send or an edit; if a published limit is used up, nothing is counted and the wait until all have room

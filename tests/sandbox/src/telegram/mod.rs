@@ -31,6 +31,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,18 @@ use view::Blanks;
 
 /// How long nothing is accepted after a failure to accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a user may do in a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberRole {
+    /// May post in a broadcast channel, edit its posts and delete everybody's messages.
+    Admin,
+    /// Reads, and writes where everybody may.
+    Member,
+    /// Reads only.
+    Restricted,
+}
 
 /// Why the data centre cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +172,14 @@ impl Telegram {
     /// [`ControlError`]
     pub fn register_auth_key(&self, auth_key: &[u8; 256], user: Option<i64>) -> Result<(), ControlError> {
         self.dc.register_auth_key(auth_key, user)
+    }
+
+    /// Gives a user another place in a channel; `None` removes them. They are told as Telegram tells them.
+    ///
+    /// # Errors
+    /// [`ControlError`]
+    pub fn set_member(&self, chat: &str, user: i64, role: Option<MemberRole>) -> Result<(), ControlError> {
+        self.dc.set_member(chat, user, role)
     }
 
     /// Scans a sign-in's QR code as a person would; without a token the code that was shown last. Answers the token.

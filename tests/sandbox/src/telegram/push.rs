@@ -41,6 +41,21 @@ pub(super) fn push(dc: &Dc, state: &State, changes: &[Change], origin: Option<Co
     }
 }
 
+/// Tells a user's sessions that their place in a channel is another one (core.telegram.org/constructor/updateChannel).
+pub(super) fn channel_changed(dc: &Dc, state: &State, me: i64, channel_id: i64) {
+    let view = dc.view(&state.world, me);
+    let mut mentioned = Mentioned::default();
+    mentioned.chat(Chat::Channel(channel_id));
+    let update = types::UpdateChannel { channel_id }.into();
+    let body = wrap(&view, vec![update], &mentioned, dc.now()).to_bytes();
+    for connection in state.world.keys.of_user(me).flat_map(|key| state.hub.subscribers(key)) {
+        let message = Outgoing { body: body.clone(), content: true, answers: false };
+        if !state.hub.send(connection, message) {
+            dc.violation(Rule::TelegramSlowReader);
+        }
+    }
+}
+
 /// Updates with descriptions of everybody in them. Their `seq` is 0, "order does not matter": what has an order
 /// carries its own pts.
 pub(super) fn wrap(

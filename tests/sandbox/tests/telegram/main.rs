@@ -10,6 +10,7 @@
 
 mod bots;
 mod differences;
+mod ends;
 mod fault_targets;
 mod faults;
 mod harness;

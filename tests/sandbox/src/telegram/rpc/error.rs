@@ -52,6 +52,12 @@ impl RpcError {
         Self { code: 420, message: Cow::Owned(format!("FLOOD_WAIT_{}", whole.max(1))) }
     }
 
+    /// The caller must wait before the next message in this chat.
+    pub(crate) fn slowmode_wait(wait: Duration) -> Self {
+        let RpcError { code, message } = Self::flood_wait(wait);
+        Self { code, message: Cow::Owned(message.replace("FLOOD", "SLOWMODE")) }
+    }
+
     /// The error as the result of a call.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let error_message = self.message.clone().into_owned();

@@ -2,13 +2,21 @@
 
 use grammers_tl_types::{enums, functions as f, types};
 
+use super::super::control::dialog_id;
 use super::super::push;
 use super::super::view::entities;
 use super::super::world::{Change, Chat, Delete, Edit, Kind, Op, Post};
 use super::{Answer, Context, RpcError};
 use crate::config::Limits;
+use crate::faults::{FaultKind, later};
 use crate::messages::TextEntity;
 use crate::violations::Rule;
+
+/// Faults that refuse a send.
+const SENDS: [FaultKind; 4] =
+    [FaultKind::Frozen, FaultKind::PeerFlood, FaultKind::SlowmodeWait, FaultKind::ChatWriteForbidden];
+/// Faults that refuse a change of what was sent.
+const CHANGES: [FaultKind; 2] = [FaultKind::Frozen, FaultKind::ChatWriteForbidden];
 
 /// Messages deleted by one call, at most.
 const MAX_DELETED: usize = 100;
@@ -21,6 +29,7 @@ pub(super) fn send_message(
     let chat = context.peer(me, &request.peer)?;
     refuse_extras(&request)?;
     writable(context, me, chat)?;
+    struck(context, me, chat, &SENDS)?;
     let entities = checked(context, me, &request.message, request.entities.as_deref())?;
     let reply_to = reply(context, me, chat, request.reply_to.as_ref())?;
     if request.random_id == 0 {
@@ -68,6 +77,29 @@ fn writable(context: &Context<'_>, me: i64, chat: Chat) -> Answer<()> {
     let Chat::Channel(id) = chat else { return Ok(()) };
     let channel = context.state.world.channels.get(&id).ok_or(RpcError::bad("CHANNEL_INVALID"))?;
     if channel.is_writable_by(me) { Ok(()) } else { Err(RpcError::forbidden("CHAT_WRITE_FORBIDDEN")) }
+}
+
+/// Whether a fault refuses what the caller would write in a chat, or slow mode still does.
+fn struck(context: &mut Context<'_>, me: i64, chat: Chat, kinds: &[FaultKind]) -> Answer<()> {
+    let (now, site) = (context.dc.shared.clock.now(), context.dc.site(Some(me)));
+    if kinds.contains(&FaultKind::SlowmodeWait)
+        && let Some(left) = context.state.floods.slowed(me, chat, now)
+    {
+        context.dc.violation(Rule::TelegramCallDuringWait);
+        return Err(RpcError::slowmode_wait(left));
+    }
+    let Some(fault) = context.dc.shared.faults.take_in(site, Some(dialog_id(chat)), kinds) else {
+        return Ok(());
+    };
+    Err(match fault.kind {
+        FaultKind::Frozen => RpcError::new(420, "FROZEN_METHOD_INVALID"),
+        FaultKind::PeerFlood => RpcError::bad("PEER_FLOOD"),
+        FaultKind::SlowmodeWait => {
+            context.state.floods.slow(me, chat, later(now, fault.wait), now);
+            RpcError::slowmode_wait(fault.wait)
+        }
+        _ => RpcError::forbidden("CHAT_WRITE_FORBIDDEN"),
+    })
 }
 
 /// The text's entities, if Telegram would take them.
@@ -188,6 +220,7 @@ pub(super) fn edit_message(
         return Err(RpcError::bad("MESSAGE_NOT_MODIFIED"));
     }
     writable(context, me, chat)?;
+    struck(context, me, chat, &CHANGES)?;
     within_limits(context, me, chat)?;
     let changes = context.commit(Op::Edit(Edit {
         chat,
@@ -237,6 +270,7 @@ pub(super) fn delete_messages(
 ) -> Answer<enums::messages::AffectedMessages> {
     let me = context.me()?;
     let ids = deletable(request.id)?;
+    struck(context, me, Chat::User(me), &[FaultKind::Frozen])?;
     let delete = Delete { channel: None, by: me, ids, revoke: request.revoke };
     let changes = context.commit(Op::Delete(delete))?;
     Ok(affected(&changes, context.common_pts(me), |change| match change {
@@ -257,6 +291,7 @@ pub(super) fn delete_channel_messages(
     if !channel.is_admin(me) && named.any(|message| message.by != me || message.service) {
         return Err(RpcError::forbidden("MESSAGE_DELETE_FORBIDDEN"));
     }
+    struck(context, me, Chat::Channel(id), &[FaultKind::Frozen])?;
     let delete = Delete { channel: Some(id), by: me, ids, revoke: true };
     let changes = context.commit(Op::Delete(delete))?;
     let pts = context.state.world.channels.get(&id).map_or(1, |channel| channel.log.pts());

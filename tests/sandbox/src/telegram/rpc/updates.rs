@@ -2,11 +2,13 @@
 
 use grammers_tl_types::{enums, functions as f, types};
 
+use super::super::control::dialog_id;
 use super::super::push::{self, Stretch};
 use super::super::salts::unix_i32;
 use super::super::view::Mentioned;
-use super::super::world::Channel;
+use super::super::world::{Channel, Chat};
 use super::{Answer, Context, RpcError};
+use crate::faults::FaultKind;
 
 /// The sequence number of updates whose order matters only together; nothing here is of that kind.
 const SEQ: i32 = 1;
@@ -53,7 +55,8 @@ pub(super) fn get_difference(
         return Ok(enums::updates::Difference::Empty(empty));
     }
     let too_long = types::updates::DifferenceTooLong { pts: current };
-    if request.pts_total_limit.is_some_and(|limit| behind > limit) {
+    let fault = context.dc.shared.faults.take(context.dc.site(Some(me)), &[FaultKind::DifferenceTooLong]);
+    if fault.is_some() || request.pts_total_limit.is_some_and(|limit| behind > limit) {
         return Ok(enums::updates::Difference::TooLong(too_long));
     }
     let page = request.pts_limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
@@ -109,7 +112,10 @@ pub(super) fn get_channel_difference(
     }
     let limit = usize::try_from(request.limit).unwrap_or(0).clamp(1, context.dc.config.channel_page);
     let view = context.view(me);
-    let Some(stretch) = push::channel_stretch(&view, channel, request.pts, limit) else {
+    let (site, chat) = (context.dc.site(Some(me)), dialog_id(Chat::Channel(channel.id)));
+    let fault = context.dc.shared.faults.take_in(site, Some(chat), &[FaultKind::DifferenceTooLong]);
+    let stretch = push::channel_stretch(&view, channel, request.pts, limit).filter(|_| fault.is_none());
+    let Some(stretch) = stretch else {
         return Ok(too_long(context, me, channel, limit, timeout));
     };
     let (users, chats) = view.describe(&stretch.mentioned);

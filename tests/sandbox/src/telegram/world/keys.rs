@@ -91,6 +91,11 @@ impl Keys {
         self.stand(id, Standing::Revoked);
     }
 
+    pub(super) fn forget(&mut self, id: i64) {
+        self.stand(id, Standing::Unregistered);
+        self.records.remove(&id);
+    }
+
     fn stand(&mut self, id: i64, standing: Standing) {
         let Some(record) = self.records.get_mut(&id) else { return };
         if let Standing::SignedIn(user) = std::mem::replace(&mut record.standing, standing)

@@ -75,6 +75,7 @@ impl World {
             Op::SignIn { key, user } => self.keys.sign_in(key, user),
             Op::SignOut { key } => self.keys.sign_out(key),
             Op::Revoke { key } => self.keys.revoke(key),
+            Op::Forget { key } => self.keys.forget(key),
             Op::Post(post) => return self.post(post),
             Op::Edit(edit) => return self.edit(edit),
             Op::Delete(delete) => return self.delete(delete),

@@ -133,6 +133,8 @@ pub(crate) enum Op {
     SignOut { key: i64 },
     /// A key is signed out by another session of its user.
     Revoke { key: i64 },
+    /// A key is dead: it is not known any more.
+    Forget { key: i64 },
     /// A message is written.
     Post(Post),
     /// A message is changed.
@@ -155,6 +157,7 @@ impl std::fmt::Debug for Op {
             Self::SignIn { .. } => "SignIn",
             Self::SignOut { .. } => "SignOut",
             Self::Revoke { .. } => "Revoke",
+            Self::Forget { .. } => "Forget",
             Self::Post(_) => "Post",
             Self::Edit(_) => "Edit",
             Self::Delete(_) => "Delete",
