@@ -10,6 +10,8 @@ use switchyard_actors::supervision::ChildPath;
 
 use crate::config::Flag;
 
+use super::generate::{CompletionsArgs, ManArgs};
+
 const DATA_DIR: &str = "./switchyard-data";
 
 /// Forwards messages between Telegram and Discord under supervision.
@@ -38,6 +40,10 @@ pub enum Command {
     Migrate(ConfigArgs),
     /// Ask the running daemon whether it is well; for containers.
     Healthcheck(HealthcheckArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all verbs into a folder.
+    Man(ManArgs),
 }
 
 /// Where a running daemon has its data.

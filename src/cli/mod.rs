@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod console;
 mod exit;
+mod generate;
 mod orders;
 mod report;
 mod status;
@@ -21,6 +22,7 @@ pub use args::{
 pub use client::{Client, ClientError};
 pub use console::Console;
 pub use exit::ExitCode;
+pub use generate::{CompletionsArgs, ManArgs};
 pub use report::{PairReport, SandboxReport, StartupReport};
 pub use status::Status;
 
@@ -39,9 +41,11 @@ pub fn parse(
     })
 }
 
-/// Carries out a verb that asks the running daemon; none for the others.
+/// Carries out a verb that needs no more than the command line or the running daemon; none for the others.
 pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
     let result = match command {
+        Command::Completions(args) => return Some(generate::completions(args, console)),
+        Command::Man(args) => return Some(generate::man(args, console)),
         Command::Status(args) => status::run(args, console).await,
         Command::Restart(args) => orders::restart(args, console).await,
         Command::Reconnect(args) => orders::reconnect(args, console).await,

@@ -1,7 +1,9 @@
-//! `status`: the live tree as a table, or as JSON.
+//! `status`: the live tree and its scheduled jobs as tables, or as JSON.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use switchyard_actors::supervision::{ChildPath, NodeView};
+use switchyard_actors::tree::JobView;
 
 use super::args::StatusArgs;
 use super::client::{Client, ClientError};
@@ -9,6 +11,9 @@ use super::console::Console;
 use super::table;
 
 const WHY_MAX: usize = 90;
+
+/// The path of the actor that runs the jobs.
+const SCHEDULER: &str = "scheduler";
 
 /// The whole tree and how well it is.
 #[derive(Debug, Serialize)]
@@ -19,6 +24,8 @@ pub struct Status {
     pub reasons: Vec<String>,
     /// The actors, the root first, then in order of paths.
     pub items: Vec<NodeView>,
+    /// The scheduled jobs, where the scheduler is among the actors.
+    pub jobs: Vec<JobView>,
 }
 
 pub(super) async fn run(args: &StatusArgs, console: &mut Console) -> Result<(), ClientError> {
@@ -44,7 +51,14 @@ async fn fetch(client: &Client, prefix: Option<&ChildPath>) -> Result<Status, Cl
         page = client.supervision(prefix, Some(&cursor)).await?;
         items.append(&mut page.items);
     }
-    Ok(Status { ready, reasons, items })
+    let jobs = items.iter().find(|node| node.path.as_str() == SCHEDULER).map(jobs).unwrap_or_default();
+    Ok(Status { ready, reasons, items, jobs })
+}
+
+/// What the scheduler shows of itself. A daemon of another version may show it otherwise: then there is nothing to tell.
+fn jobs(scheduler: &NodeView) -> Vec<JobView> {
+    let jobs = scheduler.observable.get("jobs").cloned().unwrap_or_default();
+    serde_json::from_value(jobs).unwrap_or_default()
 }
 
 /// The table for people.
@@ -56,11 +70,35 @@ fn render(status: &Status) -> String {
     lines.extend(status.reasons.iter().map(|reason| format!("  {reason}")));
     lines.push(String::new());
     lines.push(table::render(head, &rows));
+    if !status.jobs.is_empty() {
+        let head = ["JOB", "LAST RUN", "NEXT RUN", "STATE", "FAILURES", "WHY"];
+        let rows: Vec<_> = status.jobs.iter().map(job).collect();
+        lines.extend([String::new(), table::render(head, &rows)]);
+    }
     lines.join("\n")
 }
 
+fn time(at: &DateTime<Utc>) -> String {
+    at.format("%m-%d %H:%M:%SZ").to_string()
+}
+
+fn job(job: &JobView) -> [String; 6] {
+    let state = match (job.running, &job.error) {
+        (true, _) => "running",
+        (false, Some(_)) => "failed",
+        (false, None) => "waiting",
+    };
+    [
+        job.job.clone(),
+        job.last_run.as_ref().map_or_else(|| "never".to_owned(), time),
+        time(&job.next_run),
+        state.to_owned(),
+        job.failures.to_string(),
+        table::short(job.error.as_deref().unwrap_or_default(), WHY_MAX),
+    ]
+}
+
 fn row(node: &NodeView) -> [String; 9] {
-    let time = |at: &chrono::DateTime<chrono::Utc>| at.format("%m-%d %H:%M:%SZ").to_string();
     let failure = node.last_failure.as_ref().map(|last| last.failure.to_string());
     let why = node.reason.clone().or(failure).unwrap_or_default();
     [

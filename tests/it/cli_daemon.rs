@@ -60,6 +60,33 @@ async fn status_shows_the_tree_as_a_table() {
 }
 
 #[actix_web::test]
+async fn status_shows_the_jobs_with_their_last_and_next_run() {
+    let mut admin = FakeAdmin::with_paths(&["root"]);
+    let mut scheduler = serde_json::to_value(node("scheduler")).unwrap();
+    scheduler["observable"] = json!({ "jobs": [
+        { "job": "lease.renew", "last_run": "2026-11-22T11:00:00Z", "next_run": "2026-11-22T11:00:05Z",
+          "running": true, "failures": 0, "error": null },
+        { "job": "retention.purge", "last_run": null, "next_run": "2026-11-22T11:01:00Z",
+          "running": false, "failures": 2, "error": "the disk is full" },
+    ] });
+    admin.nodes.push(serde_json::from_value(scheduler).unwrap());
+    let (harness, folder) = daemon(admin);
+    let done = run(&folder, &["status"]).await;
+    let jobs: Vec<&str> = done.out.lines().skip_while(|line| !line.starts_with("JOB")).collect();
+    assert_eq!(
+        jobs,
+        [
+            "JOB              LAST RUN         NEXT RUN         STATE    FAILURES  WHY",
+            "lease.renew      11-22 11:00:00Z  11-22 11:00:05Z  running  0",
+            "retention.purge  never            11-22 11:01:00Z  failed   2         the disk is full",
+        ]
+    );
+    let json: Value = serde_json::from_str(&run(&folder, &["status", "--json"]).await.out).unwrap();
+    assert_eq!(json["jobs"][1]["next_run"], "2026-11-22T11:01:00Z");
+    harness.stop().await;
+}
+
+#[actix_web::test]
 async fn status_reads_every_page_and_prints_json() {
     let paths: Vec<String> = ["root", "pairs"]
         .into_iter()

@@ -1,12 +1,12 @@
 //! A store in shared memory with the semantics of the real one, and faults on demand.
 
+mod jobs;
 mod keeping;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::model::{
@@ -39,7 +39,7 @@ struct State {
     cursors: HashMap<(AccountId, CursorKey), CursorValue>,
     epochs: HashMap<AccountId, i64>,
     alerts: Vec<Alert>,
-    jobs: HashMap<String, DateTime<Utc>>,
+    jobs: jobs::Runs,
     throttles: HashMap<String, String>,
     unavailable: bool,
 }

@@ -19,3 +19,4 @@ pub use deps::{Assignments, Deps, TreeConfig};
 pub use failpoint::{FailpointError, Failpoints};
 pub use links::Links;
 pub use root::{Operator, ReconnectError, Reconnected, RestartError, Root, RootError};
+pub use scheduler::JobView;

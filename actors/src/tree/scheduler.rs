@@ -2,20 +2,38 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::deps::Deps;
 use crate::ports::StoreError;
-use crate::supervision::{Child, Cx, LoadEnv, LoadError, Loaded};
+use crate::supervision::{Backoff, Child, Cx, LoadEnv, LoadError, Loaded};
 
 /// How often the scheduler looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Renewals in a row that a store answers with a failure that no waiting mends, after which it counts as lost.
 const STORE_LOST_AFTER: u32 = 3;
+
+/// A scheduled job as operators see it: an element of `jobs` in the scheduler's observable state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its name, such as `retention.purge`.
+    pub job: String,
+    /// When it last ran to its end well; none if it never did. The lease's renewals are told of this start only.
+    pub last_run: Option<DateTime<Utc>>,
+    /// When it runs next: after a failure, when it is tried again.
+    pub next_run: DateTime<Utc>,
+    /// Whether it runs now.
+    pub running: bool,
+    /// Failures since the last good run.
+    pub failures: u32,
+    /// Why the last run failed, if it did.
+    pub error: Option<String>,
+}
 
 /// What can be scheduled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,20 +54,61 @@ impl Job {
         }
     }
 
-    fn interval(self, deps: &Deps) -> Duration {
-        match self {
+    fn interval(self, deps: &Deps) -> TimeDelta {
+        let interval = match self {
             Self::RenewLease => deps.config.lease_renew,
             Self::Purge => deps.config.purge_interval,
-        }
+        };
+        delta(interval)
+    }
+
+    /// How long after a failure it is tried again, never later than it would run anyway.
+    fn retry(self, deps: &Deps, failures: u32) -> TimeDelta {
+        let wait = match self {
+            // The lease ends soon: every look at the clock is a try.
+            Self::RenewLease => TICK,
+            Self::Purge => {
+                let backoff = Backoff { jitter_percent: 0, ..deps.config.retry };
+                backoff.delay(failures, 0).max(TICK)
+            }
+        };
+        delta(wait).min(self.interval(deps))
     }
 }
 
 struct Entry {
     job: Job,
     last: Option<DateTime<Utc>>,
+    next: DateTime<Utc>,
     running: bool,
     error: Option<String>,
     failures: u32,
+    /// Failures in a row of the kind that no waiting mends.
+    hopeless: u32,
+}
+
+impl Entry {
+    /// A job whose time came while nothing ran is due at once, and once.
+    fn new(job: Job, last: Option<DateTime<Utc>>, deps: &Deps) -> Self {
+        let next = last.map_or_else(|| deps.clock.now(), |last| after(last, job.interval(deps)));
+        Self { job, last, next, running: false, error: None, failures: 0, hopeless: 0 }
+    }
+
+    /// A clock that was set back must not stop a job: a next run further away than the interval is due.
+    fn is_due(&self, now: DateTime<Utc>, interval: TimeDelta) -> bool {
+        !self.running && (self.next <= now || self.next - now > interval)
+    }
+
+    fn view(&self) -> JobView {
+        JobView {
+            job: self.job.name().to_owned(),
+            last_run: self.last,
+            next_run: self.next,
+            running: self.running,
+            failures: self.failures,
+            error: self.error.clone(),
+        }
+    }
 }
 
 /// A job that ended: which, the time it ran for, how.
@@ -74,7 +133,7 @@ impl Child for Scheduler {
                 let last = last.map_err(|error| LoadError::Retry(error.to_string()))?;
                 // A lease of before this start says nothing about now.
                 let last = if job == Job::RenewLease { None } else { last };
-                entries.push(Entry { job, last, running: false, error: None, failures: 0 });
+                entries.push(Entry::new(job, last, &deps));
             }
             Ok(Loaded::Ready(Self { deps, entries }))
         })
@@ -86,28 +145,16 @@ impl Child for Scheduler {
     }
 
     fn snapshot(&self) -> Value {
-        let view = |entry: &Entry| {
-            let interval = TimeDelta::from_std(entry.job.interval(&self.deps)).unwrap_or(TimeDelta::MAX);
-            json!({
-                "job": entry.job.name(),
-                "last_run": entry.last,
-                "next_run": entry.last.and_then(|last| last.checked_add_signed(interval)),
-                "running": entry.running,
-                "error": entry.error,
-            })
-        };
-        json!({"jobs": self.entries.iter().map(view).collect::<Vec<_>>()})
+        json!({"jobs": self.entries.iter().map(Entry::view).collect::<Vec<_>>()})
     }
 }
 
 impl Scheduler {
     fn tick(&mut self, cx: &mut Cx<'_, Self>) {
-        let now = self.deps.clock.now();
+        // As the store keeps times.
+        let now = self.deps.clock.now().trunc_subsecs(3);
         for entry in &mut self.entries {
-            let interval = TimeDelta::from_std(entry.job.interval(&self.deps)).unwrap_or(TimeDelta::MAX);
-            // A clock that was set back must not stop a job: a last run in the future counts as none.
-            let due = entry.last.is_none_or(|last| last > now || now - last >= interval);
-            if !due || entry.running {
+            if !entry.is_due(now, entry.job.interval(&self.deps)) {
                 continue;
             }
             entry.running = true;
@@ -122,20 +169,36 @@ impl Scheduler {
         match result {
             Ok(()) => {
                 entry.last = Some(at);
-                entry.error = None;
-                entry.failures = 0;
+                entry.next = after(at, job.interval(&self.deps));
+                (entry.error, entry.failures, entry.hopeless) = (None, 0, 0);
             }
             Err(error) => {
-                tracing::warn!(job = job.name(), %error, "job failed and runs again");
+                entry.failures = entry.failures.saturating_add(1);
                 let passing = matches!(error, StoreError::Unavailable(_) | StoreError::DiskFull(_));
-                entry.failures = if passing { 0 } else { entry.failures.saturating_add(1) };
-                if job == Job::RenewLease && entry.failures >= STORE_LOST_AFTER {
+                entry.hopeless = if passing { 0 } else { entry.hopeless.saturating_add(1) };
+                if job == Job::RenewLease && entry.hopeless >= STORE_LOST_AFTER {
                     self.deps.links.report_store_lost(error.to_string());
                 }
+                entry.next = after(self.deps.clock.now(), job.retry(&self.deps, entry.failures));
+                tracing::warn!(
+                    job = job.name(),
+                    %error,
+                    failures = entry.failures,
+                    next = %entry.next,
+                    "job failed and is tried again"
+                );
                 entry.error = Some(error.to_string());
             }
         }
     }
+}
+
+fn delta(time: Duration) -> TimeDelta {
+    TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)
+}
+
+fn after(time: DateTime<Utc>, wait: TimeDelta) -> DateTime<Utc> {
+    time.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 async fn run(job: Job, deps: &Deps, now: DateTime<Utc>) -> Result<(), StoreError> {

@@ -9,3 +9,4 @@ mod changes;
 mod follow;
 mod forwarding;
 mod outages;
+mod scheduler;

@@ -124,7 +124,17 @@ impl World {
 
     /// A tree over a store and a platform that exist already: what a restart of the process is.
     pub(crate) async fn over(store: Arc<MemoryStore>, platform: FakePlatform, failpoints: &str) -> Self {
-        let (clock, rng) = (Arc::new(VirtualClock::default()), Arc::new(SeededRng::new(7)));
+        Self::at(Arc::new(VirtualClock::default()), store, platform, failpoints).await
+    }
+
+    /// As [`Self::over`], by a clock that went on while nothing ran.
+    pub(crate) async fn at(
+        clock: Arc<VirtualClock>,
+        store: Arc<MemoryStore>,
+        platform: FakePlatform,
+        failpoints: &str,
+    ) -> Self {
+        let rng = Arc::new(SeededRng::new(7));
         let deps = Deps {
             store: store.clone(),
             connector: Arc::new(platform.clone()),

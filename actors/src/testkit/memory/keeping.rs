@@ -1,4 +1,4 @@
-//! What the store in memory keeps besides messages: leases, secrets, alerts, runs of jobs, throttle states.
+//! What the store in memory keeps besides messages: leases, secrets, alerts, throttle states.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::MemoryStore;
 use crate::model::{AccountId, Alert, Epoch, Fence, NodeId};
-use crate::ports::{Credentials, Jobs, Lease, Notice, StoreError, ThrottleMemory};
+use crate::ports::{Credentials, Lease, Notice, StoreError, ThrottleMemory};
 
 #[async_trait]
 impl Lease for MemoryStore {
@@ -54,22 +54,6 @@ impl Notice for MemoryStore {
     async fn raise(&self, alert: &Alert) -> Result<(), StoreError> {
         self.lock()?.alerts.push(alert.clone());
         Ok(())
-    }
-}
-
-#[async_trait]
-impl Jobs for MemoryStore {
-    async fn last_run(&self, job: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
-        Ok(self.lock()?.jobs.get(job).copied())
-    }
-
-    async fn ran(&self, job: &str, at: DateTime<Utc>) -> Result<(), StoreError> {
-        self.lock()?.jobs.insert(job.to_owned(), at);
-        Ok(())
-    }
-
-    async fn purge(&self, _: DateTime<Utc>, _: u32) -> Result<u64, StoreError> {
-        Ok(0)
     }
 }
 
