@@ -44,6 +44,17 @@ pub enum FaultKind {
     ChatWriteForbidden,
     /// Telegram: what was missed is too much to be told: `differenceTooLong` and `channelDifferenceTooLong`.
     DifferenceTooLong,
+    /// Discord asks the client to reconnect (op 7) and leaves it to it.
+    Reconnect,
+    /// Discord says that the session is invalid and cannot be resumed (op 9, `false`): to open sessions at once, and to
+    /// IDENTIFY and RESUME.
+    InvalidSession,
+    /// The same of a session that can be resumed (op 9, `true`).
+    InvalidSessionResumable,
+    /// A gateway connection stays open and nothing comes on it any more, no answer to heartbeats either.
+    Zombie,
+    /// A MESSAGE_UPDATE that only brings a preview of a link comes without author and text. For the whole platform.
+    PartialUpdate,
 }
 
 /// Whom a fault is for.

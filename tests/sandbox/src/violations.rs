@@ -10,6 +10,10 @@ pub enum Rule {
     DiscordRateLimit,
     /// A call over the bot's 50 requests a second.
     DiscordGlobalRateLimit,
+    /// More than 30 messages a minute by the webhooks of one channel.
+    DiscordWebhookChannelLimit,
+    /// A call for a webhook after the answer that there is none.
+    DiscordWebhookGone,
     /// A call made while an earlier 429 still forbade it.
     DiscordCallDuringWait,
     /// An answer that counts against the address: 401, 403, or a 429 that the client brought on itself.
@@ -53,6 +57,8 @@ impl Rule {
         match self {
             Self::DiscordRateLimit => "discord.rate_limit",
             Self::DiscordGlobalRateLimit => "discord.global_rate_limit",
+            Self::DiscordWebhookChannelLimit => "discord.webhook_channel_limit",
+            Self::DiscordWebhookGone => "discord.webhook_gone",
             Self::DiscordCallDuringWait => "discord.call_during_wait",
             Self::DiscordInvalidRequest => "discord.invalid_request",
             Self::DiscordMalformedRequest => "discord.malformed_request",

@@ -7,6 +7,10 @@
 //! GET    /sandbox/{platform}/chats/{chat}/messages/{id}    one item
 //! PATCH  /sandbox/{platform}/chats/{chat}/messages/{id}    {text, entities?} -> the item as it now stands
 //! DELETE /sandbox/{platform}/chats/{chat}/messages/{id}
+//! POST   /sandbox/discord/chats/{chat}/messages/bulk-delete {ids: [...]}, as a moderator would
+//! POST   /sandbox/discord/chats/{chat}/permissions         {send_messages}: of everyone, bots included
+//! POST   /sandbox/discord/bots/{account}/intents           {message_content?, guild_members?, guild_presences?}
+//! POST   /sandbox/discord/bots/{account}/permissions       {manage_messages?, manage_webhooks?, manage_threads?}
 //! POST   /sandbox/telegram/auth-keys                       {auth_key: hex of 256 bytes, user_id?}
 //! POST   /sandbox/telegram/chats/{chat}/members            {user_id, role: admin | member | restricted | null}
 //! POST   /sandbox/telegram/login-tokens/accept             {token?: base64url, user_id} -> {token, user_id}: scans a QR code,
@@ -18,6 +22,7 @@
 //! ```
 
 mod body;
+mod discord;
 mod identity;
 mod messages;
 mod operations;
@@ -102,6 +107,9 @@ enum Route<'a> {
     Identity,
     Messages(Platform, &'a str),
     Message(Platform, &'a str, &'a str),
+    DiscordBulkDelete(&'a str),
+    DiscordChatPermissions(&'a str),
+    DiscordRights(&'a str),
     AuthKeys,
     AcceptLoginToken,
     Members(&'a str),
@@ -116,6 +124,9 @@ impl<'a> Route<'a> {
         let (&"sandbox", segments) = segments.split_first()? else { return None };
         Some(match segments {
             [] => Self::Identity,
+            ["discord", "chats", chat, "messages", "bulk-delete"] => Self::DiscordBulkDelete(chat),
+            ["discord", "chats", chat, "permissions"] => Self::DiscordChatPermissions(chat),
+            ["discord", "bots", account, "intents" | "permissions"] => Self::DiscordRights(account),
             ["telegram", "auth-keys"] => Self::AuthKeys,
             ["telegram", "login-tokens", "accept"] => Self::AcceptLoginToken,
             ["telegram", "chats", chat, "members"] => Self::Members(chat),
@@ -134,6 +145,9 @@ impl<'a> Route<'a> {
             Self::Messages(..) => &[Method::GET, Method::POST],
             Self::Message(..) => &[Method::GET, Method::PATCH, Method::DELETE],
             Self::AuthKeys | Self::AcceptLoginToken | Self::Members(_) | Self::Clock => &[Method::POST],
+            Self::DiscordBulkDelete(_) | Self::DiscordChatPermissions(_) | Self::DiscordRights(_) => {
+                &[Method::POST]
+            }
             Self::Faults => &[Method::GET, Method::POST, Method::DELETE],
         }
     }
@@ -166,6 +180,9 @@ fn dispatch(state: &ControlState, request: &HttpRequest, body: &[u8]) -> Result<
         }
         Route::Violations => Ok(HttpResponse::Ok().json(state.shared.violations.snapshot())),
         Route::Clock => operations::advance_clock(state, body),
+        Route::DiscordBulkDelete(chat) => discord::bulk_delete(state, chat, body),
+        Route::DiscordChatPermissions(chat) => discord::set_chat_permissions(state, chat, body),
+        Route::DiscordRights(account) => discord::set_rights(state, account, body),
         Route::AuthKeys => sign_in::register_auth_key(state, body),
         Route::Members(chat) => sign_in::set_member(state, chat, body),
         Route::AcceptLoginToken => sign_in::accept_login_token(state, body),

@@ -1,8 +1,11 @@
 //! The Discord server: REST v10 and the gateway, over a world of guilds, channels and messages.
 
+mod control;
 mod core;
+mod events;
 mod gateway;
 mod json;
+mod links;
 mod mentions;
 mod people;
 mod rest;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
+use uuid::Uuid;
 
 use self::core::Core;
 use crate::http::{self, HttpHandle};
@@ -22,6 +26,7 @@ use crate::journal::{Journal, JournalError};
 use crate::messages::{ControlError, EditedMessage, MessageItem, NewMessage};
 use crate::seed::Seed;
 use crate::shared::Shared;
+pub use control::{RightsChange, RightsView};
 pub use gateway::SessionBounds;
 
 /// Bounds and times of the Discord server. The defaults are Discord's own where they are known.
@@ -35,6 +40,8 @@ pub struct DiscordConfig {
     pub history: usize,
     /// The gateway's memory.
     pub sessions: SessionBounds,
+    /// How often a bot may IDENTIFY in a day.
+    pub session_starts: usize,
     /// Invalid requests in ten minutes after which an address is shut out for an hour.
     pub max_invalid_requests: u64,
     /// The largest body of a REST call, in bytes.
@@ -52,6 +59,7 @@ impl Default for DiscordConfig {
             nonce_window: Duration::from_secs(180),
             history: 100_000,
             sessions: SessionBounds::default(),
+            session_starts: 1_000,
             max_invalid_requests: 10_000,
             max_body: 1024 * 1024,
             send_timeout: Duration::from_secs(30),
@@ -174,6 +182,31 @@ impl Discord {
     /// [`ControlError`]
     pub fn delete_message(&self, chat: &str, id: &str) -> Result<(), ControlError> {
         people::delete(&self.core, chat, id)
+    }
+
+    /// Deletes messages of a channel at once, as a moderator would.
+    ///
+    /// # Errors
+    /// [`ControlError`]
+    pub fn bulk_delete_messages(&self, chat: &str, ids: &[String]) -> Result<(), ControlError> {
+        people::bulk_delete(&self.core, chat, ids)
+    }
+
+    /// Gives a bot privileged intents or permissions, or takes them from it, and answers what it has now. Sessions
+    /// that are open keep what they were given.
+    ///
+    /// # Errors
+    /// [`ControlError`]
+    pub fn set_rights(&self, account: Uuid, change: RightsChange) -> Result<RightsView, ControlError> {
+        control::set_rights(&self.core, account, change)
+    }
+
+    /// Lets everyone, bots included, write in a channel or no longer.
+    ///
+    /// # Errors
+    /// [`ControlError`]
+    pub fn set_writable(&self, chat: &str, writable: bool) -> Result<(), ControlError> {
+        control::set_writable(&self.core, chat, writable)
     }
 
     /// Cuts every connection, stops serving and closes the journal.

@@ -11,6 +11,8 @@ use crate::messages::{ControlError, EditedMessage, MessageItem, NewMessage};
 
 /// What a person can write in one message.
 const MAX_CONTENT: usize = 2_000;
+/// Messages that go at a time.
+const MAX_BULK: usize = 100;
 
 pub(super) fn post(core: &Core, chat: &str, new: &NewMessage) -> Result<String, ControlError> {
     let now = core.shared.clock.now();
@@ -37,6 +39,7 @@ pub(super) fn post(core: &Core, chat: &str, new: &NewMessage) -> Result<String, 
         mentions: pinged,
         mention_everyone,
         flags: 0,
+        persona: None,
     }))?;
     Ok(id.to_string())
 }
@@ -99,7 +102,18 @@ pub(super) fn delete(core: &Core, chat: &str, id: &str) -> Result<(), ControlErr
     Ok(state.commit(Op::Deleted { channel, id })?)
 }
 
-fn channel<'a>(world: &'a World, chat: &str) -> Result<&'a Channel, ControlError> {
+pub(super) fn bulk_delete(core: &Core, chat: &str, ids: &[String]) -> Result<(), ControlError> {
+    let mut state = core.lock();
+    let channel = channel(&state.world, chat)?.id;
+    let ids: Result<Vec<u64>, _> = ids.iter().map(|id| message_id(&state.world, channel, id)).collect();
+    let ids = ids?;
+    if !(1..=MAX_BULK).contains(&ids.len()) {
+        return Err(invalid("ids", format!("must be 1 to {MAX_BULK}")));
+    }
+    Ok(state.commit(Op::BulkDeleted { channel, ids })?)
+}
+
+pub(super) fn channel<'a>(world: &'a World, chat: &str) -> Result<&'a Channel, ControlError> {
     let channel = snowflake::parse(chat).and_then(|id| world.channels.get(&id));
     channel.ok_or_else(|| ControlError::UnknownChat(chat.to_owned()))
 }

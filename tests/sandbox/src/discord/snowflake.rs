@@ -1,5 +1,7 @@
 //! Discord's ids: milliseconds since 2015 in the upper bits (discord.com/developers/docs/reference#snowflakes).
 
+use chrono::{DateTime, Utc};
+
 /// 2015-01-01T00:00:00Z.
 const EPOCH_MS: u64 = 1_420_070_400_000;
 
@@ -20,6 +22,12 @@ impl Snowflakes {
     pub(super) fn seen(&mut self, id: u64) {
         self.last = self.last.max(id);
     }
+}
+
+/// When an id was made.
+pub(super) fn time(id: u64) -> Option<DateTime<Utc>> {
+    let ms = i64::try_from((id >> 22).saturating_add(EPOCH_MS)).ok()?;
+    DateTime::from_timestamp_millis(ms)
 }
 
 /// Reads an id as it stands in a path, a query or a JSON string.

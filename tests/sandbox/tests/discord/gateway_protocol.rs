@@ -26,7 +26,7 @@ pub(crate) enum Got {
 }
 
 impl Socket {
-    async fn open(world: &World, query: &str) -> Self {
+    pub(crate) async fn open(world: &World, query: &str) -> Self {
         let url = format!("{}?v=10&encoding=json{query}", world.sandbox.discord().gateway_url());
         let (stream, _) = connect_async(url).await.unwrap();
         let inflate = query.contains("zlib-stream").then(|| Decompress::new(true));
@@ -49,7 +49,7 @@ impl Socket {
         (socket, ready["d"]["session_id"].as_str().unwrap().to_owned())
     }
 
-    async fn send(&mut self, payload: Value) {
+    pub(crate) async fn send(&mut self, payload: Value) {
         self.stream.send(Message::Text(payload.to_string())).await.unwrap();
     }
 
@@ -78,14 +78,14 @@ impl Socket {
         }
     }
 
-    async fn payload(&mut self) -> Value {
+    pub(crate) async fn payload(&mut self) -> Value {
         match self.got().await {
             Got::Payload(payload) => payload,
             Got::Closed(code) => panic!("closed with {code:?}"),
         }
     }
 
-    async fn closed(&mut self) -> Option<u16> {
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {
             if let Got::Closed(code) = self.got().await {
                 return code;
@@ -93,7 +93,7 @@ impl Socket {
         }
     }
 
-    async fn close(mut self, code: u16) {
+    pub(crate) async fn close(mut self, code: u16) {
         let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
         self.stream.close(Some(frame)).await.unwrap();
         self.closed().await;
@@ -105,7 +105,7 @@ pub(crate) fn identify(world: &World, intents: u64) -> Value {
     json!({"op": 2, "d": {"token": token, "intents": intents, "properties": {"os": "linux"}}})
 }
 
-fn resume(world: &World, session: &str, seq: u64) -> Value {
+pub(crate) fn resume(world: &World, session: &str, seq: u64) -> Value {
     let token = world.bot(0).token.reveal();
     json!({"op": 6, "d": {"token": token, "session_id": session, "seq": seq}})
 }

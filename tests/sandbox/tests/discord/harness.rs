@@ -76,6 +76,21 @@ impl World {
         }
     }
 
+    /// A REST call without an `Authorization` header.
+    pub(crate) async fn call_bare(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response, reqwest::Error> {
+        let url = format!("{}/api/v10{path}", self.sandbox.discord().api_base());
+        let request = self.client.request(method, url);
+        match body {
+            Some(body) => request.json(body).send().await,
+            None => request.send().await,
+        }
+    }
+
     /// A REST call of a bot.
     pub(crate) async fn call(
         &self,

@@ -10,11 +10,16 @@
 
 mod control;
 mod control_shapes;
+mod deletes;
 mod faults;
 mod gateway;
 mod gateway_protocol;
+mod gateway_troubles;
 mod harness;
 mod hostile;
 mod limits;
 mod persistence;
 mod rest;
+mod rights;
+mod threads;
+mod webhooks;

@@ -13,7 +13,8 @@ use super::hub::{Pending, ResumeError, Shard};
 use super::intents::{Intents, IntentsError};
 use super::protocol::{self, Close, Identify, Received, RequestMembers, Resume};
 use crate::config::Limits;
-use crate::discord::core::{Core, fault_site, text};
+use crate::discord::core::{Core, fault_site};
+use crate::discord::events::text;
 use crate::discord::world::Bot;
 use crate::discord::{json, snowflake};
 use crate::faults::FaultKind;
@@ -29,7 +30,7 @@ const MAX_PAYLOAD: usize = 4_096;
 const BATCH: usize = 256;
 
 /// How a connection ends.
-enum End {
+pub(super) enum End {
     /// The client closed it, with this code.
     Client(Option<CloseCode>),
     /// The server closes it.
@@ -53,24 +54,26 @@ impl From<Close> for End {
 }
 
 /// The session that a connection serves.
-struct Attached {
-    id: String,
-    bot: Bot,
+pub(super) struct Attached {
+    pub(super) id: String,
+    pub(super) bot: Bot,
     wake: Arc<Notify>,
     /// Number of the last event that was sent.
     sent: u64,
 }
 
 pub(super) struct Connection {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     socket: actix_ws::Session,
     zlib: Option<ZlibStream>,
     url: String,
     cut: Option<Cut>,
-    number: u64,
-    attached: Option<Attached>,
+    pub(super) number: u64,
+    pub(super) attached: Option<Attached>,
     /// Whether a heartbeat came since the last check.
     alive: bool,
+    /// Whether a fault has made it a connection on which nothing comes any more.
+    pub(super) silent: bool,
     /// When payloads came, in milliseconds.
     payloads: VecDeque<u64>,
 }
@@ -84,7 +87,18 @@ impl Connection {
         cut: Option<Cut>,
     ) -> Self {
         let number = core.lock().hub.connect();
-        Self { core, socket, zlib, url, cut, number, attached: None, alive: false, payloads: VecDeque::new() }
+        Self {
+            core,
+            socket,
+            zlib,
+            url,
+            cut,
+            number,
+            attached: None,
+            alive: false,
+            silent: false,
+            payloads: VecDeque::new(),
+        }
     }
 
     pub(super) async fn serve(mut self, mut stream: MessageStream) {
@@ -138,30 +152,12 @@ impl Connection {
             };
             tokio::select! {
                 () = stop.cancelled() => return Ok(End::Stopped),
-                _ = faults.changed() => self.drop_if_asked().await?,
+                _ = faults.changed() => self.strike().await?,
                 () = woken => self.flush().await?,
                 _ = check.tick() => self.check_heartbeat()?,
                 message = stream.recv() => self.message(message).await?,
             }
         }
-    }
-
-    /// Counts a dropped connection down, if one is asked for.
-    fn is_to_be_dropped(&self) -> bool {
-        let site = fault_site(self.attached.as_ref().map(|session| &session.bot));
-        self.core.shared.faults.take(site, &[FaultKind::DropConnection]).is_some()
-    }
-
-    /// Tells an identified client to reconnect before the connection goes; others just lose it.
-    async fn drop_if_asked(&mut self) -> Result<(), End> {
-        if !self.is_to_be_dropped() {
-            return Ok(());
-        }
-        if self.attached.is_none() {
-            return Err(End::Lost);
-        }
-        self.send(protocol::reconnect()).await?;
-        Err(Close::UnknownError.into())
     }
 
     fn check_heartbeat(&mut self) -> Result<(), End> {
@@ -205,6 +201,7 @@ impl Connection {
         match (received, self.attached.is_some()) {
             (Received::Heartbeat, _) => {
                 self.alive = true;
+                self.become_zombie_if_asked();
                 self.send(protocol::heartbeat_ack()).await
             }
             (Received::Identify(_) | Received::Resume(_), true) => {
@@ -247,7 +244,7 @@ impl Connection {
 
     async fn identify(&mut self, identify: Identify) -> Result<(), End> {
         let bot = self.authenticate(&identify.token)?;
-        let intents = Intents::parse(identify.intents).map_err(|error| match error {
+        let intents = Intents::parse(identify.intents, bot.rights.intents).map_err(|error| match error {
             IntentsError::Unknown => Close::InvalidIntents,
             IntentsError::Disallowed => Close::DisallowedIntents,
         })?;
@@ -260,7 +257,10 @@ impl Connection {
         let taken = self.core.lock().identifies.take(bot.id, now);
         if let Err(rule) = taken {
             self.core.shared.violations.count(rule);
-            return self.send(protocol::invalid_session()).await;
+            return self.send(protocol::invalid_session(false)).await;
+        }
+        if let Some(resumable) = self.invalidates(&bot) {
+            return self.send(protocol::invalid_session(resumable)).await;
         }
         let id = format!("{:016x}{:016x}", self.core.shared.clock.now_ms(), self.number);
         let session = self.open(&id, &bot, intents, shard);
@@ -291,7 +291,7 @@ impl Connection {
             "guild_join_requests": [],
             "geo_ordered_rtc_regions": [],
             "shard": [shard.id, shard.count],
-            "application": {"id": bot.id.to_string(), "flags": json::GATEWAY_MESSAGE_CONTENT},
+            "application": {"id": bot.id.to_string(), "flags": json::application_flags(bot)},
             "_trace": [],
         });
         state.hub.push(id, "READY", text(&ready));
@@ -304,12 +304,18 @@ impl Connection {
 
     async fn resume(&mut self, resume: Resume) -> Result<(), End> {
         let bot = self.authenticate(&resume.token)?;
+        if let Some(resumable) = self.invalidates(&bot) {
+            if !resumable {
+                self.core.lock().hub.forget(&resume.session_id, bot.id);
+            }
+            return self.send(protocol::invalid_session(resumable)).await;
+        }
         let now = self.core.shared.clock.now();
         let resumed = {
             let mut state = self.core.lock();
             let resumed = state.hub.resume(&resume.session_id, bot.id, resume.seq, self.number, now);
             if resumed.is_ok() {
-                state.hub.push(&resume.session_id, "RESUMED", text(&json!({"_trace": []})));
+                state.hub.push_resumed(&resume.session_id, text(&json!({"_trace": []})));
             }
             resumed
         };
@@ -318,7 +324,7 @@ impl Connection {
                 self.attached = Some(Attached { id: resume.session_id, bot, wake, sent: resume.seq });
                 self.flush().await
             }
-            Err(ResumeError::Invalid) => self.send(protocol::invalid_session()).await,
+            Err(ResumeError::Invalid) => self.send(protocol::invalid_session(false)).await,
             Err(ResumeError::FutureSeq) => Err(Close::InvalidSeq.into()),
         }
     }
@@ -339,7 +345,7 @@ impl Connection {
                 .filter_map(|id| state.world.users.get(id))
                 .filter(|user| user.name.starts_with(prefix))
                 .take(limit)
-                .map(json::member)
+                .map(|user| json::member(&state.world, user))
                 .collect();
             let chunk = text(&json!({
                 "guild_id": request.guild_id,
@@ -371,7 +377,10 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, payload: String) -> Result<(), End> {
+    pub(super) async fn send(&mut self, payload: String) -> Result<(), End> {
+        if self.silent {
+            return Ok(());
+        }
         let sent = async {
             match &mut self.zlib {
                 None => self.socket.text(payload).await,

@@ -163,6 +163,13 @@ impl Hub {
         }
     }
 
+    /// Tells a session that it was resumed. What it has missed stays, however much that is.
+    pub(crate) fn push_resumed(&mut self, id: &str, data: Arc<str>) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.push(usize::MAX, "RESUMED", data);
+        }
+    }
+
     /// Tells every session for which `data` answers a payload.
     pub(crate) fn broadcast(&mut self, name: &'static str, data: impl Fn(&Session) -> Option<Arc<str>>) {
         let bound = self.bounds.replay_events;
@@ -198,6 +205,13 @@ impl Hub {
         }
     }
 
+    /// Forgets a bot's session, whoever serves it.
+    pub(crate) fn forget(&mut self, id: &str, bot: u64) {
+        if self.sessions.get(id).is_some_and(|session| session.bot.id == bot) {
+            self.sessions.remove(id);
+        }
+    }
+
     /// Forgets sessions that were lost too long ago.
     fn expire(&mut self, now: DateTime<Utc>) {
         let window = TimeDelta::from_std(self.bounds.resume_window).unwrap_or(TimeDelta::MAX);
@@ -217,9 +231,7 @@ impl Hub {
 impl Session {
     fn push(&mut self, bound: usize, name: &'static str, data: Arc<str>) {
         self.seq = self.seq.saturating_add(1);
-        if self.events.len() >= bound {
-            self.events.pop_front();
-        }
+        while self.events.len() >= bound && self.events.pop_front().is_some() {}
         self.events.push_back(Event { seq: self.seq, name, data });
         self.wake.notify_one();
     }

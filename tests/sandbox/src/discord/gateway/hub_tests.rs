@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::discord::world::Rights;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
@@ -12,7 +13,8 @@ fn hub(replay_events: usize) -> Hub {
 
 fn open(hub: &mut Hub, id: &str) -> u64 {
     let connection = hub.connect();
-    let bot = Bot { id: 1, account: Uuid::nil(), guild: 2 };
+    let rights = Rights { intents: 0, permissions: 0 };
+    let bot = Bot { id: 1, account: Uuid::nil(), guild: 2, rights };
     hub.open(id, bot, Intents::default(), Shard::ONLY, connection, NOW);
     connection
 }

@@ -1,4 +1,4 @@
-//! How often a bot may identify: 1,000 times a day, once in five seconds.
+//! How often a bot may identify: so many times a day (1,000 is Discord's figure), once in five seconds.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,7 +7,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::config::Limits;
 use crate::violations::Rule;
 
-const TOTAL: usize = 1_000;
 const DAY: TimeDelta = TimeDelta::hours(24);
 const GAP: TimeDelta = TimeDelta::seconds(5);
 
@@ -15,6 +14,7 @@ const GAP: TimeDelta = TimeDelta::seconds(5);
 #[derive(Debug)]
 pub(crate) struct IdentifyBudget {
     limits: Limits,
+    total: usize,
     starts: HashMap<u64, VecDeque<DateTime<Utc>>>,
 }
 
@@ -26,16 +26,17 @@ pub(crate) struct BudgetState {
 }
 
 impl IdentifyBudget {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, starts: HashMap::new() }
+    pub(crate) fn new(limits: Limits, total: usize) -> Self {
+        Self { limits, total, starts: HashMap::new() }
     }
 
     pub(crate) fn state(&mut self, bot: u64, now: DateTime<Utc>) -> BudgetState {
+        let total = self.total;
         let starts = self.recent(bot, now);
         let reset_after = starts.front().map_or(TimeDelta::zero(), |oldest| *oldest + DAY - now);
         BudgetState {
-            total: TOTAL,
-            remaining: TOTAL.saturating_sub(starts.len()),
+            total,
+            remaining: total.saturating_sub(starts.len()),
             reset_after_ms: reset_after.num_milliseconds(),
         }
     }
@@ -45,8 +46,9 @@ impl IdentifyBudget {
         if self.limits == Limits::None {
             return Ok(());
         }
+        let total = self.total;
         let starts = self.recent(bot, now);
-        if starts.len() >= TOTAL {
+        if starts.len() >= total {
             return Err(Rule::DiscordIdentifyBudget);
         }
         if starts.back().is_some_and(|last| now - *last < GAP) {
@@ -69,9 +71,11 @@ impl IdentifyBudget {
 mod tests {
     use super::*;
 
+    const TOTAL: usize = 1_000;
+
     #[test]
     fn a_thousand_a_day_and_one_in_five_seconds() {
-        let mut budget = IdentifyBudget::new(Limits::Published);
+        let mut budget = IdentifyBudget::new(Limits::Published, TOTAL);
         let start = DateTime::UNIX_EPOCH;
         let mut now = start;
         for _ in 0..TOTAL {
@@ -88,7 +92,7 @@ mod tests {
 
     #[test]
     fn without_limits_the_budget_stays_whole() {
-        let mut budget = IdentifyBudget::new(Limits::None);
+        let mut budget = IdentifyBudget::new(Limits::None, TOTAL);
         for _ in 0..5_000 {
             budget.take(1, DateTime::UNIX_EPOCH).unwrap();
         }

@@ -6,6 +6,7 @@ mod hub;
 mod identify;
 mod intents;
 mod protocol;
+mod troubles;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use connection::Connection;
 pub use hub::SessionBounds;
 pub(super) use hub::{Hub, Session};
 pub(super) use identify::IdentifyBudget;
+pub(super) use intents::{GUILD_MEMBERS, GUILD_PRESENCES, Intents, MESSAGE_CONTENT};
 
 /// Where the websocket is.
 pub(super) const PATH: &str = "/gateway";

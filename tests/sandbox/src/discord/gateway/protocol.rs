@@ -124,8 +124,8 @@ pub(super) fn reconnect() -> String {
     json!({"t": null, "s": null, "op": 7, "d": null}).to_string()
 }
 
-pub(super) fn invalid_session() -> String {
-    json!({"t": null, "s": null, "op": 9, "d": false}).to_string()
+pub(super) fn invalid_session(resumable: bool) -> String {
+    json!({"t": null, "s": null, "op": 9, "d": resumable}).to_string()
 }
 
 /// An event, with its data put in as it is: it was made into JSON once for all sessions.

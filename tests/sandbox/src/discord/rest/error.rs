@@ -14,11 +14,26 @@ pub(crate) enum ApiError {
     UnknownChannel,
     UnknownGuild,
     UnknownMessage,
+    UnknownMember,
+    UnknownWebhook,
+    TooManyWebhooks,
     BodyTooLarge,
     MissingAccess,
     NotTheAuthor,
     EmptyMessage,
     MissingPermissions,
+    /// The token behind a webhook's id is not its own.
+    InvalidWebhookToken,
+    /// Fewer than 2 or more than 100 messages in a bulk delete.
+    BulkDeleteCount,
+    /// A bulk delete of messages older than two weeks.
+    BulkDeleteAge,
+    /// A thread in a thread.
+    WrongChannelType,
+    /// A thread that is archived, and locked or not written to.
+    ThreadArchived,
+    /// A webhook asked for a new thread outside a forum.
+    NotAForum,
     InvalidJson,
     InvalidForm(FormErrors),
     /// A fault of the server's own.
@@ -35,6 +50,11 @@ impl ApiError {
             Self::UnknownChannel => (StatusCode::NOT_FOUND, 10003, "Unknown Channel"),
             Self::UnknownGuild => (StatusCode::NOT_FOUND, 10004, "Unknown Guild"),
             Self::UnknownMessage => (StatusCode::NOT_FOUND, 10008, "Unknown Message"),
+            Self::UnknownMember => (StatusCode::NOT_FOUND, 10007, "Unknown Member"),
+            Self::UnknownWebhook => (StatusCode::NOT_FOUND, 10015, "Unknown Webhook"),
+            Self::TooManyWebhooks => {
+                (StatusCode::BAD_REQUEST, 30007, "Maximum number of webhooks reached (15)")
+            }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 40005, "Request entity too large"),
             Self::MissingAccess => (StatusCode::FORBIDDEN, 50001, "Missing Access"),
             Self::NotTheAuthor => {
@@ -42,6 +62,24 @@ impl ApiError {
             }
             Self::EmptyMessage => (StatusCode::BAD_REQUEST, 50006, "Cannot send an empty message"),
             Self::MissingPermissions => (StatusCode::FORBIDDEN, 50013, "Missing Permissions"),
+            Self::BulkDeleteCount => (
+                StatusCode::BAD_REQUEST,
+                50016,
+                "Provided too few or too many messages to delete. Must provide at least 2 and at most 100 messages to delete.",
+            ),
+            Self::WrongChannelType => {
+                (StatusCode::BAD_REQUEST, 50024, "Cannot execute action on this channel type")
+            }
+            Self::InvalidWebhookToken => (StatusCode::UNAUTHORIZED, 50027, "Invalid Webhook Token"),
+            Self::BulkDeleteAge => (
+                StatusCode::BAD_REQUEST,
+                50034,
+                "You can only bulk delete messages that are under 14 days old.",
+            ),
+            Self::ThreadArchived => (StatusCode::BAD_REQUEST, 50083, "Thread is archived"),
+            Self::NotAForum => {
+                (StatusCode::BAD_REQUEST, 220_003, "Webhooks can only create threads in forum channels")
+            }
             Self::InvalidJson => (StatusCode::BAD_REQUEST, 50109, "The request body contains invalid JSON."),
             Self::InvalidForm(_) => (StatusCode::BAD_REQUEST, 50035, "Invalid Form Body"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, 0, "500: Internal Server Error"),

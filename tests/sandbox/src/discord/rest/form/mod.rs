@@ -1,5 +1,7 @@
 //! Bodies of message calls, read as strictly as Discord documents them.
 
+mod others;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
@@ -7,6 +9,8 @@ use serde_json::{Map, Value};
 use super::error::{ApiError, FormErrors};
 use crate::discord::snowflake;
 use crate::discord::world::Nonce;
+
+pub(super) use others::{BulkDeleteForm, ExecuteForm, ThreadChanges, ThreadForm, WebhookForm};
 
 const MAX_CONTENT: usize = 2_000;
 const MAX_NONCE: usize = 25;
@@ -31,6 +35,8 @@ impl AllowedMentions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reference {
     pub(super) message: u64,
+    /// Where it stands, if that was said.
+    pub(super) channel: Option<u64>,
     pub(super) fail_if_not_exists: bool,
 }
 
@@ -186,6 +192,20 @@ impl Fields<'_> {
         }
     }
 
+    /// A text of a bounded length, without white space at either end.
+    fn text(&mut self, name: &str, max: usize) -> Option<String> {
+        let Value::String(text) = self.get(name)? else {
+            self.wrong(name, "STRING_TYPE_CONVERT", "Could not interpret the value as string.");
+            return None;
+        };
+        let text = text.trim().to_owned();
+        if !(1..=max).contains(&text.chars().count()) {
+            let message = format!("Must be between 1 and {max} in length.");
+            self.wrong(name, "BASE_TYPE_BAD_LENGTH", message);
+        }
+        Some(text)
+    }
+
     fn id(&mut self, name: &str) -> Option<u64> {
         let value = self.get(name)?;
         let id = snowflake_of(value);
@@ -215,14 +235,14 @@ fn reference(value: &Value, errors: &mut FormErrors) -> Option<Reference> {
     if message.is_none() && fields.get("message_id").is_none() {
         fields.wrong("message_id", "BASE_TYPE_REQUIRED", "This field is required");
     }
-    fields.id("channel_id");
+    let channel = fields.id("channel_id");
     fields.id("guild_id");
     if fields.get("type").is_some_and(|kind| kind.as_u64() != Some(0)) {
         fields.wrong("type", "SANDBOX_UNSUPPORTED", "The sandbox takes replies only.");
     }
     let fail_if_not_exists = fields.boolean("fail_if_not_exists").unwrap_or(true);
     *errors = fields.errors;
-    Some(Reference { message: message?, fail_if_not_exists })
+    Some(Reference { message: message?, channel, fail_if_not_exists })
 }
 
 /// Reads `allowed_mentions` (discord.com/developers/docs/resources/message#allowed-mentions-object).
@@ -277,17 +297,21 @@ fn allowed_mentions(object: &Map<String, Value>, errors: &mut FormErrors) -> All
 }
 
 fn list<'a>(object: &'a Map<String, Value>, name: &str, errors: &mut FormErrors) -> &'a [Value] {
-    match non_null(object.get(name)) {
+    list_at(object, &["allowed_mentions", name], errors)
+}
+
+/// The list that the last part of a path names.
+fn list_at<'a>(object: &'a Map<String, Value>, path: &[&str], errors: &mut FormErrors) -> &'a [Value] {
+    match non_null(object.get(path.last().copied().unwrap_or_default())) {
         None => &[],
         Some(Value::Array(items)) => items,
         Some(_) => {
-            let message = "Only iterables may be used in a ListType";
-            errors.add(&["allowed_mentions", name], "LIST_TYPE_CONVERT", message);
+            errors.add(path, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType");
             &[]
         }
     }
 }
 
 #[cfg(test)]
-#[path = "form_tests.rs"]
+#[path = "tests.rs"]
 mod tests;

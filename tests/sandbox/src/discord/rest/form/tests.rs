@@ -38,7 +38,7 @@ fn what_clients_send_is_taken() {
     assert_eq!(form.nonce, Some(Nonce::Text("a".to_owned())));
     assert!(form.enforce_nonce);
     assert_eq!(form.flags, 4);
-    assert_eq!(form.reference, Some(Reference { message: 5, fail_if_not_exists: false }));
+    assert_eq!(form.reference, Some(Reference { message: 5, channel: Some(6), fail_if_not_exists: false }));
     let nobody = AllowedMentions { everyone: false, users: Some(BTreeSet::new()), replied_user: false };
     assert_eq!(form.mentions, nobody);
     assert_eq!(create(&json!({"content": "x"})).unwrap().mentions, AllowedMentions::ALL);
