@@ -23,6 +23,8 @@ const GROUP: Window = Window { limit: 20, length: TimeDelta::seconds(60) };
 const CHAT_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 /// … but so many may come at once: "short bursts" are tolerated.
 const CHAT_BURST: i32 = 3;
+/// Pages of history for one user: what users report (pypi.org/project/telethon-floodgate); Telegram publishes none.
+const HISTORY: Window = Window { limit: 30, length: TimeDelta::seconds(30) };
 /// Waits and windows kept; ended ones go first.
 const KEPT: usize = 16_384;
 
@@ -42,6 +44,7 @@ pub(super) struct Floods {
     waits: HashMap<(Caller, u32), DateTime<Utc>>,
     /// By user and chat: slow mode.
     slow: HashMap<(i64, Chat), DateTime<Utc>>,
+    histories: HashMap<i64, VecDeque<DateTime<Utc>>>,
     accounts: HashMap<i64, VecDeque<DateTime<Utc>>>,
     groups: HashMap<(i64, i64), VecDeque<DateTime<Utc>>>,
     /// By account and chat: until when the chat is spoken for (the generic cell rate algorithm).
@@ -86,6 +89,20 @@ impl Floods {
             self.slow.retain(|_, until| *until > now);
         }
         self.slow.insert((user, chat), until);
+    }
+
+    /// Counts a page of history; if there were too many, nothing is counted and the wait is told.
+    pub(super) fn count_history(&mut self, user: i64, now: DateTime<Utc>) -> Option<Duration> {
+        if self.histories.len() >= KEPT {
+            self.histories.retain(|_, read| read.back().is_some_and(|last| *last + HISTORY.length > now));
+        }
+        let read = self.histories.entry(user).or_default();
+        let wait = HISTORY.wait(read, now);
+        if wait > TimeDelta::zero() {
+            return Some(wait.to_std().unwrap_or_default());
+        }
+        read.push_back(now);
+        None
     }
 
     /// Counts a send or an edit; if a published limit is used up, nothing is counted and the wait until all have room
@@ -174,6 +191,18 @@ mod tests {
             let now = start + TimeDelta::seconds(second);
             assert_eq!(floods.count(1, Chat::User(5), now), None, "{second}");
         }
+    }
+
+    #[test]
+    fn a_user_reads_thirty_pages_of_history_in_half_a_minute() {
+        let start = DateTime::UNIX_EPOCH;
+        let mut floods = Floods::default();
+        for _ in 0..30 {
+            assert_eq!(floods.count_history(1, start), None);
+        }
+        assert_eq!(floods.count_history(1, start), Some(Duration::from_secs(30)));
+        assert_eq!(floods.count_history(2, start), None);
+        assert_eq!(floods.count_history(1, start + TimeDelta::seconds(30)), None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ async fn writer(sandbox: &Sandbox) -> (Peer, PeerRef) {
     (peer, to)
 }
 
-async fn is_cut(peer: &mut Peer) {
+pub(super) async fn is_cut(peer: &mut Peer) {
     let closed = within(peer.updates.recv()).await;
     assert!(matches!(closed, Some(UpdatesLike::ConnectionClosed)), "{closed:?}");
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use switchyard_sandbox::{PairCounts, SeedShape};
 
-use super::harness::sandbox_with;
+use super::harness::{USER, sandbox_with, source_chat};
 
 #[tokio::test]
 async fn accounts_of_every_kind_are_named_with_what_signs_them_in() {
@@ -46,5 +46,39 @@ async fn accounts_of_every_kind_are_named_with_what_signs_them_in() {
             assert_eq!((&chat["readable"], &chat["writable"]), (&json!(true), &json!(true)), "{chat}");
         }
     }
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn places_in_channels_and_faults_of_chats_are_set_over_http() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let sandbox = sandbox_with(|_| {}).await;
+    let client = reqwest::Client::new();
+    let post = |path: String, body: Value| {
+        let url = format!("{}/sandbox/{path}", sandbox.control_url());
+        let request = client.post(url).json(&body);
+        async { request.send().await.unwrap() }
+    };
+    let chat = source_chat(&sandbox);
+    let members = format!("telegram/chats/{chat}/members");
+    for role in [json!("restricted"), json!("admin"), Value::Null, json!("member")] {
+        let answer = post(members.clone(), json!({ "user_id": USER, "role": role })).await;
+        assert_eq!(answer.status(), 200);
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body, json!({ "user_id": USER, "role": role }));
+    }
+    assert_eq!(post(members.clone(), json!({ "user_id": 5, "role": "member" })).await.status(), 422);
+    assert_eq!(post(members, json!({ "user_id": USER, "role": "king" })).await.status(), 422);
+    let nowhere = "telegram/chats/-1005/members".to_owned();
+    assert_eq!(post(nowhere, json!({ "user_id": USER, "role": "member" })).await.status(), 404);
+
+    let target = format!("telegram:{chat}");
+    let fault = json!({ "target": target, "kind": "chat_write_forbidden", "count": 2, "wait": 1 });
+    let answer = post("faults".to_owned(), fault).await;
+    assert_eq!(answer.status(), 200);
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["items"][0]["target"], target);
+    let wrong = json!({ "target": "telegram:here", "kind": "chat_write_forbidden", "count": 2 });
+    assert_eq!(post("faults".to_owned(), wrong).await.status(), 422);
     sandbox.stop().await;
 }

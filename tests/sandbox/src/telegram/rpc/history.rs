@@ -5,6 +5,8 @@ use grammers_tl_types::{enums, functions as f, types};
 use super::super::view::{self, Mentioned, View, count};
 use super::super::world::{Channel, Chat};
 use super::{Answer, Context, RpcError};
+use crate::config::Limits;
+use crate::violations::Rule;
 
 /// Messages in one answer, at most.
 const MAX_PAGE: usize = 100;
@@ -80,6 +82,12 @@ pub(super) fn get_history(
 ) -> Answer<enums::messages::Messages> {
     let me = context.me()?;
     let chat = context.peer(me, &request.peer)?;
+    if context.dc.shared.limits == Limits::Published
+        && let Some(wait) = context.state.floods.count_history(me, context.dc.shared.clock.now())
+    {
+        context.dc.violation(Rule::TelegramRateLimit);
+        return Err(RpcError::flood_wait(wait));
+    }
     let view = context.view(me);
     let (page, total) = page(&view, chat, &request);
     Ok(match chat {
