@@ -21,5 +21,6 @@ mod limits;
 mod persistence;
 mod rest;
 mod rights;
+mod strangers;
 mod threads;
 mod webhooks;

@@ -59,6 +59,56 @@ async fn a_restart_goes_on_where_the_world_was() {
     }
 }
 
+#[tokio::test]
+async fn a_restart_keeps_webhooks_rights_threads_and_what_they_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(kept(folder.path())).await;
+    let channel = world.channel(0, 0);
+    let account = world.bot(0).account;
+    let rights = format!("/discord/bots/{account}/permissions");
+    world.control(Method::POST, &rights, Some(json!({"manage_webhooks": true}))).await;
+    let intents = format!("/discord/bots/{account}/intents");
+    world.control(Method::POST, &intents, Some(json!({"message_content": false}))).await;
+    let hooks = format!("/channels/{channel}/webhooks");
+    let (_, made) = parts(world.call(0, Method::POST, &hooks, Some(&json!({"name": "bridge"}))).await).await;
+    let (_, gone) = parts(world.call(0, Method::POST, &hooks, Some(&json!({"name": "gone"}))).await).await;
+    let path = |hook: &Value| {
+        format!("/webhooks/{}/{}", hook["id"].as_str().unwrap(), hook["token"].as_str().unwrap())
+    };
+    world.call_bare(Method::DELETE, &path(&gone), None).await.unwrap();
+    let body = json!({"content": "through a hook", "username": "Ada"});
+    let wait = format!("{}?wait=true", path(&made));
+    let (_, sent) = parts(world.call_bare(Method::POST, &wait, Some(&body)).await).await;
+    let threads = format!("/channels/{channel}/threads");
+    let (_, thread) = parts(world.call(0, Method::POST, &threads, Some(&json!({"name": "t"}))).await).await;
+    let thread = thread["id"].as_str().unwrap().to_owned();
+    world.send(0, &thread, json!({"content": "inside"})).await.unwrap();
+    let archived = json!({"archived": true});
+    world.call(0, Method::PATCH, &format!("/channels/{thread}"), Some(&archived)).await.unwrap();
+    let bulk = format!("/discord/chats/{channel}/messages/bulk-delete");
+    let written = world.write(&channel, "to be deleted").await;
+    world.control(Method::POST, &bulk, Some(json!({"ids": [written]}))).await;
+    let closed = format!("/discord/chats/{}/permissions", world.channel(0, 1));
+    world.control(Method::POST, &closed, Some(json!({"send_messages": false}))).await;
+    world.sandbox.stop().await;
+
+    let world = World::start(kept(folder.path())).await;
+    let message = format!("{}/messages/{}", path(&made), sent["id"].as_str().unwrap());
+    let (_, again) = parts(world.call_bare(Method::GET, &message, None).await).await;
+    assert_eq!((&again["author"], &again["webhook_id"]), (&sent["author"], &made["id"]));
+    let (status, _) = parts(world.call_bare(Method::GET, &path(&gone), None).await).await;
+    assert_eq!(status.as_u16(), 404);
+    assert_eq!(world.texts(&channel).await, ["through a hook"]);
+    assert_eq!(world.texts(&thread).await, ["inside"]);
+    let (_, channel) = parts(world.call(0, Method::GET, &format!("/channels/{thread}"), None).await).await;
+    assert_eq!(channel["thread_metadata"]["archived"], json!(true));
+    let (_, view) = world.control(Method::POST, &rights, Some(json!({}))).await;
+    assert_eq!((&view["manage_webhooks"], &view["message_content"]), (&json!(true), &json!(false)));
+    let (status, _) = parts(world.send(0, &world.channel(0, 1), json!({"content": "x"})).await).await;
+    assert_eq!(status.as_u16(), 403);
+    world.sandbox.stop().await;
+}
+
 /// What a kill leaves on disk is what is there at that instant: a copy of the running sandbox's folder.
 #[tokio::test]
 async fn what_was_answered_survives_a_kill() {

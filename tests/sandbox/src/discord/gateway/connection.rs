@@ -362,6 +362,9 @@ impl Connection {
     /// Sends what the session was told and this connection has not sent.
     async fn flush(&mut self) -> Result<(), End> {
         loop {
+            if self.attached.as_ref().is_some_and(|session| session.sent > 0) {
+                self.become_zombie_if_asked();
+            }
             let Some(session) = &self.attached else { return Ok(()) };
             let pending = self.core.lock().hub.pending(&session.id, self.number, session.sent, BATCH);
             let Pending::Events(events) = pending else { return Err(Close::UnknownError.into()) };

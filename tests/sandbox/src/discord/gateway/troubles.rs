@@ -45,7 +45,8 @@ impl Connection {
         }
     }
 
-    /// A new connection becomes a zombie when it first shows that it lives.
+    /// A connection becomes a zombie before it hears of anything that happens after the fault was asked for: a new one
+    /// after READY.
     pub(super) fn become_zombie_if_asked(&mut self) {
         if self.attached.is_some() && self.takes(&[FaultKind::Zombie]).is_some() {
             self.silent = true;
