@@ -13,6 +13,7 @@ mod harness;
 
 mod adapter_discord;
 mod adapter_harness;
+mod adapter_login;
 mod adapter_telegram;
 mod bulkheads;
 mod cli_args;

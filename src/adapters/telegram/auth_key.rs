@@ -10,7 +10,7 @@ use switchyard_actors::model::{Account, AccountKind};
 use switchyard_actors::ports::{ConnectionError, Rng};
 use zeroize::Zeroizing;
 
-/// Gives an account its first key. It is stored before it is used.
+/// Gives accounts and sign-ins their first key.
 #[async_trait]
 pub trait AuthKeySource: Send + Sync {
     /// A key that the server already knows, signed in as the account if that is a user; `None` leaves it to the client to exchange one
@@ -19,6 +19,13 @@ pub trait AuthKeySource: Send + Sync {
     /// # Errors
     /// [`ConnectionError`] if the server cannot be asked.
     async fn auth_key(&self, account: &Account) -> Result<Option<Zeroizing<[u8; 256]>>, ConnectionError>;
+
+    /// A key that the server already knows and with which nobody is signed in yet; `None` leaves it to the client to
+    /// exchange one.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] if the server cannot be asked.
+    async fn fresh_key(&self) -> Result<Option<Zeroizing<[u8; 256]>>, ConnectionError>;
 }
 
 /// The client's own key exchange: what Telegram itself speaks.
@@ -28,6 +35,10 @@ pub struct ClientExchange;
 #[async_trait]
 impl AuthKeySource for ClientExchange {
     async fn auth_key(&self, _account: &Account) -> Result<Option<Zeroizing<[u8; 256]>>, ConnectionError> {
+        Ok(None)
+    }
+
+    async fn fresh_key(&self) -> Result<Option<Zeroizing<[u8; 256]>>, ConnectionError> {
         Ok(None)
     }
 }
@@ -56,6 +67,29 @@ impl SandboxKeys {
         let url = format!("{}/sandbox/telegram/auth-keys", control.trim_end_matches('/'));
         Self { http, url, rng, timeout }
     }
+
+    /// Makes a random key known, signed in as this user.
+    async fn register(&self, user_id: Option<i64>) -> Result<Zeroizing<[u8; 256]>, ConnectionError> {
+        let mut key = Zeroizing::new([0_u8; 256]);
+        self.rng.fill(key.as_mut_slice());
+        let hex = Zeroizing::new(hex::encode(key.as_slice()));
+        let registration = Registration { auth_key: &hex, user_id };
+        let unreachable = |error: reqwest::Error| {
+            ConnectionError::Unreachable(format!("sandbox control API: {}", error.without_url()))
+        };
+        let request = self.http.post(&self.url).timeout(self.timeout).json(&registration);
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(key);
+        }
+        let text = format!("sandbox control API refuses the key: {status}");
+        Err(if status.is_client_error() {
+            ConnectionError::Refused(text)
+        } else {
+            ConnectionError::Unreachable(text)
+        })
+    }
 }
 
 impl fmt::Debug for SandboxKeys {
@@ -67,25 +101,11 @@ impl fmt::Debug for SandboxKeys {
 #[async_trait]
 impl AuthKeySource for SandboxKeys {
     async fn auth_key(&self, account: &Account) -> Result<Option<Zeroizing<[u8; 256]>>, ConnectionError> {
-        let mut key = Zeroizing::new([0_u8; 256]);
-        self.rng.fill(key.as_mut_slice());
-        let hex = Zeroizing::new(hex::encode(key.as_slice()));
-        let user_id = (account.kind == AccountKind::TelegramUser).then_some(account.platform_id);
-        let registration = Registration { auth_key: &hex, user_id };
-        let unreachable = |error: reqwest::Error| {
-            ConnectionError::Unreachable(format!("sandbox control API: {}", error.without_url()))
-        };
-        let request = self.http.post(&self.url).timeout(self.timeout).json(&registration);
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(Some(key));
-        }
-        let text = format!("sandbox control API refuses the account's key: {status}");
-        Err(if status.is_client_error() {
-            ConnectionError::Refused(text)
-        } else {
-            ConnectionError::Unreachable(text)
-        })
+        let user = (account.kind == AccountKind::TelegramUser).then_some(account.platform_id);
+        self.register(user).await.map(Some)
+    }
+
+    async fn fresh_key(&self) -> Result<Option<Zeroizing<[u8; 256]>>, ConnectionError> {
+        self.register(None).await.map(Some)
     }
 }

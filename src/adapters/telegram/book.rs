@@ -114,7 +114,8 @@ fn chat_facts(chat: &tl::enums::Chat) -> Option<(PeerId, &str, Option<bool>)> {
     })
 }
 
-fn user_name(user: &tl::types::User) -> Name {
+/// The name of a user as readers see it.
+pub(crate) fn user_name(user: &tl::types::User) -> Name {
     let parts = [user.first_name.as_deref(), user.last_name.as_deref()];
     let mut text = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     if text.is_empty() {

@@ -16,6 +16,7 @@ mod feed;
 mod history;
 mod ledger;
 mod link;
+mod login;
 mod media;
 mod pump;
 mod record;
@@ -26,3 +27,4 @@ mod sources;
 
 pub use auth_key::{AuthKeySource, ClientExchange, SandboxKeys};
 pub use connector::TelegramConnector;
+pub use login::TelegramLogin;

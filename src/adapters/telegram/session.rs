@@ -17,9 +17,11 @@ use thiserror::Error;
 use super::record;
 
 /// Name under which the number of the account's data centre is kept.
-const HOME_DC: &str = "home_dc";
+pub(crate) const HOME_DC: &str = "home_dc";
+/// Name under which the one address of an account is kept that was connected by an address of its own.
+pub(crate) const OWN_ADDRESS: &str = "address";
 /// Data centres that Telegram documents (core.telegram.org/api/datacenter).
-const DATA_CENTRES: std::ops::RangeInclusive<i32> = 1..=5;
+pub(crate) const DATA_CENTRES: std::ops::RangeInclusive<i32> = 1..=5;
 
 /// Why the session refuses something to the client.
 #[derive(Debug, Error)]
@@ -55,7 +57,8 @@ pub(crate) struct StoredSession {
 }
 
 impl StoredSession {
-    /// Reads keys and peers of an account. With an address, every data centre is at that address.
+    /// Reads keys and peers of an account. With an address, every data centre is at that address, unless the account
+    /// keeps one of its own.
     ///
     /// # Errors
     /// [`StoreError`]; records that cannot be read are [`StoreError::Corrupt`].
@@ -64,6 +67,10 @@ impl StoredSession {
         account: AccountId,
         address: Option<SocketAddr>,
     ) -> Result<Self, StoreError> {
+        let own = credentials.secret(account, OWN_ADDRESS).await?;
+        let own =
+            own.map(|own| own_address(&own).ok_or_else(|| corrupt(account, OWN_ADDRESS))).transpose()?;
+        let address = own.or(address);
         let defaults = SessionData::default();
         let mut memory = Memory { home_dc: defaults.home_dc, ..Memory::default() };
         if let Some(home) = credentials.secret(account, HOME_DC).await? {
@@ -99,8 +106,14 @@ impl StoredSession {
     pub(crate) fn home_address(&self) -> Option<SocketAddr> {
         let memory = self.read();
         let option = memory.options.get(&memory.home_dc)?;
-        let v6 = self.address.is_some_and(|address| address.is_ipv6());
-        Some(if v6 { option.ipv6.into() } else { option.ipv4.into() })
+        Some(if self.uses_ipv6() { option.ipv6.into() } else { option.ipv4.into() })
+    }
+
+    /// Whether connections go to IPv6 addresses: the account's own data centre is known by no other.
+    pub(crate) fn uses_ipv6(&self) -> bool {
+        let memory = self.read();
+        let home = memory.options.get(&memory.home_dc);
+        home.is_some_and(|option| option.ipv4.ip().is_unspecified())
     }
 
     /// Keeps the key that the account is signed in with.
@@ -269,11 +282,16 @@ impl Session for StoredSession {
     }
 }
 
-fn secret_name(dc_id: i32) -> String {
+/// Name under which address and key of a data centre are kept.
+pub(crate) fn secret_name(dc_id: i32) -> String {
     format!("dc.{dc_id}")
 }
 
 fn home_dc(secret: &SecretSlice<u8>) -> Option<i32> {
+    std::str::from_utf8(secret.expose_secret()).ok()?.parse().ok()
+}
+
+fn own_address(secret: &SecretSlice<u8>) -> Option<SocketAddr> {
     std::str::from_utf8(secret.expose_secret()).ok()?.parse().ok()
 }
 

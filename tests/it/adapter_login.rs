@@ -1,0 +1,314 @@
+//! Sign-ins, imports and log-outs of Telegram accounts against the sandbox's data centre, over real sockets.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use secrecy::{ExposeSecret, SecretString};
+use switchyard::adapters::telegram::{ClientExchange, SandboxKeys, TelegramConnector, TelegramLogin};
+use switchyard::config::TelegramConfig;
+use switchyard::crypto::SystemRng;
+use switchyard_actors::model::{Account, AccountKind};
+use switchyard_actors::ports::{
+    ConnectionError, Credentials, Identified, LoginError, LoginStep, PlatformConnector,
+};
+use switchyard_sandbox::faults::{FaultKind, FaultTarget};
+use switchyard_sandbox::platform::Platform as Side;
+use switchyard_sandbox::{Sandbox, SandboxConfig};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::adapter_harness::{
+    MemoryCredentials, ShiftedClock, account, fault, request, sandbox, telegram_config, within,
+};
+
+/// A sandbox, the credentials of connected accounts, and what signs people in.
+struct World {
+    sandbox: Sandbox,
+    credentials: Arc<MemoryCredentials>,
+    clock: Arc<ShiftedClock>,
+    config: TelegramConfig,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut SandboxConfig)) -> Self {
+        let sandbox = sandbox(change).await;
+        let mut config = telegram_config(&sandbox);
+        let seed = &sandbox.seed().telegram;
+        config.use_sandbox(sandbox.telegram_address(), seed.api_id, &seed.api_hash);
+        Self { sandbox, credentials: Arc::default(), clock: Arc::default(), config }
+    }
+
+    fn keys(&self) -> Arc<SandboxKeys> {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let control = self.sandbox.control_url();
+        Arc::new(SandboxKeys::new(http, &control, Arc::new(SystemRng), Duration::from_secs(10)))
+    }
+
+    fn login_with(&self, config: TelegramConfig) -> TelegramLogin {
+        TelegramLogin::new(
+            config,
+            self.credentials.clone(),
+            self.keys(),
+            self.clock.clone(),
+            Arc::new(SystemRng),
+            Handle::current(),
+        )
+    }
+
+    fn login(&self) -> TelegramLogin {
+        self.login_with(self.config.clone())
+    }
+
+    /// Both clocks.
+    fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.sandbox.shared().clock.advance(by).unwrap();
+    }
+
+    /// Keeps what a sign-in gave, as connecting the account would.
+    async fn keep(&self, identified: Identified) -> Account {
+        let account = account(Uuid::from_u128(77), identified.kind, identified.platform_id);
+        for (name, value) in identified.secrets {
+            self.credentials.set_secret(account.id, &name, value).await.unwrap();
+        }
+        account
+    }
+
+    /// Connects with the stored key and nothing else.
+    async fn connect(&self, account: &Account, config: &TelegramConfig) -> Result<(), ConnectionError> {
+        let keys = Arc::new(ClientExchange);
+        let connector =
+            TelegramConnector::new(config.clone(), self.credentials.clone(), keys, Handle::current());
+        let connection = within(connector.connect(request(account, &[], Vec::new()))).await?;
+        assert_eq!(connection.platform_id, account.platform_id);
+        Ok(())
+    }
+
+    /// Telephone number, code and id of a seeded user.
+    fn user(&self, index: usize) -> (String, SecretString, i64) {
+        let user = &self.sandbox.seed().telegram.users[index];
+        (user.phone.clone(), SecretString::from(user.code.reveal()), user.user_id)
+    }
+
+    /// Signs the first user in by code.
+    async fn signed_in(&self) -> Identified {
+        let (phone, code, _) = self.user(0);
+        let (mut sign_in, step) = within(self.login().sign_in_by_phone(&phone)).await.unwrap();
+        assert!(matches!(step, LoginStep::Code { .. }), "{step:?}");
+        done(within(sign_in.code(code)).await.unwrap())
+    }
+
+    /// A session as Telethon writes it, of a key that is signed in as this user.
+    fn telethon(&self, user: Option<i64>, address: SocketAddr, key: [u8; 256]) -> SecretString {
+        if user.is_some() {
+            self.sandbox.telegram().register_auth_key(&key, user).unwrap();
+        }
+        let ip = match address.ip() {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        };
+        let bytes = [&[2], ip.as_slice(), &address.port().to_be_bytes(), &key].concat();
+        SecretString::from(format!("1{}", URL_SAFE.encode(bytes)))
+    }
+}
+
+fn done(step: LoginStep) -> Identified {
+    match step {
+        LoginStep::Done(identified) => *identified,
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+fn names(identified: &Identified) -> Vec<&str> {
+    identified.secrets.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+fn digits(text: &str) -> SecretString {
+    SecretString::from(text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_signs_a_user_in_and_the_key_works_from_then_on() {
+    let world = World::new().await;
+    let identified = world.signed_in().await;
+    assert_eq!((identified.kind, identified.platform_id), (AccountKind::TelegramUser, world.user(0).2));
+    assert_eq!(identified.name, "Telegram User 1");
+    assert_eq!(names(&identified), ["home_dc", "dc.2"]);
+    assert_eq!(world.credentials.writes(), 0, "nothing is stored by signing in");
+    let account = world.keep(identified).await;
+    world.connect(&account, &world.config).await.unwrap();
+    assert!(world.sandbox.shared().violations.snapshot().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_code_may_be_corrected_and_an_old_one_not() {
+    let world = World::new().await;
+    let (phone, code, _) = world.user(0);
+    let login = world.login();
+    let (mut sign_in, _) = within(login.sign_in_by_phone(&phone)).await.unwrap();
+    assert_eq!(within(sign_in.code(digits("00000"))).await.unwrap_err(), LoginError::WrongCode);
+    assert_eq!(sign_in.password(digits("x")).await.unwrap_err(), LoginError::OutOfStep("the code"));
+    assert_eq!(sign_in.wait().await.unwrap_err(), LoginError::OutOfStep("the code"));
+    let spaced: Vec<_> = code.expose_secret().chars().map(String::from).collect();
+    done(within(sign_in.code(digits(&spaced.join(" ")))).await.unwrap());
+    let over = sign_in.code(code.clone()).await.unwrap_err();
+    assert!(matches!(over, LoginError::OutOfStep(_)), "{over}");
+
+    let (mut late, _) = within(login.sign_in_by_phone(&phone)).await.unwrap();
+    world.advance(Duration::from_secs(3600));
+    assert_eq!(within(late.code(code)).await.unwrap_err(), LoginError::CodeExpired);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_without_an_account_and_what_is_no_number_are_refused() {
+    let world = World::new().await;
+    let login = world.login();
+    let (mut sign_in, step) = within(login.sign_in_by_phone("+999 66 123456")).await.unwrap();
+    let LoginStep::Code { sent_to } = step else { panic!("no code is asked for") };
+    assert_eq!(sent_to, "SMS");
+    let mut refusals = 0;
+    for code in 0..4 {
+        refusals += u32::from(within(sign_in.code(digits(&format!("0000{code}")))).await.is_err());
+    }
+    assert_eq!(refusals, 4, "nobody signs in with a number of nobody");
+    for phone in ["", "12", "user:token"] {
+        let error = login.sign_in_by_phone(phone).await.err().unwrap();
+        assert!(matches!(error, LoginError::Phone(_)), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_telegram_asks_for_is_told() {
+    let world = World::new().await;
+    let (target, wait) = (FaultTarget::Platform(Side::Telegram), Duration::from_secs(333));
+    fault(&world.sandbox, target, FaultKind::FloodWait, 1, wait);
+    let error = within(world.login().sign_in_by_phone(&world.user(0).0)).await.err().unwrap();
+    let LoginError::Wait { wait: told, reason } = error else { panic!("{error}") };
+    assert_eq!(told, wait);
+    assert!(reason.contains("FLOOD_WAIT"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_application_nobody_is_asked() {
+    let world = World::new().await;
+    let config = TelegramConfig { api_id: 0, ..world.config.clone() };
+    let error = world.login_with(config).sign_in_by_phone("+99966000001").await.err().unwrap();
+    assert!(matches!(error, LoginError::Unreachable(_)), "{error}");
+    let wrong = TelegramConfig { api_id: 99, ..world.config.clone() };
+    let error = within(world.login_with(wrong).sign_in_by_phone("+99966000001")).await.err().unwrap();
+    assert!(error.to_string().contains("telegram.api_id"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logging_out_ends_the_session_of_that_key_and_no_other() {
+    let world = World::new().await;
+    let identified = world.signed_in().await;
+    let other = world.telethon(Some(world.user(0).2), world.sandbox.telegram_address(), [9; 256]);
+    let account = world.keep(identified).await;
+    let login = world.login();
+    within(login.log_out(&account)).await.unwrap();
+    let refused = world.connect(&account, &world.config).await.unwrap_err();
+    assert!(matches!(refused, ConnectionError::NeedsLogin(_)), "{refused}");
+    within(login.log_out(&account)).await.unwrap();
+    within(login.import_telethon(&other)).await.unwrap();
+    let keyless = self::account(Uuid::from_u128(78), AccountKind::TelegramUser, 5);
+    login.log_out(&keyless).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_server_forgot_counts_as_logged_out() {
+    let (world, other) = (World::new().await, World::with(|config| config.seed = 2).await);
+    let account = world.keep(world.signed_in().await).await;
+    let elsewhere =
+        TelegramConfig { address: Some(other.sandbox.telegram_address()), ..world.config.clone() };
+    within(world.login_with(elsewhere).log_out(&account)).await.unwrap();
+    world.connect(&account, &world.config).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_telethon_session_is_taken_over_at_its_own_address() {
+    let world = World::new().await;
+    let (own, user) = (world.sandbox.telegram_address(), world.user(0).2);
+    let session = world.telethon(Some(user), own, [7; 256]);
+    let identified = within(world.login().import_telethon(&session)).await.unwrap();
+    assert_eq!((identified.kind, identified.platform_id), (AccountKind::TelegramUser, user));
+    assert_eq!(names(&identified), ["home_dc", "dc.2"], "the configured address needs no other");
+
+    // A server that is configured for everybody else, and that must not see the key.
+    let trap = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = TelegramConfig { address: Some(trap.local_addr().unwrap()), ..world.config.clone() };
+    let identified = within(world.login_with(config.clone()).import_telethon(&session)).await.unwrap();
+    assert_eq!(names(&identified), ["home_dc", "dc.2", "address"]);
+    let account = world.keep(identified).await;
+    world.connect(&account, &config).await.unwrap();
+    within(world.login_with(config).log_out(&account)).await.unwrap();
+    let refused = world.connect(&account, &world.config).await.unwrap_err();
+    assert!(matches!(refused, ConnectionError::NeedsLogin(_)), "{refused}");
+    let visit = tokio::time::timeout(Duration::ZERO, trap.accept()).await;
+    assert!(visit.is_err(), "nobody came to the configured address");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_configured_address_the_one_inside_counts() {
+    let world = World::new().await;
+    let session = world.telethon(Some(world.user(0).2), world.sandbox.telegram_address(), [7; 256]);
+    let config = TelegramConfig { address: None, ..world.config.clone() };
+    let identified = within(world.login_with(config.clone()).import_telethon(&session)).await.unwrap();
+    assert_eq!(names(&identified), ["home_dc", "dc.2"]);
+    let account = world.keep(identified).await;
+    world.connect(&account, &config).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_cannot_be_used_are_refused_in_plain_words() {
+    let world = World::with(|config| config.shape.telegram_bots = 1).await;
+    let (own, login) = (world.sandbox.telegram_address(), world.login());
+    let refusal = async |session: SecretString| match within(login.import_telethon(&session)).await {
+        Err(LoginError::Refused(why)) => why,
+        other => panic!("not refused: {other:?}"),
+    };
+    let unknown = refusal(world.telethon(None, own, [5; 256])).await;
+    assert!(unknown.contains("does not accept the session"), "{unknown}");
+    world.sandbox.telegram().register_auth_key(&[6; 256], None).unwrap();
+    let nobody = refusal(world.telethon(None, own, [6; 256])).await;
+    assert!(nobody.contains("does not accept the session"), "{nobody}");
+    let bot = world.sandbox.seed().telegram.bots[0].user_id;
+    let bots = refusal(world.telethon(Some(bot), own, [8; 256])).await;
+    assert!(bots.contains("belongs to a bot"), "{bots}");
+    refusal(digits("not a session")).await;
+
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error = within(login.import_telethon(&world.telethon(None, closed, [5; 256]))).await.unwrap_err();
+    assert!(matches!(error, LoginError::Unreachable(_)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_is_signed_in_by_its_token_with_a_key_of_its_own() {
+    let world = World::with(|config| config.shape.telegram_bots = 1).await;
+    let (bot, login) = (&world.sandbox.seed().telegram.bots[0], world.login());
+    let token = digits(bot.token.reveal());
+    let first = within(login.identify_bot(&token)).await.unwrap();
+    assert_eq!((first.kind, first.platform_id), (AccountKind::TelegramBot, bot.user_id));
+    assert_eq!(names(&first), ["home_dc", "dc.2", "token"]);
+    let second = within(login.identify_bot(&token)).await.unwrap();
+    let key = |identified: &Identified| identified.secrets[1].1.expose_secret().to_vec();
+    assert_ne!(key(&first), key(&second));
+    let account = world.keep(first).await;
+    within(login.log_out(&account)).await.unwrap();
+    within(login.identify_bot(&token)).await.unwrap();
+    let (id, _) = token.expose_secret().split_once(':').unwrap();
+    for wrong in [format!("{id}:AAnot-the-secret"), "no token".to_owned()] {
+        let error = within(login.identify_bot(&digits(&wrong))).await.unwrap_err();
+        assert!(matches!(error, LoginError::Refused(_)), "{error}");
+        assert!(!error.to_string().contains(&wrong), "{error}");
+    }
+}
