@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use switchyard::adapters::telegram::{ClientExchange, SandboxKeys, TelegramConnector, TelegramLogin};
 use switchyard::config::TelegramConfig;
@@ -121,6 +121,18 @@ impl World {
     }
 }
 
+/// The seeded second-factor password of a user.
+fn password(world: &World, index: usize) -> SecretString {
+    SecretString::from(world.sandbox.seed().telegram.users[index].password.as_ref().unwrap().reveal())
+}
+
+/// What the shown link holds.
+fn link(step: &LoginStep) -> Vec<u8> {
+    let LoginStep::Scan { link, .. } = step else { panic!("no link: {step:?}") };
+    let token = link.expose_secret().strip_prefix("tg://login?token=").unwrap();
+    URL_SAFE_NO_PAD.decode(token).unwrap()
+}
+
 fn done(step: LoginStep) -> Identified {
     match step {
         LoginStep::Done(identified) => *identified,
@@ -166,6 +178,70 @@ async fn a_wrong_code_may_be_corrected_and_an_old_one_not() {
     let (mut late, _) = within(login.sign_in_by_phone(&phone)).await.unwrap();
     world.advance(Duration::from_secs(3600));
     assert_eq!(within(late.code(code)).await.unwrap_err(), LoginError::CodeExpired);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_factor_is_proved_and_may_be_corrected() {
+    let world = World::with(|config| config.shape.telegram_users = 2).await;
+    let (phone, code, user) = world.user(1);
+    let (mut sign_in, _) = within(world.login().sign_in_by_phone(&phone)).await.unwrap();
+    let step = within(sign_in.code(code.clone())).await.unwrap();
+    let LoginStep::Password { hint } = step else { panic!("no password is asked for: {step:?}") };
+    assert_eq!(hint.as_deref(), Some("seeded"));
+    assert_eq!(sign_in.code(code).await.unwrap_err(), LoginError::OutOfStep("the password"));
+    assert_eq!(within(sign_in.password(digits("wrong"))).await.unwrap_err(), LoginError::WrongPassword);
+    let identified = done(within(sign_in.password(password(&world, 1))).await.unwrap());
+    assert_eq!((identified.kind, identified.platform_id), (AccountKind::TelegramUser, user));
+    let account = world.keep(identified).await;
+    world.connect(&account, &world.config).await.unwrap();
+    assert!(world.sandbox.shared().violations.snapshot().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_scanned_signs_in() {
+    let world = World::with(|config| config.shape.telegram_users = 2).await;
+    for index in [0, 1] {
+        let (_, _, user) = world.user(index);
+        let (mut sign_in, step) = within(world.login().sign_in_by_qr()).await.unwrap();
+        assert_eq!(
+            sign_in.code(digits("1")).await.unwrap_err(),
+            LoginError::OutOfStep("somebody to scan the link")
+        );
+        let telegram = world.sandbox.telegram();
+        // While it is waited for, and before.
+        let (step, _) = if index == 0 {
+            let scan = async { telegram.accept_login_token(Some(&link(&step)), user).unwrap() };
+            within(async { tokio::join!(sign_in.wait(), scan) }).await
+        } else {
+            let token = telegram.accept_login_token(Some(&link(&step)), user).unwrap();
+            (within(sign_in.wait()).await, token)
+        };
+        let step = match step.unwrap() {
+            LoginStep::Password { .. } if index == 1 => {
+                within(sign_in.password(password(&world, 1))).await.unwrap()
+            }
+            step => step,
+        };
+        let identified = done(step);
+        assert_eq!((identified.kind, identified.platform_id), (AccountKind::TelegramUser, user));
+        let account = world.keep(identified).await;
+        world.connect(&account, &world.config).await.unwrap();
+        assert!(matches!(sign_in.wait().await, Err(LoginError::OutOfStep(_))));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_nobody_scanned_is_replaced() {
+    let world = World::new().await;
+    let (mut sign_in, first) = within(world.login().sign_in_by_qr()).await.unwrap();
+    world.advance(Duration::from_secs(60));
+    let second = within(sign_in.wait()).await.unwrap();
+    assert_ne!(link(&first), link(&second));
+    assert!(!format!("{second:?}").contains("token="), "a link is a secret");
+    let (_, _, user) = world.user(0);
+    world.sandbox.telegram().accept_login_token(Some(&link(&first)), user).unwrap_err();
+    world.sandbox.telegram().accept_login_token(Some(&link(&second)), user).unwrap();
+    assert_eq!(done(within(sign_in.wait()).await.unwrap()).platform_id, user);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,4 +387,37 @@ async fn a_bot_is_signed_in_by_its_token_with_a_key_of_its_own() {
         assert!(matches!(error, LoginError::Refused(_)), "{error}");
         assert!(!error.to_string().contains(&wrong), "{error}");
     }
+}
+
+/// The Python with the peers' packages (`tests/peers/requirements.txt`); CI always names one.
+const PYTHON: &str = "SWITCHYARD_PEERS_PYTHON";
+
+async fn telethon_says(python: &str, arguments: Vec<String>) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/telethon_session.py");
+    let mut command = std::process::Command::new(python);
+    command.arg(script).args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_telethon_itself_wrote_is_taken_over_and_logged_out() {
+    let Ok(python) = std::env::var(PYTHON) else {
+        println!("SKIPPED: {PYTHON} names no Python with Telethon");
+        return;
+    };
+    let world = World::new().await;
+    let sandbox = vec!["--sandbox".to_owned(), world.sandbox.control_url()];
+    let session = telethon_says(&python, sandbox.clone()).await;
+    let config = TelegramConfig { address: None, ..world.config.clone() };
+    let login = world.login_with(config.clone());
+    let identified = within(login.import_telethon(&digits(&session))).await.unwrap();
+    assert_eq!(identified.platform_id, world.user(0).2);
+    let account = world.keep(identified).await;
+    world.connect(&account, &config).await.unwrap();
+    let asked = [sandbox, vec!["--gone".to_owned(), session]].concat();
+    assert_eq!(telethon_says(&python, asked.clone()).await, "alive");
+    within(login.log_out(&account)).await.unwrap();
+    assert_eq!(telethon_says(&python, asked).await, "over");
 }

@@ -1,12 +1,11 @@
 //! A user's sign-in, step by step: code or scan, then the second factor where there is one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types as tl;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,7 +18,7 @@ use super::fault::{PASSWORD_NEEDED, login_error};
 /// Digits of a telephone number (E.164).
 const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 /// Links are asked for no more often than this, whatever our clock and the server's say.
-const LINK_MIN: Duration = Duration::from_secs(5);
+const LINK_MIN: TimeDelta = TimeDelta::seconds(5);
 /// How often one wait for a scan may be sent on to another data centre.
 const HOPS_MAX: u32 = 3;
 
@@ -28,7 +27,7 @@ enum Stage {
     /// A code was sent.
     Code { phone: String, hash: String, by_email: bool },
     /// A link is shown.
-    Scan { link: SecretString, expires_at: DateTime<Utc> },
+    Scan { link: SecretString, shown_at: DateTime<Utc>, expires_at: DateTime<Utc> },
     /// The first factor was right.
     Password,
 }
@@ -98,7 +97,8 @@ pub(super) async fn by_phone(
 pub(super) async fn by_qr(needs: &Arc<Needs>) -> Result<(Box<dyn SignIn>, LoginStep), LoginError> {
     let attempt = Attempt::open(needs, None).await?;
     // Before the first link there is none, and it is out of date.
-    let stage = Stage::Scan { link: SecretString::default(), expires_at: needs.clock.now() };
+    let now = needs.clock.now();
+    let stage = Stage::Scan { link: SecretString::default(), shown_at: now, expires_at: now };
     let mut sign_in = UserSignIn { needs: Arc::clone(needs), under_way: Some((attempt, stage)) };
     let step = sign_in.link().await?;
     Ok((Box::new(sign_in), step))
@@ -138,7 +138,7 @@ impl UserSignIn {
             expires_at.ok_or_else(|| LoginError::Unreachable("the link names no time".to_owned()))?;
         let link = SecretString::from(format!("tg://login?token={}", URL_SAFE_NO_PAD.encode(&token.token)));
         let (_attempt, stage) = self.under_way.as_mut().ok_or_else(over)?;
-        *stage = Stage::Scan { link: link.clone(), expires_at };
+        *stage = Stage::Scan { link: link.clone(), shown_at: self.needs.clock.now(), expires_at };
         Ok(LoginStep::Scan { link, expires_at })
     }
 
@@ -200,10 +200,12 @@ impl SignIn for UserSignIn {
     async fn wait(&mut self) -> Result<LoginStep, LoginError> {
         let now = self.needs.clock.now();
         let (attempt, stage) = self.under_way.as_mut().ok_or_else(over)?;
-        let Stage::Scan { link, expires_at } = stage else {
+        let Stage::Scan { link, shown_at, expires_at } = stage else {
             return Err(LoginError::OutOfStep(stage.asks_for()));
         };
-        let left = (*expires_at - now).to_std().unwrap_or_default().max(LINK_MIN);
+        // Where the clocks differ much, every link looks out of date at once.
+        let until = (*expires_at).max(*shown_at + LINK_MIN);
+        let left = (until - now).to_std().unwrap_or_default();
         let longest = self.needs.config.request_timeout;
         let scanned = tokio::time::timeout(left.min(longest), scanned(attempt.inbox())).await;
         match scanned {
