@@ -5,36 +5,56 @@ use std::process::Command;
 
 use switchyard_sandbox::SandboxConfig;
 
-use crate::harness::daemon::{Daemon, World};
+use crate::harness::daemon::{Daemon, DataDir, World};
 
 /// The Python with the peers' packages (`tests/peers/requirements.txt`); CI always names one.
 const PYTHON: &str = "SWITCHYARD_PEERS_PYTHON";
 
+/// Runs a script against the sandbox of a test, unless no Python was named.
+async fn run_script(world: &World, data: &DataDir, script: &'static str, arguments: &'static [&'static str]) {
+    let Some(python) = python() else { return };
+    let control = world.control.clone();
+    let run = move || {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
+        Command::new(python).arg(path).args(["--sandbox", &control]).args(arguments).output()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap().expect("the script runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{}\n{}\n{}",
+        text(&output.stdout),
+        text(&output.stderr),
+        data.read_log()
+    );
+}
+
+fn python() -> Option<String> {
+    let named = std::env::var(PYTHON).ok();
+    if named.is_none() {
+        // Past the test harness, which swallows what a passing test prints.
+        let said = format!("SKIPPED: {PYTHON} names no Python with the peers' packages\n");
+        std::io::stderr().write_all(said.as_bytes()).expect("standard error");
+    }
+    named
+}
+
 daemon_on_both_databases! {
     async fn what_telethon_sends_is_forwarded_by_the_daemon(data) {
-        let Ok(python) = std::env::var(PYTHON) else {
-            // Past the test harness, which swallows what a passing test prints.
-            let said = format!("SKIPPED: {PYTHON} names no Python with Telethon\n");
-            std::io::stderr().write_all(said.as_bytes()).expect("standard error");
+        if python().is_none() {
             return;
-        };
+        }
         let world = World::start(SandboxConfig::default()).await;
         let _daemon = Daemon::start(&world, &data).await;
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/telethon_first_light.py");
-        let control = world.control.clone();
-        let run = move || {
-            let mut command = Command::new(python);
-            command.args([script, "--sandbox", &control, "--expect-forwarded"]);
-            command.output().expect("the script runs")
-        };
-        let output = tokio::task::spawn_blocking(run).await.unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(
-            output.status.success(),
-            "{}\n{}\n{}",
-            text(&output.stdout),
-            text(&output.stderr),
-            data.read_log()
-        );
+        run_script(&world, &data, "telethon_first_light.py", &["--expect-forwarded"]).await;
+    }
+
+    async fn what_the_daemon_delivers_is_seen_by_discord_py(data) {
+        if python().is_none() {
+            return;
+        }
+        let world = World::start(SandboxConfig::default()).await;
+        let _daemon = Daemon::start(&world, &data).await;
+        run_script(&world, &data, "discord_first_light.py", &["--expect-forwarded"]).await;
     }
 }

@@ -38,7 +38,8 @@ pub enum FaultKind {
     Frozen,
     /// Telegram: 400 `PEER_FLOOD` for every send.
     PeerFlood,
-    /// Telegram: 420 `SLOWMODE_WAIT_X` for a send; the wait holds for the sender in that chat.
+    /// Telegram: 420 `SLOWMODE_WAIT_X` for a send; the wait holds for the sender in that chat. Discord: a 429 of scope
+    /// `shared` for a write; the wait holds for everybody in that channel.
     SlowmodeWait,
     /// Telegram: 403 `CHAT_WRITE_FORBIDDEN` for sends and edits.
     ChatWriteForbidden,

@@ -34,6 +34,28 @@ async fn a_flood_wait_binds_one_account_until_it_is_over() {
 }
 
 #[tokio::test]
+async fn a_slow_mode_binds_all_who_write_in_a_channel_and_counts_against_nobody() {
+    let world = harness::start().await;
+    let (slow, free) = (world.channel(0, 0), world.channel(0, 1));
+    let target = format!("discord:{slow}");
+    world.fault(json!({"target": target, "kind": "slowmode_wait", "count": 1, "wait": 30})).await;
+    assert_eq!(status(&world, 0, &free).await, StatusCode::OK, "another channel");
+    let refused = world.send(0, &slow, json!({"content": "x"})).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["x-ratelimit-scope"], "shared");
+    assert!(refused.headers().get("x-ratelimit-global").is_none());
+    let body: Value = refused.json().await.unwrap();
+    assert_eq!((&body["retry_after"], &body["global"]), (&json!(30.0), &json!(false)));
+    assert_eq!(world.violations().await, json!({}));
+    assert_eq!(status(&world, 0, &slow).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(world.violations().await, json!({"discord.call_during_wait": 1}), "no invalid request");
+    assert_eq!(status(&world, 0, &free).await, StatusCode::OK);
+    world.advance(30.0).await;
+    assert_eq!(status(&world, 0, &slow).await, StatusCode::OK);
+    world.sandbox.stop().await;
+}
+
+#[tokio::test]
 async fn a_server_error_has_no_effect() {
     let world = harness::start().await;
     let channel = world.channel(0, 0);

@@ -4,7 +4,8 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::gateway_protocol::{Got, Socket, identify};
-use crate::harness;
+use crate::harness::{self, World, config};
+use switchyard_sandbox::Limits;
 
 /// A small generator with a fixed start: a failure is the same every time.
 struct Random(u64);
@@ -201,6 +202,40 @@ async fn rest_refuses_what_it_cannot_read() {
     }
     world.send(0, &world.channel(0, 0), json!({"content": "still here"})).await.unwrap();
     assert_eq!(world.texts(&world.channel(0, 0)).await.last().unwrap(), "still here");
+    world.sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn webhooks_threads_and_bulk_deletes_refuse_what_they_cannot_read() {
+    let mut config = config(Limits::None);
+    config.shape.webhooks = 1;
+    let world = World::start(config).await;
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let rights = format!("/discord/bots/{}/permissions", world.bot(0).account);
+    let all = json!({"manage_messages": true, "manage_webhooks": true, "manage_threads": true});
+    world.control(Method::POST, &rights, Some(all)).await;
+    let base = format!("{}/api/v10", world.sandbox.discord().api_base());
+    let channel = format!("{base}/channels/{}", world.channel(0, 0));
+    let hook = &world.sandbox.seed().discord.webhooks[0];
+    let execute = json!({"content": "x", "username": "Ada", "avatar_url": "https://a.b/c", "flags": 4,
+        "allowed_mentions": {"parse": [], "users": ["1"]}});
+    let calls = [
+        (format!("{base}/webhooks/{}/{}", hook.id, hook.token.reveal()), execute),
+        (format!("{channel}/webhooks"), json!({"name": "bridge"})),
+        (format!("{channel}/threads"), json!({"name": "topic", "type": 11})),
+        (format!("{channel}/messages/bulk-delete"), json!({"messages": ["5", "6"]})),
+    ];
+    let client = reqwest::Client::new();
+    for n in 0..400 {
+        let (path, right) = &calls[n % calls.len()];
+        let body = damaged(&mut random, right);
+        let request = client.post(path).header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bot {}", world.bot(0).token.reveal()));
+        let status = request.body(body.clone()).send().await.unwrap().status().as_u16();
+        let body = String::from_utf8_lossy(&body).chars().take(300).collect::<String>();
+        assert!([200, 204, 400].contains(&status), "{status} for {body} at {path}");
+    }
+    assert_eq!(world.send(0, &world.channel(0, 0), json!({"content": "x"})).await.unwrap().status(), 200);
     world.sandbox.stop().await;
 }
 

@@ -104,6 +104,8 @@ struct State {
     hooked: HashMap<u64, Global>,
     /// Set by faults: until then every call of the caller is refused.
     told_to_wait_until_ms: HashMap<Caller, u64>,
+    /// Set by faults: until then everybody's writes in the channel are refused.
+    slow_until_ms: HashMap<u64, u64>,
     /// Webhooks that callers were told are gone.
     gone: HashSet<u64>,
     invalid: Window,
@@ -168,6 +170,25 @@ impl RateLimiter {
         self.violations.count(Rule::DiscordCallDuringWait);
         let retry_after_ms = until.saturating_sub(now_ms);
         Err(Refusal { scope: scope(caller), retry_after_ms, bucket: None, deserved: true })
+    }
+
+    /// Refuses everybody's writes in a channel for a while because a fault says so.
+    pub(super) fn slow_down(&self, channel: u64, wait_ms: u64, now_ms: u64) -> Refusal {
+        self.lock().slow_until_ms.insert(channel, now_ms.saturating_add(wait_ms));
+        Refusal { scope: Scope::Shared, retry_after_ms: wait_ms, bucket: None, deserved: false }
+    }
+
+    /// Refuses a write in a channel that was slowed down.
+    pub(super) fn check_slow_mode(&self, channel: u64, now_ms: u64) -> Result<(), Refusal> {
+        let mut state = self.lock();
+        let until = state.slow_until_ms.get(&channel).copied().unwrap_or_default();
+        if now_ms >= until {
+            state.slow_until_ms.remove(&channel);
+            return Ok(());
+        }
+        self.violations.count(Rule::DiscordCallDuringWait);
+        let retry_after_ms = until.saturating_sub(now_ms);
+        Err(Refusal { scope: Scope::Shared, retry_after_ms, bucket: None, deserved: false })
     }
 
     /// Counts a call, or refuses it; a refused call takes no room in any budget but the one that webhooks share.

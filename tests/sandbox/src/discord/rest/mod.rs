@@ -104,7 +104,7 @@ fn answer(core: &Core, call: &Call<'_>) -> Answer {
     let caller = Caller::Bot(bot.id);
     let (bucket, major) = route.bucket();
     let admission =
-        Admission { site, writes: route.writes(), key: Key { caller, bucket, major }, hooked: None };
+        Admission { site, written: route.written(), key: Key { caller, bucket, major }, hooked: None };
     admission.decide(core, now_ms, || calls::call(core, call, route, &bot))
 }
 
@@ -126,15 +126,16 @@ fn hooked(core: &Core, call: &Call<'_>, hook: Hook<'_>, now_ms: u64) -> Answer {
     }
     let key = Key { caller: Caller::Webhook(webhook.id), bucket: hook.call.bucket(), major: webhook.id };
     let hooked = (hook.call == HookCall::Execute).then_some(webhook.channel);
-    let admission = Admission { site, writes: hook.call.writes(), key, hooked };
+    let written = hook.call.writes().then_some(webhook.channel);
+    let admission = Admission { site, written, key, hooked };
     admission.decide(core, now_ms, || calls::hook(core, call, hook.call, &webhook))
 }
 
 /// How a caller who has shown who it is gets through.
 struct Admission {
     site: FaultSite,
-    /// Whether the call changes a channel: what flood waits and lost answers strike at.
-    writes: bool,
+    /// The channel that the call changes: what waits and lost answers strike at.
+    written: Option<u64>,
     key: Key,
     /// The channel in which a webhook is to write.
     hooked: Option<u64>,
@@ -151,7 +152,7 @@ impl Admission {
         let admitted = core
             .limiter
             .check_wait(self.key.caller, now_ms)
-            .and_then(|()| self.flood_wait(core, now_ms))
+            .and_then(|()| self.wait(core, now_ms))
             .and_then(|()| core.limiter.admit(self.key, self.hooked, now_ms));
         let bucket = match admitted {
             Ok(bucket) => bucket,
@@ -167,24 +168,27 @@ impl Admission {
         Answer { outcome, bucket: Some(bucket), late: late.unwrap_or_default() }
     }
 
-    /// A flood wait strikes at a write, and then binds every call of the caller.
-    fn flood_wait(&self, core: &Core, now_ms: u64) -> Result<(), Refusal> {
-        let fault =
-            self.writes.then(|| core.shared.faults.take(self.site, &[FaultKind::FloodWait])).flatten();
-        match fault {
-            None => Ok(()),
-            Some(fault) => {
-                let wait_ms = u64::try_from(fault.wait.as_millis()).unwrap_or(u64::MAX);
-                Err(core.limiter.tell_to_wait(self.key.caller, wait_ms, now_ms))
-            }
-        }
+    /// A flood wait strikes at a write, and then binds every call of the caller; a slow mode strikes at a channel, and
+    /// then binds all who write there.
+    fn wait(&self, core: &Core, now_ms: u64) -> Result<(), Refusal> {
+        let Some(channel) = self.written else { return Ok(()) };
+        core.limiter.check_slow_mode(channel, now_ms)?;
+        let kinds = [FaultKind::FloodWait, FaultKind::SlowmodeWait];
+        let fault = core.shared.faults.take_in(self.site, i64::try_from(channel).ok(), &kinds);
+        let Some(fault) = fault else { return Ok(()) };
+        let wait_ms = u64::try_from(fault.wait.as_millis()).unwrap_or(u64::MAX);
+        Err(if fault.kind == FaultKind::SlowmodeWait {
+            core.limiter.slow_down(channel, wait_ms, now_ms)
+        } else {
+            core.limiter.tell_to_wait(self.key.caller, wait_ms, now_ms)
+        })
     }
 
     fn carry_out(&self, core: &Core, now_ms: u64, called: Result<Option<Value>, ApiError>) -> Outcome {
         match called {
             Ok(value) => {
-                let lost =
-                    self.writes && core.shared.faults.take(self.site, &[FaultKind::LostAnswer]).is_some();
+                let lost = self.written.is_some()
+                    && core.shared.faults.take(self.site, &[FaultKind::LostAnswer]).is_some();
                 if lost { Outcome::Cut } else { Outcome::Done(value) }
             }
             Err(error) => {

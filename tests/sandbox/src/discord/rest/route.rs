@@ -163,15 +163,14 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// Whether the call changes a channel: what flood waits and lost answers strike at.
-    pub(super) const fn writes(self) -> bool {
+    /// The channel that a bot's call changes.
+    pub(super) const fn written(self) -> Option<u64> {
         match self {
-            Self::CreateMessage(_)
-            | Self::EditMessage(..)
-            | Self::DeleteMessage(..)
-            | Self::BulkDelete(_) => true,
-            Self::Hook(hook) => hook.call.writes(),
-            _ => false,
+            Self::CreateMessage(channel)
+            | Self::EditMessage(channel, _)
+            | Self::DeleteMessage(channel, _)
+            | Self::BulkDelete(channel) => Some(channel),
+            _ => None,
         }
     }
 
