@@ -245,6 +245,48 @@ async fn a_link_that_nobody_scanned_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_lives_in_another_data_centre_is_signed_in_there() {
+    let world = World::with(|config| {
+        config.shape.telegram_users = 2;
+        config.shape.telegram_bots = 1;
+    })
+    .await;
+    let away = |count| {
+        let target = FaultTarget::Platform(Side::Telegram);
+        fault(&world.sandbox, target, FaultKind::Migrate, count, Duration::ZERO);
+    };
+    let home = |identified: &Identified| {
+        assert_eq!(names(identified).get(..2), Some(["home_dc", "dc.4"].as_slice()));
+        assert_eq!(identified.secrets[0].1.expose_secret(), b"4");
+    };
+    away(1);
+    let by_code = world.signed_in().await;
+    home(&by_code);
+    away(1);
+    let token = digits(world.sandbox.seed().telegram.bots[0].token.reveal());
+    home(&within(world.login().identify_bot(&token)).await.unwrap());
+    for index in [0, 1] {
+        let (_, _, user) = world.user(index);
+        let (mut sign_in, step) = within(world.login().sign_in_by_qr()).await.unwrap();
+        world.sandbox.telegram().accept_login_token(Some(&link(&step)), user).unwrap();
+        away(1);
+        let mut step = within(sign_in.wait()).await.unwrap();
+        if index == 1 {
+            assert!(matches!(step, LoginStep::Password { .. }), "{step:?}");
+            step = within(sign_in.password(password(&world, 1))).await.unwrap();
+        }
+        let identified = done(step);
+        home(&identified);
+        assert_eq!(identified.platform_id, user);
+    }
+    let account = world.keep(by_code).await;
+    world.connect(&account, &world.config).await.unwrap();
+    away(9);
+    let error = within(world.login().sign_in_by_phone(&world.user(0).0)).await.err().unwrap();
+    assert!(matches!(error, LoginError::Unreachable(_)), "sent around for ever: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn numbers_without_an_account_and_what_is_no_number_are_refused() {
     let world = World::new().await;
     let login = world.login();

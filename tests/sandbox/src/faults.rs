@@ -43,6 +43,9 @@ pub enum FaultKind {
     SlowmodeWait,
     /// Telegram: 403 `CHAT_WRITE_FORBIDDEN` for sends and edits.
     ChatWriteForbidden,
+    /// Telegram: whoever signs in lives in another data centre: 303 `PHONE_MIGRATE_4` and `USER_MIGRATE_4`, and
+    /// `loginTokenMigrateTo` for a scanned link. That data centre is this server too.
+    Migrate,
     /// Telegram: what was missed is too much to be told: `differenceTooLong` and `channelDifferenceTooLong`.
     DifferenceTooLong,
     /// Discord asks the client to reconnect (op 7) and leaves it to it.

@@ -92,6 +92,13 @@ impl LoginTokens {
         Exported::Token { token, until }
     }
 
+    /// The accepted token that a key shows; it stays.
+    pub(super) fn accepted(&self, key: i64, now: i64) -> Option<Vec<u8>> {
+        let token = self.by_key.get(&key)?;
+        let shown = self.shown.get(token)?;
+        (shown.accepted.is_some() && shown.until > now).then(|| token.clone())
+    }
+
     /// Takes back a token that was accepted; answers whose it is now, or until when it can still be accepted.
     pub(super) fn import(&mut self, token: &[u8], now: i64) -> Result<Exported, TokenRefused> {
         let shown = self.shown.get(token).ok_or(TokenRefused::Unknown)?;

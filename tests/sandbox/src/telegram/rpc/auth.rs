@@ -6,6 +6,7 @@ use super::super::dc::digits;
 use super::super::logins::Denied;
 use super::super::world::{Chat, Op, Post, SERVICE};
 use super::{Answer, Context, RpcError};
+use crate::faults::FaultKind;
 
 /// Digits of a telephone number (E.164).
 const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
@@ -21,12 +22,25 @@ pub(super) fn known_api(context: &Context<'_>, api_id: i32, api_hash: &str) -> A
     if api_id == *known_id && api_hash == known_hash { Ok(()) } else { Err(RpcError::bad("API_ID_INVALID")) }
 }
 
+/// Number of the data centre to which [`FaultKind::Migrate`] sends.
+pub(super) const ELSEWHERE: i32 = 4;
+
+/// Whether a fault sends whoever signs in to another data centre.
+pub(super) fn sent_away(context: &Context<'_>) -> bool {
+    context.dc.shared.faults.take(context.dc.site(None), &[FaultKind::Migrate]).is_some()
+}
+
+fn at_home(context: &Context<'_>, error: &'static str) -> Answer<()> {
+    if sent_away(context) { Err(RpcError::new(303, error)) } else { Ok(()) }
+}
+
 /// Signs a bot in (core.telegram.org/method/auth.importBotAuthorization).
 pub(super) fn import_bot_authorization(
     context: &mut Context<'_>,
     request: f::auth::ImportBotAuthorization,
 ) -> Answer<enums::auth::Authorization> {
     known_api(context, request.api_id, &request.api_hash)?;
+    at_home(context, "USER_MIGRATE_4")?;
     let bot = context.state.logins.bot(&request.bot_auth_token);
     authorize(context, bot.ok_or(RpcError::bad("ACCESS_TOKEN_INVALID"))?)
 }
@@ -36,6 +50,7 @@ pub(super) fn send_code(
     request: f::auth::SendCode,
 ) -> Answer<enums::auth::SentCode> {
     known_api(context, request.api_id, &request.api_hash)?;
+    at_home(context, "PHONE_MIGRATE_4")?;
     let phone = phone(&request.phone_number)?;
     let until = context.dc.now().saturating_add_unsigned(context.dc.config.code_lifetime.as_secs());
     let phone_code_hash = context.state.logins.begin(&phone, until);

@@ -12,6 +12,12 @@ pub(super) fn export_login_token(
 ) -> Answer<enums::auth::LoginToken> {
     auth::known_api(context, request.api_id, &request.api_hash)?;
     let now = context.dc.now();
+    if let Some(token) = context.state.login_tokens.accepted(context.call.key, now)
+        && auth::sent_away(context)
+    {
+        let elsewhere = types::auth::LoginTokenMigrateTo { dc_id: auth::ELSEWHERE, token };
+        return Ok(enums::auth::LoginToken::MigrateTo(elsewhere));
+    }
     let exported = context.state.login_tokens.export(context.call.key, now);
     // Nobody is signed in, but this connection wants to be told when somebody scans the code.
     let connection = context.connection();
