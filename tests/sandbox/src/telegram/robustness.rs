@@ -125,6 +125,20 @@ fn requests(dc: &Dc) -> Vec<Vec<u8>> {
         f::users::GetUsers { id: vec![enums::InputUser::UserSelf; 3] }.to_bytes(),
         f::contacts::ResolveUsername { username: "sandbox_ada".to_owned(), referer: None }.to_bytes(),
         f::auth::ExportAuthorization { dc_id: 4 }.to_bytes(),
+        f::account::GetPassword {}.to_bytes(),
+        f::auth::CheckPassword {
+            password: types::InputCheckPasswordSrp { srp_id: 5, a: vec![7; 256], m1: vec![7; 32] }.into(),
+        }
+        .to_bytes(),
+        f::auth::ImportBotAuthorization {
+            flags: 0,
+            api_id: 1,
+            api_hash: "0123".to_owned(),
+            bot_auth_token: "3000001:AA".to_owned(),
+        }
+        .to_bytes(),
+        f::auth::ImportLoginToken { token: vec![7; 32] }.to_bytes(),
+        f::auth::AcceptLoginToken { token: vec![7; 32] }.to_bytes(),
     ]
 }
 

@@ -63,9 +63,12 @@ impl Verifier {
 
     /// Whether a client that sent `a` and `m1` knows the password.
     pub(super) fn accepts(&self, challenge: &Challenge, a: &[u8], m1: &[u8]) -> bool {
+        if a.len() > WIDTH {
+            return false;
+        }
         let element = BigUint::from_bytes_be(a);
         // An element outside the group would let a client choose the shared key.
-        if a.len() > WIDTH || element == BigUint::ZERO || element >= prime() {
+        if element == BigUint::ZERO || element >= prime() {
             return false;
         }
         let a = padded(&element);
