@@ -88,7 +88,8 @@ impl TelegramLogin {
     }
 
     /// Takes over the session of a user that Telethon wrote. Its key is used at the address inside it and nowhere else;
-    /// whoever used it before must stop doing so, because Telegram ends a session that is used in two places.
+    /// whoever used it before must stop doing so, because Telegram ends a session that is used in two places. The
+    /// address is whatever the session says, so only people who may let this machine connect anywhere may import.
     ///
     /// # Errors
     /// [`LoginError`]; one whose server no longer knows it, or that is a bot's, is refused.

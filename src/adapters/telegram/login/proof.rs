@@ -12,7 +12,21 @@ const LEN: usize = 256;
 /// The generators for which the group is checked.
 const GENERATORS: std::ops::RangeInclusive<i32> = 2..=7;
 
-/// Makes the proof for what the server asks. It takes about a second of computing: run it where blocking is allowed.
+/// The prime that Telegram uses with the generator 3 (TDLib knows it too). Others are tested, which takes seconds.
+const KNOWN_PRIME: &str = concat!(
+    "c71caeb9c6b1c9048e6c522f70f13f73980d40238e3e21c14934d037563d930f",
+    "48198a0aa7c14058229493d22530f4dbfa336f6e0ac925139543aed44cce7c37",
+    "20fd51f69458705ac68cd4fe6b6b13abdc9746512969328454f18faf8c595f64",
+    "2477fe96bb2a941d5bcd1d4ac8cc49880708fa9b378e3c4f3a9060bee67cf9a4",
+    "a4a695811051907e162753b56b0f6b410dba74d8a84b2a14b3144e0ef1284754",
+    "fd17ed950d5965b4b9dd46582db1178d169c6bc465b0d6ff9ca3928fef5b9ae4",
+    "e418fc15e83ebea0f87fa9ff5eed70050ded2849f47bf959d956850ce929851f",
+    "0d8115f635b105ee2e4e15d04b2454bf6f4fadf034b10403119cd8e3b92fcc5b",
+);
+/// Generator of the known group.
+const KNOWN_GENERATOR: i32 = 3;
+
+/// Makes the proof for what the server asks. It computes for a while: run it where blocking is allowed.
 ///
 /// # Errors
 /// [`LoginError::Refused`] for a way of hashing that is not known here, [`LoginError::Unreachable`] when what the server
@@ -35,7 +49,7 @@ pub(super) fn prove(
     };
     let tl::types::PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow { salt1, salt2, g, p } =
         algorithm;
-    if p.len() != LEN || !GENERATORS.contains(&g) || !check_p_and_g(&p, &g) {
+    if !is_safe_group(&p, g) {
         return Err(unsafe_question("its group is weak"));
     }
     if !is_far_inside(&public, &p) {
@@ -55,6 +69,12 @@ pub(super) fn prove(
 
 fn unsafe_question(why: &str) -> LoginError {
     LoginError::Unreachable(format!("the server's question for the password is not safe to answer: {why}"))
+}
+
+/// Whether `p` is a safe prime of 2048 bits and `g` generates its subgroup.
+fn is_safe_group(p: &[u8], g: i32) -> bool {
+    let known = g == KNOWN_GENERATOR && hex::encode(p) == KNOWN_PRIME;
+    known || (p.len() == LEN && GENERATORS.contains(&g) && check_p_and_g(p, &g))
 }
 
 /// Whether a number lies between 2^(2048-64) and p - 2^(2048-64), as core.telegram.org/mtproto/auth_key asks.
@@ -95,18 +115,6 @@ mod tests {
         }
     }
 
-    /// The prime that Telegram uses (core.telegram.org/mtproto/auth_key names its properties; TDLib knows it by heart).
-    const PRIME: &str = concat!(
-        "c71caeb9c6b1c9048e6c522f70f13f73980d40238e3e21c14934d037563d930f",
-        "48198a0aa7c14058229493d22530f4dbfa336f6e0ac925139543aed44cce7c37",
-        "20fd51f69458705ac68cd4fe6b6b13abdc9746512969328454f18faf8c595f64",
-        "2477fe96bb2a941d5bcd1d4ac8cc49880708fa9b378e3c4f3a9060bee67cf9a4",
-        "a4a695811051907e162753b56b0f6b410dba74d8a84b2a14b3144e0ef1284754",
-        "fd17ed950d5965b4b9dd46582db1178d169c6bc465b0d6ff9ca3928fef5b9ae4",
-        "e418fc15e83ebea0f87fa9ff5eed70050ded2849f47bf959d956850ce929851f",
-        "0d8115f635b105ee2e4e15d04b2454bf6f4fadf034b10403119cd8e3b92fcc5b",
-    );
-
     fn asked(p: Vec<u8>, g: i32, b: Vec<u8>) -> tl::types::account::Password {
         let algorithm = tl::types::PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow {
             salt1: vec![1; 40],
@@ -132,8 +140,13 @@ mod tests {
     }
 
     #[test]
+    fn the_known_group_passes_the_test_that_it_is_spared() {
+        assert!(check_p_and_g(&hex::decode(KNOWN_PRIME).unwrap(), &KNOWN_GENERATOR));
+    }
+
+    #[test]
     fn only_safe_questions_are_answered() {
-        let prime = hex::decode(PRIME).unwrap();
+        let prime = hex::decode(KNOWN_PRIME).unwrap();
         let password = SecretString::from("secret");
         let said = |asked| prove(asked, &password, &Sevens);
         let Ok(tl::enums::InputCheckPasswordSrp::Srp(proof)) = said(asked(prime.clone(), 3, vec![9; LEN]))
