@@ -205,6 +205,16 @@ impl Hub {
         }
     }
 
+    /// Ends all sessions of a bot; their connections find out at once.
+    pub(crate) fn end_all(&mut self, bot: u64) {
+        self.sessions.retain(|_, session| {
+            if session.bot.id == bot {
+                session.wake.notify_one();
+            }
+            session.bot.id != bot
+        });
+    }
+
     /// Forgets a bot's session, whoever serves it.
     pub(crate) fn forget(&mut self, id: &str, bot: u64) {
         if self.sessions.get(id).is_some_and(|session| session.bot.id == bot) {

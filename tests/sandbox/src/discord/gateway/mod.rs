@@ -6,6 +6,7 @@ mod hub;
 mod identify;
 mod intents;
 mod protocol;
+mod sign_in;
 mod troubles;
 
 use std::net::SocketAddr;
