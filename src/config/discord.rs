@@ -39,6 +39,8 @@ pub struct DiscordConfig {
     pub identify_gap: Duration,
     /// Identifications of the day that are left unused.
     pub identify_reserve: u64,
+    /// Words, separated by commas, that no author's name may have under which a webhook writes.
+    pub author_names_refused: String,
     /// Gateway events of one bot that wait to be recorded.
     pub events_capacity: NonZeroUsize,
 }

@@ -68,7 +68,7 @@ impl World {
         SendRequest {
             target: self.target,
             operation: Operation::Send {
-                body: PartBody::Markdown { content: content.to_owned() },
+                body: PartBody::Markdown { content: content.to_owned(), author: None },
                 reply_to: None,
             },
             key: IdempotencyKey::derive(DeliveryId::from_uuid(Uuid::from_u128(delivery)), 0),

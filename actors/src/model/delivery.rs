@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, ChatId, DeliveryId, EventKind, MessageId, PairId, Place, RichText};
+use super::{AccountId, ChatId, DeliveryId, EventKind, MessageId, PairId, Place, Platform, RichText};
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,6 +56,15 @@ macro_rules! state_text {
 state_text!(DeliveryState { Pending = "pending", Delivered = "delivered", Dead = "dead" });
 state_text!(PartState { Queued = "queued", Sending = "sending", Sent = "sent" });
 
+/// Whose words a copy repeats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    /// The name that the source shows, as it came; `None` where it names nobody.
+    pub name: Option<String>,
+    /// Where they were written.
+    pub via: Platform,
+}
+
 /// What a part says, in the form that its platform takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "format", rename_all = "snake_case")]
@@ -64,6 +73,9 @@ pub enum PartBody {
     Markdown {
         /// The message content.
         content: String,
+        /// Whose words it repeats: the name under which a webhook writes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        author: Option<Author>,
     },
     /// Telegram text with entities, at most 4,096 UTF-16 code units.
     Rich {

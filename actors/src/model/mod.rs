@@ -17,7 +17,7 @@ pub use account::{Account, AccountKind, AccountState};
 pub use alert::{Alert, AlertSeverity};
 pub use cursor::{Cursor, CursorKey, CursorValue};
 pub use delivery::{
-    Delivery, DeliveryState, IdempotencyKey, MessageCopy, NewDelivery, Part, PartBody, PartState,
+    Author, Delivery, DeliveryState, IdempotencyKey, MessageCopy, NewDelivery, Part, PartBody, PartState,
 };
 pub use event::{EventKind, SourceEvent};
 pub use id::{

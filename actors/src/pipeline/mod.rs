@@ -10,7 +10,7 @@ pub mod split;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    EventKind, Message, NewDelivery, Pair, PartBody, Platform, RichText, RouteVerdict, SkipReason,
+    Author, EventKind, Message, NewDelivery, Pair, PartBody, Platform, RichText, RouteVerdict, SkipReason,
     SourceEvent,
 };
 
@@ -118,17 +118,26 @@ fn content(
     if message.text.text().trim().chars().nth(longest).is_some() {
         return Err(SkipReason::Unsupported);
     }
-    let parts = parts(&message.text, target, limits);
+    let mut parts = parts(&message.text, target, limits);
     if parts.is_empty() {
         return Err(SkipReason::Empty);
     }
     if parts.len() > most {
         return Err(SkipReason::Unsupported);
     }
+    parts.iter_mut().for_each(|part| attribute(part, message));
     Ok(parts)
 }
 
-/// A text as the messages it becomes at a target, in order.
+/// Names the author beside the text, where the target may show it there.
+fn attribute(part: &mut PartBody, message: &Message) {
+    if let PartBody::Markdown { author, .. } = part {
+        let name = message.sender.as_ref().map(|sender| sender.name.clone());
+        *author = Some(Author { name, via: message.place.platform });
+    }
+}
+
+/// A text as the messages it becomes at a target, in order. Nobody is named as their author.
 #[must_use]
 pub fn parts(text: &RichText, target: Platform, limits: &PipelineLimits) -> Vec<PartBody> {
     let limit = limits.largest(target);
@@ -137,7 +146,7 @@ pub fn parts(text: &RichText, target: Platform, limits: &PipelineLimits) -> Vec<
             let fits = |piece: &RichText| convert::to_discord(piece).chars().count() <= limit;
             let pieces = split::split(text, &fits);
             let contents = pieces.iter().map(convert::to_discord);
-            contents.map(|content| PartBody::Markdown { content }).collect()
+            contents.map(|content| PartBody::Markdown { content, author: None }).collect()
         }
         Platform::Telegram => {
             let fits = |piece: &RichText| {

@@ -226,7 +226,7 @@ fn normal(text: &str) -> String {
 
 fn markdown(part: PartBody) -> Result<String, TestCaseError> {
     match part {
-        PartBody::Markdown { content } => Ok(content),
+        PartBody::Markdown { content, .. } => Ok(content),
         _ => Err(TestCaseError::fail("Discord takes markdown")),
     }
 }

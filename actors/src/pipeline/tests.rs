@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use super::{Facts, PipelineLimits, plan};
 use crate::model::{
-    AccountId, ChatId, Entity, EntityKind, EventKind, Message, MessageId, NewDelivery, Pair, PairId,
-    PartBody, Place, Platform, Restriction, RichText, RouteVerdict, SkipReason, SourceEvent, UserId,
+    AccountId, Author, ChatId, Entity, EntityKind, EventKind, Message, MessageId, NewDelivery, Pair, PairId,
+    PartBody, Place, Platform, Restriction, RichText, RouteVerdict, Sender, SenderKind, SkipReason,
+    SourceEvent, UserId,
 };
 
 fn place(platform: Platform) -> Place {
@@ -52,7 +53,7 @@ fn discord(text: RichText, limit: usize) -> Vec<String> {
     parts
         .into_iter()
         .map(|part| match part {
-            PartBody::Markdown { content } => content,
+            PartBody::Markdown { content, author: None } => content,
             other => panic!("Discord takes markdown, not {other:?}"),
         })
         .collect()
@@ -67,9 +68,21 @@ fn the_target_decides_the_form() {
     };
     let facts = Facts::default();
     let limits = PipelineLimits::default();
-    let markdown = PartBody::Markdown { content: "hi **there**".to_owned() };
+    let nobody = Author { name: None, via: Platform::Telegram };
+    let markdown = PartBody::Markdown { content: "hi **there**".to_owned(), author: Some(nobody) };
     assert_eq!(plan(&event, &pair(Platform::Discord), facts, &limits), deliver(markdown));
     assert_eq!(plan(&event, &pair(Platform::Telegram), facts, &limits), deliver(PartBody::Rich { text }));
+}
+
+#[test]
+fn a_copy_on_discord_comes_with_its_authors_name() {
+    let sender = Sender { id: 5, name: "Ada".to_owned(), kind: SenderKind::Person };
+    let event = SourceEvent::New(Message { sender: Some(sender), ..message(RichText::plain("hi")) });
+    let planned = plan(&event, &pair(Platform::Discord), Facts::default(), &PipelineLimits::default());
+    let author = Author { name: Some("Ada".to_owned()), via: Platform::Telegram };
+    let parts = vec![PartBody::Markdown { content: "hi".to_owned(), author: Some(author) }];
+    let new = NewDelivery { action: EventKind::New, parts, reply_to: None };
+    assert_eq!(planned, RouteVerdict::Deliver(new));
 }
 
 #[test]

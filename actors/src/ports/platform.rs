@@ -111,6 +111,12 @@ impl From<StoreError> for ConnectionError {
 pub trait MessageSender: Send + Sync {
     /// Sends one part.
     async fn send(&self, request: SendRequest) -> SendReport;
+
+    /// Whether a repeated new message is known by its key, or looked for: where not, one whose first outcome is unknown
+    /// may stand at the target twice.
+    fn knows_repeats(&self) -> bool {
+        true
+    }
 }
 
 /// Reads a connected account's events.

@@ -1,6 +1,6 @@
 //! A platform in memory: sources whose events a test writes, and targets that record what arrives and answer as told.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,17 +42,20 @@ struct State {
     refuse_connect: HashMap<AccountId, ConnectionError>,
     connects: HashMap<AccountId, u32>,
     steerable: bool,
+    keyless: HashSet<AccountId>,
+    last_id: i64,
 }
 
 impl State {
-    fn carry_out(&mut self, request: SendRequest) -> Option<MessageId> {
+    fn carry_out(&mut self, sender: AccountId, request: SendRequest) -> Option<MessageId> {
         match request.operation {
             Operation::Send { body, reply_to } => {
-                if let Some(id) = self.accepted.get(&request.key) {
+                if let Some(id) = self.accepted.get(&request.key).filter(|_| !self.keyless.contains(&sender))
+                {
                     return Some(*id);
                 }
-                let next = i64::try_from(self.accepted.len()).unwrap_or(i64::MAX).saturating_add(1);
-                let id = MessageId::new(next).ok()?;
+                self.last_id = self.last_id.saturating_add(1);
+                let id = MessageId::new(self.last_id).ok()?;
                 self.accepted.insert(request.key, id);
                 self.sent.push(SentPart { id, target: request.target, body, reply_to, at: Instant::now() });
                 Some(id)
@@ -110,6 +113,11 @@ impl FakePlatform {
         self.lock().steerable = on;
     }
 
+    /// For sends of this account the platform takes no key, as for a webhook: a repeat is another message.
+    pub fn take_no_keys(&self, sender: AccountId) {
+        self.lock().keyless.insert(sender);
+    }
+
     /// Everything that arrived and still stands, in order of arrival.
     #[must_use]
     pub fn sent(&self) -> Vec<SentPart> {
@@ -120,7 +128,7 @@ impl FakePlatform {
     #[must_use]
     pub fn texts(&self, target: Place) -> Vec<String> {
         let text = |part: &SentPart| match &part.body {
-            PartBody::Markdown { content } => content.clone(),
+            PartBody::Markdown { content, .. } => content.clone(),
             PartBody::Rich { text } => text.text().to_owned(),
             PartBody::Deletion => String::new(),
         };
@@ -204,12 +212,16 @@ impl MessageSender for FakeSender {
             None | Some(SendOutcome::Delivered { .. } | SendOutcome::Unclear { .. }) => true,
             Some(_) => false,
         };
-        let message = if arrives { state.carry_out(request) } else { None };
+        let message = if arrives { state.carry_out(self.account, request) } else { None };
         let outcome = match scripted {
             None => SendOutcome::Delivered { message },
             Some(other) => other,
         };
         SendReport { outcome, hint: None }
+    }
+
+    fn knows_repeats(&self) -> bool {
+        !self.platform.lock().keyless.contains(&self.account)
     }
 }
 

@@ -92,3 +92,22 @@ fn a_message_that_fails_alone_is_dead_after_its_tries_and_the_others_go_on() {
         assert_eq!(dead, [DeadReason::Exhausted("500".to_owned())]);
     });
 }
+
+#[test]
+fn without_a_key_a_send_of_unknown_outcome_is_repeated_and_counted() {
+    run(|| async {
+        let world = World::start(2, 2, "").await;
+        world.platform.take_no_keys(account(2));
+        for n in 0..2 {
+            let lost = SendOutcome::Unclear { error: "no answer".to_owned() };
+            world.platform.script(account(1 + n), [lost]);
+            world.write(n, 1, "first");
+            world.write(n, 2, "second");
+        }
+        assert_eq!(world.arrived(0, 2).await, ["first", "second"], "the key tells");
+        assert_eq!(world.arrived(1, 3).await, ["first", "first", "second"], "better twice than lost");
+        world.pass(Duration::from_secs(1)).await;
+        let counted = |n| world.node(&format!("queues/{}", account(n))).observable["maybe_twice"].clone();
+        assert_eq!((counted(1), counted(2)), (0.into(), 1.into()));
+    });
+}

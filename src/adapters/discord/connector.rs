@@ -25,6 +25,7 @@ use super::gateway::{Gateway, Opening};
 use super::rest::{self, Rest};
 use super::runtime::GatewayRuntime;
 use super::sender::DiscordSender;
+use super::{bot_token, webhook};
 
 /// Name under which a bot's token is kept.
 pub const TOKEN: &str = "token";
@@ -95,15 +96,8 @@ impl DiscordConnector {
         let missing = || ConnectionError::NeedsLogin("no bot token is stored".to_owned());
         let secret = self.credentials.secret(account.id, TOKEN).await?.ok_or_else(missing)?;
         let text = std::str::from_utf8(secret.expose_secret()).map_err(|_| missing())?;
-        let token = text.trim();
-        let token = token.strip_prefix("Bot ").unwrap_or(token);
-        // Tokens are three base64 parts; user tokens of accounts with a second factor begin with "mfa.".
-        if token.is_empty() || token.starts_with("mfa.") || token.contains(char::is_whitespace) {
-            return Err(ConnectionError::Refused(
-                "this is not a bot's token; user tokens are refused".to_owned(),
-            ));
-        }
-        Ok(Zeroizing::new(token.to_owned()))
+        let token = bot_token::parse(text).map_err(|error| ConnectionError::Refused(error.to_string()))?;
+        Ok(Zeroizing::new(token.expose_secret().to_owned()))
     }
 
     async fn start(&self, request: &ConnectRequest) -> Result<Connection, ConnectionError> {
@@ -202,6 +196,10 @@ impl fmt::Debug for DiscordConnector {
 #[async_trait]
 impl PlatformConnector for DiscordConnector {
     async fn connect(&self, request: ConnectRequest) -> Result<Connection, ConnectionError> {
+        if request.account.kind == AccountKind::DiscordWebhook {
+            let client = self.client.clone();
+            return webhook::connect(client, &self.config, &self.credentials, &request.account).await;
+        }
         if request.account.kind != AccountKind::DiscordBot {
             let kind = request.account.kind.as_str();
             return Err(ConnectionError::Refused(format!("accounts of kind {kind} cannot be connected yet")));

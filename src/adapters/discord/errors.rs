@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use switchyard_actors::model::{HoldScope, MessageId, SendOutcome};
-use switchyard_actors::ports::ConnectionError;
+use switchyard_actors::ports::{ConnectionError, LoginError};
 
 use crate::config::DiscordConfig;
 
@@ -17,6 +17,9 @@ struct Problem {
     code: u32,
     #[serde(default)]
     message: String,
+    /// What is wrong with which field.
+    #[serde(default)]
+    errors: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A created message, as far as it matters.
@@ -31,13 +34,27 @@ const BLOCKED: u32 = 40_333;
 const OVERLOADED: u32 = 130_000;
 /// Refusals that ask to wait, whatever their status: slow mode and write limits.
 const WAITS: &[u32] = &[20_016, 20_028, 20_029];
-/// Refusals of the chat: unknown channel, missing access, missing permissions, cannot write to this user, archived or
-/// locked thread.
-const CHAT: &[u32] = &[10_003, 50_001, 50_007, 50_013, 50_083, 160_005];
-/// Refusals of this message: unknown message answered, too large, empty, invalid form, blocked by moderation.
-const MESSAGE: &[u32] = &[10_008, 40_005, 50_006, 50_035, 200_000, 200_001, 240_000];
+/// Refusals for now: sending or a feature is switched off, too many edits of old messages.
+const SWITCHED_OFF: &[u32] = &[30_046, 40_004, 40_006];
+/// Refusals of the credential: unauthorized, invalid authentication token; a webhook that is gone or has another token.
+const CREDENTIAL: &[u32] = &[10_015, 40_001, 50_014, 50_027];
+/// The account has to be verified before it may do anything.
+const UNVERIFIED: u32 = 40_002;
+/// Refusals of the chat: unknown channel, missing access, not a channel of text, cannot write to this user, verification
+/// level, missing permissions, another type of channel, archived or locked thread, a forum without a thread.
+const CHAT: &[u32] =
+    &[10_003, 50_001, 50_007, 50_008, 50_009, 50_013, 50_024, 50_083, 160_005, 220_001, 220_003];
+/// Refusals of this message: unknown message answered, too large, somebody else's, empty, the platform's own, invalid
+/// form, blocked by moderation.
+const MESSAGE: &[u32] = &[10_008, 40_005, 50_005, 50_006, 50_021, 50_035, 200_000, 200_001, 240_000];
+/// No such message.
+const UNKNOWN_MESSAGE: u32 = 10_008;
+/// "Cannot reply without permission to read message history".
+const REPLY_REFUSED: u32 = 160_002;
+/// "Invalid form body".
+const INVALID_FORM: u32 = 50_035;
 
-/// What an answer to a send means.
+/// What an answer to a new message means.
 pub(super) fn outcome(answer: &Answer, config: &DiscordConfig) -> SendOutcome {
     if answer.status.is_success() {
         let created = serde_json::from_slice::<Created>(&answer.body).ok();
@@ -52,8 +69,10 @@ pub(super) fn outcome(answer: &Answer, config: &DiscordConfig) -> SendOutcome {
         (429, _) => retry_after(answer, config),
         (_, code) if WAITS.contains(&code) => retry_after(answer, config),
         (401, _) => SendOutcome::SessionDead { error },
-        (_, BLOCKED) => SendOutcome::Quarantine { error },
+        (_, code) if CREDENTIAL.contains(&code) => SendOutcome::SessionDead { error },
+        (_, BLOCKED | UNVERIFIED) => SendOutcome::Quarantine { error },
         (_, OVERLOADED) | (503, _) => SendOutcome::Backoff { error },
+        (_, code) if SWITCHED_OFF.contains(&code) => SendOutcome::Backoff { error },
         (500.., _) | (408, _) => SendOutcome::Unclear { error },
         (_, code) if CHAT.contains(&code) => SendOutcome::PausePair { error },
         (_, code) if MESSAGE.contains(&code) => SendOutcome::Refused { error },
@@ -66,6 +85,42 @@ pub(super) fn outcome(answer: &Answer, config: &DiscordConfig) -> SendOutcome {
     }
 }
 
+/// What an answer to the edit of a message means.
+pub(super) fn edited(answer: &Answer, config: &DiscordConfig, message: MessageId) -> SendOutcome {
+    if answer.status.is_success() {
+        return SendOutcome::Delivered { message: Some(message) };
+    }
+    if problem(answer).code == UNKNOWN_MESSAGE {
+        return SendOutcome::Refused { error: "the copy is gone from the target".to_owned() };
+    }
+    outcome(answer, config)
+}
+
+/// What an answer to the deletion of a message means: one that is gone already counts as deleted.
+pub(super) fn deleted(answer: &Answer, config: &DiscordConfig) -> SendOutcome {
+    if answer.status.is_success() || problem(answer).code == UNKNOWN_MESSAGE {
+        return SendOutcome::Delivered { message: None };
+    }
+    outcome(answer, config)
+}
+
+/// Whether a new message was refused for what it answers, and would be taken without.
+pub(super) fn refuses_reply(answer: &Answer) -> bool {
+    let problem = problem(answer);
+    let field = problem.code == INVALID_FORM && problem.errors.contains_key("message_reference");
+    !answer.status.is_success() && (field || problem.code == REPLY_REFUSED)
+}
+
+/// Whether a webhook's message was refused for the name of its author, and would be taken with another.
+pub(super) fn refuses_name(answer: &Answer) -> bool {
+    let problem = problem(answer);
+    !answer.status.is_success() && problem.code == INVALID_FORM && problem.errors.contains_key("username")
+}
+
+fn problem(answer: &Answer) -> Problem {
+    serde_json::from_slice(&answer.body).unwrap_or_default()
+}
+
 /// What it means for a send that no answer came.
 pub(super) fn unanswered(error: CallError) -> SendOutcome {
     match error {
@@ -76,16 +131,27 @@ pub(super) fn unanswered(error: CallError) -> SendOutcome {
 
 /// What a refused call means for the connection that it was to make.
 pub(super) fn connection_error(answer: &Answer, config: &DiscordConfig) -> ConnectionError {
-    let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let problem = problem(answer);
     let text = describe(answer, &problem);
     match answer.status.as_u16() {
         401 => ConnectionError::NeedsLogin(text),
+        _ if CREDENTIAL.contains(&problem.code) => ConnectionError::NeedsLogin(text),
         429 => {
             let (wait, _) = limits::wait(answer, config);
             ConnectionError::Wait { wait, reason: text }
         }
         403 if problem.code != 0 && problem.code != BLOCKED => ConnectionError::Refused(text),
         _ => ConnectionError::Unreachable(text),
+    }
+}
+
+/// What a refused call means for somebody who brings a credential.
+pub(super) fn login_error(error: ConnectionError) -> LoginError {
+    match error {
+        ConnectionError::NeedsLogin(text) => LoginError::Refused(format!("Discord does not know it: {text}")),
+        ConnectionError::Refused(text) => LoginError::Refused(text),
+        ConnectionError::Wait { wait, reason } => LoginError::Wait { wait, reason },
+        other => LoginError::Unreachable(other.to_string()),
     }
 }
 

@@ -65,6 +65,13 @@ fn every_class_has_its_codes() {
     for status in [500, 502, 504, 520] {
         assert!(matches!(of(status, 0), SendOutcome::Unclear { .. }), "{status}: it may have arrived");
     }
+    for (status, code) in [(403, 40_001), (401, 50_014), (404, 10_015), (401, 50_027)] {
+        assert!(matches!(of(status, code), SendOutcome::SessionDead { .. }), "{status} {code}");
+    }
+    assert!(matches!(of(403, 40_002), SendOutcome::Quarantine { .. }), "not verified");
+    for (status, code) in [(400, 30_046), (403, 40_004), (403, 40_006)] {
+        assert!(matches!(of(status, code), SendOutcome::Backoff { .. }), "{status} {code}: for now");
+    }
     assert!(matches!(of(503, 0), SendOutcome::Backoff { .. }));
     assert!(matches!(of(500, 130_000), SendOutcome::Backoff { .. }));
     assert!(matches!(outcome(&answer(302, &[], ""), &config), SendOutcome::Backoff { .. }));
@@ -112,4 +119,57 @@ fn connecting_fails_in_its_own_vocabulary() {
     let limited = answer(429, &[], "{\"retry_after\": 3.0}");
     let ConnectionError::Wait { wait, .. } = connection_error(&limited, &config) else { panic!("no wait") };
     assert_eq!(wait, Duration::from_secs(3));
+}
+
+#[test]
+fn what_is_done_already_counts_as_done() {
+    let config = config();
+    let id = MessageId::new(7).unwrap();
+    let fine = answer(200, &[], "{\"id\": \"7\", \"content\": \"x\"}");
+    assert_eq!(edited(&fine, &config, id), SendOutcome::Delivered { message: Some(id) });
+    assert_eq!(deleted(&answer(204, &[], ""), &config), SendOutcome::Delivered { message: None });
+    let gone = problem(404, 10_008);
+    assert_eq!(deleted(&gone, &config), SendOutcome::Delivered { message: None });
+    let SendOutcome::Refused { error } = edited(&gone, &config, id) else { panic!("an edit of nothing") };
+    assert!(error.contains("gone"), "{error}");
+    for (status, code) in [(403, 50_001), (404, 10_003), (400, 50_083)] {
+        let refusal = problem(status, code);
+        assert!(matches!(edited(&refusal, &config, id), SendOutcome::PausePair { .. }), "{status} {code}");
+        assert!(matches!(deleted(&refusal, &config), SendOutcome::PausePair { .. }), "{status} {code}");
+    }
+    let others = problem(403, 50_005);
+    assert!(matches!(edited(&others, &config, id), SendOutcome::Refused { .. }));
+    assert!(matches!(edited(&answer(500, &[], ""), &config, id), SendOutcome::Unclear { .. }));
+}
+
+#[test]
+fn a_refused_field_is_told_from_a_refused_message() {
+    let form = |field: &str| {
+        let body = format!(
+            "{{\"code\": 50035, \"message\": \"Invalid Form Body\", \"errors\": {{\"{field}\": \
+             {{\"_errors\": [{{\"code\": \"X\", \"message\": \"no\"}}]}}}}}}"
+        );
+        answer(400, &[], &body)
+    };
+    assert!(refuses_reply(&form("message_reference")) && !refuses_name(&form("message_reference")));
+    assert!(refuses_reply(&problem(400, 160_002)));
+    assert!(refuses_name(&form("username")) && !refuses_reply(&form("username")));
+    assert!(!refuses_name(&form("content")) && !refuses_reply(&form("content")));
+    let config = config();
+    assert!(matches!(outcome(&form("content"), &config), SendOutcome::Refused { .. }));
+}
+
+#[test]
+fn a_credential_is_refused_or_nothing_is_known_of_it() {
+    let config = config();
+    let of = |status, code| login_error(connection_error(&problem(status, code), &config));
+    assert!(matches!(of(401, 0), LoginError::Refused(_)));
+    assert!(matches!(of(404, 10_015), LoginError::Refused(_)));
+    assert!(matches!(of(500, 0), LoginError::Unreachable(_)));
+    assert!(matches!(of(404, 0), LoginError::Unreachable(_)), "something in front says so");
+    let limited = login_error(connection_error(&answer(429, &[], "{\"retry_after\": 3.0}"), &config));
+    assert_eq!(
+        limited,
+        LoginError::Wait { wait: Duration::from_secs(3), reason: "429 Too Many Requests".to_owned() }
+    );
 }

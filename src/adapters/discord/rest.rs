@@ -70,22 +70,7 @@ impl Rest {
         let builder = request
             .build(&self.client, self.authorization.expose_secret(), Some(&self.base))
             .map_err(|error| CallError::NotSent(error.to_string()))?;
-        let mut response = builder.send().await.map_err(|error| {
-            let before = error.is_connect() || error.is_builder();
-            let text = reason(&error.without_url());
-            if before { CallError::NotSent(text) } else { CallError::Lost(text) }
-        })?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let mut body = Vec::new();
-        loop {
-            let chunk = response.chunk().await;
-            let chunk = chunk.map_err(|error| CallError::Lost(reason(&error.without_url())))?;
-            let Some(chunk) = chunk else { return Ok(Answer { status, headers, body }) };
-            if body.len().saturating_add(chunk.len()) > self.answer_max {
-                return Err(CallError::Lost(format!("the answer is longer than {} B", self.answer_max)));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        exchange(builder, self.answer_max).await
     }
 
     /// Makes a call that connecting needs, and reads its answer.
@@ -98,12 +83,46 @@ impl Rest {
         config: &DiscordConfig,
     ) -> Result<T, ConnectionError> {
         let answer = self.call(request).await?;
-        if !answer.status.is_success() {
-            return Err(errors::connection_error(&answer, config));
-        }
-        serde_json::from_slice(&answer.body)
-            .map_err(|_| ConnectionError::Unreachable("the answer is not that of Discord's API".to_owned()))
+        read(&answer, config)
     }
+}
+
+/// Makes one call and reads its answer, at most so many bytes. No error names the address, which may hold a token.
+pub(super) async fn exchange(
+    builder: reqwest12::RequestBuilder,
+    answer_max: usize,
+) -> Result<Answer, CallError> {
+    let mut response = builder.send().await.map_err(|error| {
+        let before = error.is_connect() || error.is_builder();
+        let text = reason(&error.without_url());
+        if before { CallError::NotSent(text) } else { CallError::Lost(text) }
+    })?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = Vec::new();
+    loop {
+        let chunk = response.chunk().await;
+        let chunk = chunk.map_err(|error| CallError::Lost(reason(&error.without_url())))?;
+        let Some(chunk) = chunk else { return Ok(Answer { status, headers, body }) };
+        if body.len().saturating_add(chunk.len()) > answer_max {
+            return Err(CallError::Lost(format!("the answer is longer than {answer_max} B")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+}
+
+/// Reads the answer to a call that connecting needs.
+///
+/// # Errors
+/// [`ConnectionError`].
+pub(super) fn read<T: DeserializeOwned>(
+    answer: &Answer,
+    config: &DiscordConfig,
+) -> Result<T, ConnectionError> {
+    if !answer.status.is_success() {
+        return Err(errors::connection_error(answer, config));
+    }
+    serde_json::from_slice(&answer.body)
+        .map_err(|_| ConnectionError::Unreachable("the answer is not that of Discord's API".to_owned()))
 }
 
 impl From<CallError> for ConnectionError {

@@ -100,7 +100,7 @@ pub(crate) fn common(pts: i32) -> Cursor {
 
 /// A new message of these parts.
 pub(crate) fn deliver(parts: &[&str]) -> RouteVerdict {
-    let body = |text: &&str| PartBody::Markdown { content: (*text).to_owned() };
+    let body = |text: &&str| PartBody::Markdown { content: (*text).to_owned(), author: None };
     let parts = parts.iter().map(body).collect();
     RouteVerdict::Deliver(NewDelivery { action: EventKind::New, parts, reply_to: None })
 }

@@ -252,7 +252,7 @@ mod tests {
     fn delivery(pair: PairId, seq: i64, parts: u16) -> Delivery {
         let part = |index| Part {
             index,
-            body: PartBody::Markdown { content: "x".to_owned() },
+            body: PartBody::Markdown { content: "x".to_owned(), author: None },
             state: PartState::Queued,
             sending_since: None,
             remote_id: None,

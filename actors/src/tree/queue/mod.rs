@@ -67,6 +67,8 @@ pub struct QueueActor {
     sent: u64,
     retried: u64,
     dead: u64,
+    /// Parts delivered after a try whose outcome nobody knows, by an account whose platform knows no repeats.
+    maybe_twice: u64,
     last_error: Option<String>,
 }
 
@@ -90,7 +92,7 @@ impl Child for QueueActor {
             }
             let circuit = Circuit::new(args.deps.config.circuit_failures);
             let quarantined = account.state == AccountState::Quarantined;
-            let (timer, sent, retried, dead, last_error) = (None, 0, 0, 0, None);
+            let (timer, sent, retried, dead, maybe_twice, last_error) = (None, 0, 0, 0, 0, None);
             Ok(Loaded::Ready(Self {
                 args,
                 account,
@@ -103,6 +105,7 @@ impl Child for QueueActor {
                 sent,
                 retried,
                 dead,
+                maybe_twice,
                 last_error,
             }))
         })
@@ -126,6 +129,7 @@ impl Child for QueueActor {
             "sent": self.sent,
             "retried": self.retried,
             "dead": self.dead,
+            "maybe_twice": self.maybe_twice,
             "quarantined": self.quarantined,
             "circuit": if self.circuit.is_open() { "open" } else { "closed" },
             "failures_in_a_row": self.circuit.failures(),
@@ -276,6 +280,7 @@ impl QueueActor {
         }
         let (now, now_ms) = (Instant::now(), self.args.deps.now_ms());
         self.last_error.clone_from(&tried.error);
+        self.maybe_twice += u64::from(tried.maybe_twice);
         match tried.next {
             Next::Advance => {
                 self.sent += 1;

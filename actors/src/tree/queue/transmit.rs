@@ -31,7 +31,13 @@ pub(super) struct Tried {
     pub unclear_since: Option<i64>,
     /// What was wrong.
     pub error: Option<String>,
+    /// It is at the target, and an earlier try whose outcome nobody knows may have brought it there as well.
+    pub maybe_twice: bool,
 }
+
+/// What the ledger says of a send that may be the second one.
+const SENT_AGAIN: &str =
+    "outcome of an earlier try is unknown and cannot be looked up: sent again, may stand twice";
 
 /// Waits for a connection and a permit.
 ///
@@ -94,13 +100,24 @@ pub(super) async fn transmit(
         drop(permits);
         let next = Next::Retry(deps.config.lease_margin);
         let error = Some("node's lease is about to end".to_owned());
-        return Ok(Tried { next, health: None, counted: false, unclear_since: part.sending_since, error });
+        return Ok(Tried {
+            next,
+            health: None,
+            counted: false,
+            unclear_since: part.sending_since,
+            error,
+            maybe_twice: false,
+        });
     }
     let unclear_since = part.sending_since.filter(|_| matches!(operation, Operation::Send { .. }));
     let known = match unclear_since {
         None => Vec::new(),
         Some(_) => known_copies(deps, fence, delivery.target, &beat).await?,
     };
+    let blind = unclear_since.is_some() && !sender.knows_repeats();
+    if blind {
+        note_blind_repeat(deps, fence, delivery, part, &beat).await?;
+    }
     let removes = matches!(operation, Operation::Delete { .. });
     let handed_over = deps.now_ms();
     let request = SendRequest {
@@ -115,6 +132,7 @@ pub(super) async fn transmit(
     beat();
     permits.into_iter().for_each(|permit| permit.done(&report));
     let unclear = matches!(report.outcome, SendOutcome::Unclear { .. });
+    let maybe_twice = blind && matches!(report.outcome, SendOutcome::Delivered { .. });
     let circumstances = Circumstances {
         part: part.index,
         removes,
@@ -137,7 +155,20 @@ pub(super) async fn transmit(
     };
     // Once unclear, a part stays so until the platform says otherwise; the first time is the one that counts.
     let unclear_since = part.sending_since.or(unclear.then_some(handed_over));
-    Ok(Tried { next: verdict.next, health: verdict.health, counted, unclear_since, error })
+    Ok(Tried { next: verdict.next, health: verdict.health, counted, unclear_since, error, maybe_twice })
+}
+
+/// At least once: better twice than lost. The ledger keeps the words, also when the part is delivered after all.
+async fn note_blind_repeat(
+    deps: &Deps,
+    fence: Fence,
+    delivery: &Delivery,
+    part: &Part,
+    beat: &impl Fn(),
+) -> Result<(), StoreError> {
+    tracing::warn!(pair = %delivery.pair, delivery = %delivery.id, part = part.index, "{SENT_AGAIN}");
+    let note = TryResult::Later { not_before: deps.now_ms(), counts: false, error: SENT_AGAIN.to_owned() };
+    until_stored(deps, fence, beat, || deps.store.finish(fence, delivery.id, &note)).await
 }
 
 /// What is to be done at the target, or how the part ends without anything being done.
@@ -185,7 +216,7 @@ async fn settle(
         TryResult::Dead(reason) => (Next::Drop, serde_json::to_string(&reason).ok()),
         _ => (Next::Advance, None),
     };
-    Ok(Tried { next, health: None, counted: false, unclear_since: None, error })
+    Ok(Tried { next, health: None, counted: false, unclear_since: None, error, maybe_twice: false })
 }
 
 /// Copies that a look must not take for the part that is looked for. More than a look reads are never needed.
