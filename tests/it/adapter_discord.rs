@@ -27,17 +27,17 @@ use super::adapter_harness::{
 };
 
 /// A sandbox with one bot, and what connects it.
-struct World {
-    sandbox: Sandbox,
-    credentials: Arc<MemoryCredentials>,
-    clock: Arc<ShiftedClock>,
-    account: Account,
-    chat: String,
-    target: Place,
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) credentials: Arc<MemoryCredentials>,
+    pub(crate) clock: Arc<ShiftedClock>,
+    pub(crate) account: Account,
+    pub(crate) chat: String,
+    pub(crate) target: Place,
 }
 
 impl World {
-    async fn new(change: impl FnOnce(&mut SandboxConfig)) -> Self {
+    pub(crate) async fn new(change: impl FnOnce(&mut SandboxConfig)) -> Self {
         let sandbox = sandbox(change).await;
         let bot = sandbox.seed().discord.bots[0].clone();
         let account = account(bot.account, AccountKind::DiscordBot, i64::try_from(bot.id).unwrap());
@@ -48,23 +48,23 @@ impl World {
         Self { sandbox, credentials, clock: Arc::default(), account, chat, target }
     }
 
-    fn connector(&self, base: &str) -> DiscordConnector {
+    pub(crate) fn connector(&self, base: &str) -> DiscordConnector {
         DiscordConnector::new(discord_config(base), self.credentials.clone(), self.clock.clone()).unwrap()
     }
 
-    async fn connect(&self) -> Connected {
+    pub(crate) async fn connect(&self) -> Connected {
         let connector = self.connector(&self.sandbox.discord().api_base());
         let connection = within(connector.connect(request(&self.account, &[], Vec::new()))).await.unwrap();
         assert_eq!(connection.platform_id, self.account.platform_id);
         Connected { connection, _connector: connector }
     }
 
-    async fn refused_by(&self, base: &str) -> ConnectionError {
+    pub(crate) async fn refused_by(&self, base: &str) -> ConnectionError {
         let connector = self.connector(base);
         within(connector.connect(request(&self.account, &[], Vec::new()))).await.unwrap_err()
     }
 
-    fn part(&self, delivery: u128, content: &str) -> SendRequest {
+    pub(crate) fn part(&self, delivery: u128, content: &str) -> SendRequest {
         SendRequest {
             target: self.target,
             operation: Operation::Send {
@@ -77,12 +77,12 @@ impl World {
         }
     }
 
-    fn arrived(&self) -> Vec<(String, String)> {
+    pub(crate) fn arrived(&self) -> Vec<(String, String)> {
         let items = self.sandbox.discord().list_messages(&self.chat, None, 100).unwrap();
         items.into_iter().map(|item| (item.id, item.text)).collect()
     }
 
-    fn strike(&self, kind: FaultKind, wait: Duration) {
+    pub(crate) fn strike(&self, kind: FaultKind, wait: Duration) {
         fault(&self.sandbox, FaultTarget::Account(self.account.id.as_uuid()), kind, 1, wait);
     }
 
@@ -91,34 +91,34 @@ impl World {
         format!("{{\"id\": \"{}\", \"bot\": true}}", self.account.platform_id)
     }
 
-    fn now_ms(&self) -> i64 {
+    pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now().timestamp_millis()
     }
 }
 
 /// A connection with the connector whose thread it lives on.
-struct Connected {
+pub(crate) struct Connected {
     connection: Connection,
     _connector: DiscordConnector,
 }
 
 impl Connected {
-    async fn send(&self, request: SendRequest) -> SendReport {
+    pub(crate) async fn send(&self, request: SendRequest) -> SendReport {
         let sender: &Arc<dyn MessageSender> = self.connection.sender.as_ref().unwrap();
         within(sender.send(request)).await
     }
 }
 
-async fn set_token(credentials: &MemoryCredentials, account: &Account, token: &str) {
+pub(crate) async fn set_token(credentials: &MemoryCredentials, account: &Account, token: &str) {
     let token = SecretSlice::from(token.as_bytes().to_vec());
     credentials.set_secret(account.id, TOKEN, token).await.unwrap();
 }
 
-fn place(chat: &str) -> Place {
+pub(crate) fn place(chat: &str) -> Place {
     Place { platform: Platform::Discord, chat: chat.parse().unwrap(), thread: None }
 }
 
-fn delivered(report: &SendReport) -> MessageId {
+pub(crate) fn delivered(report: &SendReport) -> MessageId {
     match &report.outcome {
         SendOutcome::Delivered { message: Some(id) } => *id,
         other => panic!("not delivered: {other:?}"),
@@ -137,7 +137,7 @@ fn gateway(url: &str, remaining: u32) -> String {
 }
 
 /// A server that answers every request for a path with the same status and body, and counts them.
-async fn server(answers: Vec<(&str, u16, String)>) -> (String, Arc<AtomicUsize>) {
+pub(crate) async fn server(answers: Vec<(&str, u16, String)>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let calls = Arc::new(AtomicUsize::new(0));

@@ -12,6 +12,8 @@
 mod harness;
 
 mod adapter_discord;
+mod adapter_discord_target;
+mod adapter_discord_webhook;
 mod adapter_harness;
 mod adapter_login;
 mod adapter_telegram;

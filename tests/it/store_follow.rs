@@ -92,7 +92,7 @@ fn follow(action: EventKind, parts: Vec<PartBody>) -> RouteVerdict {
 }
 
 fn written(text: &str) -> PartBody {
-    PartBody::Markdown { content: text.to_owned() }
+    PartBody::Markdown { content: text.to_owned(), author: None }
 }
 
 on_both_databases! {

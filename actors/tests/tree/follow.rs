@@ -42,7 +42,7 @@ impl World {
 
 fn text(part: &SentPart) -> &str {
     match &part.body {
-        PartBody::Markdown { content } => content,
+        PartBody::Markdown { content, .. } => content,
         PartBody::Rich { text } => text.text(),
         PartBody::Deletion => "",
     }

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_long_name_is_cut_and_its_source_is_not() {
-        for long in ["x".repeat(200), "🦊".repeat(200), format!("{} y", "x".repeat(65))] {
+        for long in ["x".repeat(200), "🦊".repeat(200), format!("{} yz", "x".repeat(65))] {
             let name = shown(&long, Platform::Telegram);
             assert!(name.encode_utf16().count() <= LONGEST, "{name}");
             assert!(name.ends_with("… via Telegram"), "{name}");
