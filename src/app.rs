@@ -1,5 +1,6 @@
 //! The composition root: the only place that sees every room. Starts a whole daemon as a value, and stops it.
 
+mod doctor;
 mod migrate;
 mod serve;
 mod settings;
@@ -142,6 +143,7 @@ async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
             ExitCode::Usage
         }
         Command::Migrate(args) => migrate::run(args, console).await,
+        Command::Doctor(args) => doctor::run(args, console).await,
         asking => cli::ask(asking, console).await.unwrap_or(ExitCode::Usage),
     }
 }
@@ -195,6 +197,7 @@ impl App {
         let store = Store::open(settings::store(&config), parts).await?;
         store.migrate().await?;
         let seed = claim(&config, &store, embedded.as_ref()).await?;
+        publish_sandbox(&config, seed.as_ref())?;
 
         let store_port = Arc::new(store.clone());
         let connector = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
@@ -280,6 +283,17 @@ impl App {
 
 fn io(what: &'static str, error: impl ToString) -> StartError {
     StartError::Io { what, error: error.to_string() }
+}
+
+/// Tells the doctor where the sandbox inside this daemon is.
+fn publish_sandbox(config: &Config, seed: Option<&SandboxSeed>) -> Result<(), StartError> {
+    match (&config.sandbox.mode, seed) {
+        (SandboxMode::Embedded, Some(seed)) => {
+            OperatorAccess::publish_sandbox(&config.data_dir, &seed.control)
+                .map_err(|error| io("the sandbox's address cannot be written", error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Answers 503 on the API's socket until the tree's own server takes over: while the store is migrated.

@@ -155,9 +155,7 @@ fn exit_code(error: &StartError, attached: bool) -> ExitCode {
         | StartError::FailpointsOutsideSandbox
         | StartError::NoSandbox => ExitCode::Config,
         #[cfg(feature = "sandbox")]
-        StartError::Sandbox(switchyard_sandbox::SandboxError::Listen { .. }) => ExitCode::Unavailable,
-        #[cfg(feature = "sandbox")]
-        StartError::Sandbox(_) => ExitCode::Io,
+        StartError::Sandbox(error) => super::standalone::exit_code(error),
         StartError::Io { .. } if attached => ExitCode::Unavailable,
         StartError::Store(error) | StartError::Root(RootError::Store(error)) => store_exit_code(error),
         StartError::Io { .. } => ExitCode::Io,

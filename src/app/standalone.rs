@@ -1,5 +1,7 @@
 //! `sandbox`: the sandbox alone, in a process of its own.
 
+use switchyard_sandbox::journal::JournalError;
+use switchyard_sandbox::telegram::TelegramError;
 use switchyard_sandbox::{Limits, PairCounts, Sandbox, SandboxConfig, SandboxError, SeedShape};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,10 +25,10 @@ pub(super) async fn run(args: &SandboxArgs, console: &mut Console) -> ExitCode {
         };
     let sandbox = match Sandbox::start(settings(&config.sandbox, args)).await {
         Ok(sandbox) => sandbox,
-        Err(error @ (SandboxError::Listen { .. } | SandboxError::NotLoopback(_))) => {
-            return refuse(console, error, ExitCode::Unavailable);
+        Err(error) => {
+            let code = exit_code(&error);
+            return refuse(console, error, code);
         }
-        Err(error) => return refuse(console, error, ExitCode::Io),
     };
     match fetch_seed(&sandbox.control_url(), super::ATTACH_TIMEOUT).await {
         Ok(seed) => console.say(super::serve::sandbox_report(&seed).render()),
@@ -48,6 +50,20 @@ fn settings(given: &SandboxSettings, args: &SandboxArgs) -> SandboxConfig {
 fn refuse(console: &mut Console, error: impl std::fmt::Display, code: ExitCode) -> ExitCode {
     console.complain(error);
     code
+}
+
+/// A world that another seed or key made is a mistake of the configuration, not of the disk.
+pub(super) fn exit_code(error: &SandboxError) -> ExitCode {
+    match error {
+        SandboxError::Listen { .. } | SandboxError::NotLoopback(_) => ExitCode::Unavailable,
+        SandboxError::Shape(_) => ExitCode::Config,
+        SandboxError::Journal(error) | SandboxError::Telegram(TelegramError::Journal(error)) => match error {
+            JournalError::Foreign { .. } => ExitCode::Config,
+            JournalError::InUse { .. } => ExitCode::TryAgain,
+            _ => ExitCode::Io,
+        },
+        _ => ExitCode::Io,
+    }
 }
 
 /// What both an embedded sandbox and one of its own are started with.

@@ -10,6 +10,7 @@ use switchyard_actors::supervision::ChildPath;
 
 use crate::config::Flag;
 
+use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
 
 const DATA_DIR: &str = "./switchyard-data";
@@ -40,6 +41,8 @@ pub enum Command {
     Migrate(ConfigArgs),
     /// Ask the running daemon whether it is well; for containers.
     Healthcheck(HealthcheckArgs),
+    /// Look at everything that the daemon needs, whether it runs or not: one line a check.
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
     /// Print the manual page, or write those of all verbs into a folder.

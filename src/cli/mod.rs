@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod console;
+mod doctor;
 mod exit;
 mod generate;
 mod orders;
@@ -21,6 +22,7 @@ pub use args::{
 };
 pub use client::{Client, ClientError};
 pub use console::Console;
+pub use doctor::DoctorArgs;
 pub use exit::ExitCode;
 pub use generate::{CompletionsArgs, ManArgs};
 pub use report::{PairReport, SandboxReport, StartupReport};
@@ -50,7 +52,7 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Restart(args) => orders::restart(args, console).await,
         Command::Reconnect(args) => orders::reconnect(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,
-        Command::Serve(_) | Command::Sandbox(_) | Command::Migrate(_) => return None,
+        Command::Serve(_) | Command::Sandbox(_) | Command::Migrate(_) | Command::Doctor(_) => return None,
     };
     Some(match result {
         Ok(()) => ExitCode::Ok,

@@ -2,6 +2,7 @@
 
 mod check;
 mod discord;
+mod doctor;
 mod error;
 mod http;
 mod layers;
@@ -25,6 +26,7 @@ use serde::Deserialize;
 use check::Check;
 
 pub use discord::DiscordConfig;
+pub use doctor::DoctorConfig;
 pub use error::{ConfigError, Fault};
 pub use http::HttpConfig;
 pub use layers::{Flag, REFERENCE, Sources};
@@ -72,6 +74,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// Bounds of one daemon.
     pub limits: LimitsConfig,
+    /// The doctor.
+    pub doctor: DoctorConfig,
 }
 
 impl Config {
@@ -99,6 +103,7 @@ impl Config {
         self.vault.check(check, sources);
         self.log.check(check);
         self.sandbox.check(check);
+        self.doctor.check(check);
         check.refuse_if(
             self.queue.event_attempts_max.get() <= self.supervision.restarts_max,
             "queue.event_attempts_max",

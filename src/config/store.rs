@@ -41,6 +41,9 @@ pub struct StoreConfig {
     pub lease_margin: Duration,
 }
 
+/// SQLite counts it in milliseconds of a C int; long before that a daemon that waits looks like one that hangs.
+const BUSY_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
 impl StoreConfig {
     pub(super) fn check(&mut self, check: &mut Check<'_>) {
         check.secret("store.url", &mut self.url, self.url_file.as_ref());
@@ -49,6 +52,11 @@ impl StoreConfig {
             self.url.as_ref().is_some_and(|url| !known(url.expose())),
             "store.url",
             "it must begin with postgres:// (leave it empty for SQLite in the data folder)",
+        );
+        check.refuse_if(
+            self.busy_timeout > BUSY_TIMEOUT_MAX,
+            "store.busy_timeout",
+            "it must be at most \"60s\": whoever waits for the store waits as long",
         );
         check.refuse_if(
             self.lease_renew * 2 + self.lease_margin > self.lease_ttl,

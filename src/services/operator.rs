@@ -20,6 +20,8 @@ use thiserror::Error;
 pub const TOKEN_FILE: &str = "operator-token";
 /// File of the data folder that holds the API's address.
 pub const ADDRESS_FILE: &str = "http-address";
+/// File of the data folder that holds the control API's address of a sandbox inside the daemon.
+pub const SANDBOX_FILE: &str = "sandbox-address";
 
 const TOKEN_BYTES: usize = 32;
 
@@ -84,12 +86,27 @@ impl OperatorAccess {
         write_private(data_dir, TOKEN_FILE, self.token())
     }
 
-    /// Takes both files away; without them is as good.
+    /// Leaves the address of the sandbox inside the daemon beside the others.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn publish_sandbox(data_dir: &Path, control: &str) -> io::Result<()> {
+        write_private(data_dir, SANDBOX_FILE, control)
+    }
+
+    /// Where the sandbox inside the running daemon is; none if it has none.
+    #[must_use]
+    pub fn sandbox(data_dir: &Path) -> Option<String> {
+        let text = fs::read_to_string(data_dir.join(SANDBOX_FILE)).ok()?;
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// Takes the files away; without them is as good.
     ///
     /// # Errors
     /// What the file system says.
     pub fn withdraw(data_dir: &Path) -> io::Result<()> {
-        for name in [TOKEN_FILE, ADDRESS_FILE] {
+        for name in [TOKEN_FILE, ADDRESS_FILE, SANDBOX_FILE] {
             match fs::remove_file(data_dir.join(name)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}

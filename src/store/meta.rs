@@ -13,7 +13,7 @@ use super::Store;
 use super::entity::{store_meta, user};
 use super::error::{run_time, unreadable};
 
-const OWNER: &str = "owner";
+pub(super) const OWNER: &str = "owner";
 
 /// Who made a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! Connections to the database, as its kind wants them.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sea_orm::sqlx::ConnectOptions;
@@ -37,8 +40,19 @@ fn sqlite(config: &StoreConfig, file: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// Makes an empty database for its owner only: SQLite gives its log and index the mode that the database has. One that is
+/// there keeps what its owner gave it.
+fn make_private(file: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error),
+        // What else is wrong the database says in its own words.
+        _ => Ok(()),
+    }
+}
+
 /// The one connection that writes. A commit is on the disk when it answers: WAL with synchronous FULL syncs the log.
 pub(super) async fn sqlite_writer(config: &StoreConfig, file: &Path) -> Result<DatabaseConnection, DbErr> {
+    make_private(file).map_err(|error| connection(SqlxError::Io(error)))?;
     let options = sqlite(config, file)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -64,6 +78,17 @@ pub(super) async fn sqlite_readers(config: &StoreConfig, file: &Path) -> Result<
         .max_connections(config.read_connections.max(1))
         .acquire_timeout(config.acquire_timeout)
         .connect_with(sqlite(config, file).pragma("query_only", "ON"))
+        .await
+        .map_err(connection)?;
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// A connection that only looks, at a database that is there: it makes no file and takes no lock that a writer waits for.
+pub(super) async fn sqlite_onlookers(config: &StoreConfig, file: &Path) -> Result<DatabaseConnection, DbErr> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(config.acquire_timeout)
+        .connect_with(sqlite(config, file).read_only(true))
         .await
         .map_err(connection)?;
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))

@@ -23,6 +23,8 @@ pub(super) enum Writer {
         /// How long an operation may take in all, also when the server no longer answers.
         limit: Duration,
     },
+    /// The store was opened for looking only.
+    Refused,
 }
 
 impl Writer {
@@ -37,6 +39,7 @@ impl Writer {
             Self::Direct { pool, limit } => {
                 timeout(*limit, alone(pool, operation)).await.unwrap_or_else(|_| Err(too_long(*limit)))
             }
+            Self::Refused => Err(read_only()),
         }
     }
 
@@ -49,6 +52,7 @@ impl Writer {
         match self {
             Self::Grouped(group) => group.run(operation).await,
             Self::Direct { pool, .. } => alone(pool, operation).await,
+            Self::Refused => Err(read_only()),
         }
     }
 
@@ -56,7 +60,7 @@ impl Writer {
     pub(super) fn stats(&self) -> Option<GroupStats> {
         match self {
             Self::Grouped(group) => Some(group.stats()),
-            Self::Direct { .. } => None,
+            Self::Direct { .. } | Self::Refused => None,
         }
     }
 
@@ -64,6 +68,7 @@ impl Writer {
     pub(super) async fn close(&self) {
         match self {
             Self::Grouped(group) => group.close().await,
+            Self::Refused => {}
             Self::Direct { pool, .. } => {
                 // A failure to say goodbye loses nothing: every commit was answered.
                 if let Err(error) = pool.close_by_ref().await {
@@ -72,6 +77,10 @@ impl Writer {
             }
         }
     }
+}
+
+fn read_only() -> StoreError {
+    StoreError::Failed("the store was opened for reading only".to_owned())
 }
 
 pub(super) fn too_long(limit: Duration) -> StoreError {

@@ -23,6 +23,7 @@ mod cli_daemon;
 mod cli_generate;
 mod cli_support;
 mod config_layers;
+mod doctor;
 mod first_light;
 mod http_actor;
 mod http_admin;

@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn job(world: &World, name: &str) -> JobView {
-    let jobs = world.node("scheduler").observable["jobs"].clone();
+    let jobs = world.node("scheduler").observable.get("jobs").cloned().expect("jobs");
     let jobs: Vec<JobView> = serde_json::from_value(jobs).expect("jobs");
     jobs.into_iter().find(|job| job.job == name).expect("the job")
 }

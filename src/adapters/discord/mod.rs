@@ -16,6 +16,8 @@ mod hook_address;
 mod limits;
 mod login;
 mod look;
+mod permissions;
+pub mod probe;
 mod rest;
 mod runtime;
 #[cfg(test)]

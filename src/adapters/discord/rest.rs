@@ -134,7 +134,7 @@ impl From<CallError> for ConnectionError {
 }
 
 /// The innermost cause: the client's own words say only that sending failed.
-fn reason(error: &reqwest12::Error) -> String {
+pub(super) fn reason(error: &reqwest12::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

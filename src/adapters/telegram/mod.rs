@@ -18,6 +18,7 @@ mod ledger;
 mod link;
 mod login;
 mod media;
+pub mod probe;
 mod pump;
 mod record;
 #[cfg(test)]
