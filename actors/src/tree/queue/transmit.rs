@@ -35,6 +35,13 @@ pub(super) struct Tried {
     pub maybe_twice: bool,
 }
 
+impl Tried {
+    /// Nothing was handed to the platform.
+    const fn unsent(next: Next) -> Self {
+        Self { next, health: None, counted: false, unclear_since: None, error: None, maybe_twice: false }
+    }
+}
+
 /// What the ledger says of a send that may be the second one.
 const SENT_AGAIN: &str =
     "outcome of an earlier try is unknown and cannot be looked up: sent again, may stand twice";
@@ -100,33 +107,13 @@ pub(super) async fn transmit(
         drop(permits);
         let next = Next::Retry(deps.config.lease_margin);
         let error = Some("node's lease is about to end".to_owned());
-        return Ok(Tried {
-            next,
-            health: None,
-            counted: false,
-            unclear_since: part.sending_since,
-            error,
-            maybe_twice: false,
-        });
-    }
-    let unclear_since = part.sending_since.filter(|_| matches!(operation, Operation::Send { .. }));
-    let known = match unclear_since {
-        None => Vec::new(),
-        Some(_) => known_copies(deps, fence, delivery.target, &beat).await?,
-    };
-    let blind = unclear_since.is_some() && !sender.knows_repeats();
-    if blind {
-        note_blind_repeat(deps, fence, delivery, part, &beat).await?;
+        return Ok(Tried { unclear_since: part.sending_since, error, ..Tried::unsent(next) });
     }
     let removes = matches!(operation, Operation::Delete { .. });
+    let knows_repeats = sender.knows_repeats();
+    let request = request(deps, fence, delivery, part, operation, knows_repeats, &beat).await?;
+    let blind = request.unclear_since.is_some() && !knows_repeats;
     let handed_over = deps.now_ms();
-    let request = SendRequest {
-        target: delivery.target,
-        operation,
-        key: IdempotencyKey::derive(delivery.id, part.index),
-        unclear_since,
-        known,
-    };
     let permits = permits.map(Permit::sending);
     let report = sender.send(request).await;
     beat();
@@ -156,6 +143,29 @@ pub(super) async fn transmit(
     // Once unclear, a part stays so until the platform says otherwise; the first time is the one that counts.
     let unclear_since = part.sending_since.or(unclear.then_some(handed_over));
     Ok(Tried { next: verdict.next, health: verdict.health, counted, unclear_since, error, maybe_twice })
+}
+
+/// What is handed to the adapter, with what it needs to find an earlier try; where it cannot, the ledger says so.
+async fn request(
+    deps: &Deps,
+    fence: Fence,
+    delivery: &Delivery,
+    part: &Part,
+    operation: Operation,
+    knows_repeats: bool,
+    beat: &impl Fn(),
+) -> Result<SendRequest, StoreError> {
+    let unclear_since = part.sending_since.filter(|_| matches!(operation, Operation::Send { .. }));
+    let known = match unclear_since {
+        Some(_) if knows_repeats => known_copies(deps, fence, delivery.target, beat).await?,
+        Some(_) => {
+            note_blind_repeat(deps, fence, delivery, part, beat).await?;
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let key = IdempotencyKey::derive(delivery.id, part.index);
+    Ok(SendRequest { target: delivery.target, operation, key, unclear_since, known })
 }
 
 /// At least once: better twice than lost. The ledger keeps the words, also when the part is delivered after all.
@@ -216,7 +226,7 @@ async fn settle(
         TryResult::Dead(reason) => (Next::Drop, serde_json::to_string(&reason).ok()),
         _ => (Next::Advance, None),
     };
-    Ok(Tried { next, health: None, counted: false, unclear_since: None, error, maybe_twice: false })
+    Ok(Tried { error, ..Tried::unsent(next) })
 }
 
 /// Copies that a look must not take for the part that is looked for. More than a look reads are never needed.
