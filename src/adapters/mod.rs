@@ -2,6 +2,8 @@
 
 mod connectors;
 pub mod discord;
+mod logins;
 pub mod telegram;
 
 pub use connectors::Connectors;
+pub use logins::Logins;

@@ -8,12 +8,14 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
+use switchyard::adapters::Logins;
+use switchyard::adapters::discord::DiscordLogin;
 use switchyard::adapters::telegram::{ClientExchange, SandboxKeys, TelegramConnector, TelegramLogin};
 use switchyard::config::TelegramConfig;
 use switchyard::crypto::SystemRng;
 use switchyard_actors::model::{Account, AccountKind};
 use switchyard_actors::ports::{
-    ConnectionError, Credentials, Identified, LoginError, LoginStep, PlatformConnector,
+    ConnectionError, Credentials, Identified, Login, LoginError, LoginStep, NewCredential, PlatformConnector,
 };
 use switchyard_sandbox::faults::{FaultKind, FaultTarget};
 use switchyard_sandbox::platform::Platform as Side;
@@ -23,7 +25,8 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::adapter_harness::{
-    MemoryCredentials, ShiftedClock, account, fault, request, sandbox, telegram_config, within,
+    MemoryCredentials, ShiftedClock, account, discord_config, fault, request, sandbox, telegram_config,
+    within,
 };
 
 /// A sandbox, the credentials of connected accounts, and what signs people in.
@@ -429,6 +432,44 @@ async fn a_bot_is_signed_in_by_its_token_with_a_key_of_its_own() {
         assert!(matches!(error, LoginError::Refused(_)), "{error}");
         assert!(!error.to_string().contains(&wrong), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_credential_goes_to_its_platform() {
+    let world = World::with(|config| {
+        config.shape.telegram_bots = 1;
+        config.shape.webhooks = 1;
+    })
+    .await;
+    let seed = world.sandbox.seed();
+    let base = format!("http://{}", world.sandbox.discord_address());
+    let discord = DiscordLogin::new(discord_config(&base)).unwrap();
+    let logins: Arc<dyn Login> = Arc::new(Logins::new(world.login(), discord));
+    let hook = &seed.discord.webhooks[0];
+    let url = format!("{base}/api/webhooks/{}/{}", hook.id, hook.token.reveal());
+    let session = world.telethon(Some(world.user(0).2), world.sandbox.telegram_address(), [3; 256]);
+    let token = |secret: &str| SecretString::from(secret);
+    for (credential, kind) in [
+        (
+            NewCredential::TelegramBot { token: token(seed.telegram.bots[0].token.reveal()) },
+            AccountKind::TelegramBot,
+        ),
+        (NewCredential::TelethonSession { session }, AccountKind::TelegramUser),
+        (
+            NewCredential::DiscordBot { token: token(seed.discord.bots[0].token.reveal()) },
+            AccountKind::DiscordBot,
+        ),
+        (NewCredential::DiscordWebhook { url: token(&url) }, AccountKind::DiscordWebhook),
+    ] {
+        let identified = within(logins.identify(credential)).await.unwrap();
+        assert_eq!(identified.kind, kind);
+        assert_eq!(identified.chat.is_some(), kind == AccountKind::DiscordWebhook);
+        let account = world.keep(identified).await;
+        within(logins.log_out(&account)).await.unwrap();
+    }
+    assert!(matches!(within(logins.sign_in_by_qr()).await.unwrap().1, LoginStep::Scan { .. }));
+    let (_, step) = within(logins.sign_in_by_phone(&world.user(0).0)).await.unwrap();
+    assert!(matches!(step, LoginStep::Code { .. }));
 }
 
 /// The Python with the peers' packages (`tests/peers/requirements.txt`); CI always names one.
