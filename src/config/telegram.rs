@@ -53,6 +53,8 @@ pub struct TelegramConfig {
     pub history_page: i32,
     /// Steps of one channel difference.
     pub channel_difference_limit: i32,
+    /// Events of a chat that are read back to find the id of a message that Telegram says it has.
+    pub sent_lookback: i32,
     /// Chats that one request asks for.
     pub chats_per_request: NonZeroUsize,
     /// Pages of dialogs that are read to find source chats whose access hash is not known.
@@ -90,6 +92,7 @@ impl TelegramConfig {
         for (key, value) in [
             ("telegram.history_page", self.history_page),
             ("telegram.channel_difference_limit", self.channel_difference_limit),
+            ("telegram.sent_lookback", self.sent_lookback),
         ] {
             check.refuse_if(!(1..=PAGE_MAX).contains(&value), key, "it must be from 1 to 100");
         }

@@ -103,6 +103,18 @@ impl MemoryCredentials {
         self.writes.load(Ordering::Relaxed)
     }
 
+    /// Loses a secret.
+    pub(crate) fn forget_secret(&self, account: AccountId, name: &str) {
+        self.secrets.lock().unwrap().remove(&(account, name.to_owned()));
+    }
+
+    /// Makes the access hash of a peer one that does not hold: its last byte is another.
+    pub(crate) fn spoil_peer(&self, account: AccountId, dialog: i64) {
+        let mut peers = self.peers.lock().unwrap();
+        let record = peers.get_mut(&account).unwrap().get_mut(&dialog).unwrap();
+        *record.last_mut().unwrap() ^= 1;
+    }
+
     /// Dialog ids of the peers kept for an account.
     pub(crate) fn kept_peers(&self, account: AccountId) -> Vec<i64> {
         let peers = self.peers.lock().unwrap();

@@ -33,6 +33,7 @@ pub(crate) struct Book {
     names: HashMap<PeerId, Name>,
     names_max: usize,
     sources: BTreeMap<ChatId, SourceChat>,
+    bot: bool,
 }
 
 impl Book {
@@ -43,7 +44,17 @@ impl Book {
             let fresh = || SourceChat { threads: Vec::new(), protected: None };
             chats.entry(place.chat).or_insert_with(fresh).threads.push(place.thread);
         }
-        Self { names: HashMap::new(), names_max, sources: chats }
+        Self { names: HashMap::new(), names_max, sources: chats, bot: false }
+    }
+
+    /// The same for a bot. Nobody but this system writes under a bot's name.
+    pub(crate) fn of_bot(sources: &[Place], names_max: usize) -> Self {
+        Self { bot: true, ..Self::new(sources, names_max) }
+    }
+
+    /// Whether the account is a bot.
+    pub(crate) const fn is_bot(&self) -> bool {
+        self.bot
     }
 
     /// The source chats.

@@ -1,4 +1,4 @@
-//! Connects Telegram user accounts: session, key, sign-in, source chats, pump.
+//! Connects Telegram accounts, users and bots: session, key, sign-in, chats, pump and sender.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,20 +6,25 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use grammers_session::updates::MessageBoxes;
 use grammers_tl_types as tl;
-use switchyard_actors::model::{Account, AccountKind};
+use switchyard_actors::model::{Account, AccountKind, Platform};
 use switchyard_actors::ports::{ConnectRequest, Connection, ConnectionError, Credentials, PlatformConnector};
 use tokio::runtime::Handle;
+use tracing::warn;
 
 use crate::config::TelegramConfig;
 
 use super::auth_key::AuthKeySource;
 use super::book::{Book, channel_of};
-use super::errors::Fault;
+use super::identity;
 use super::ledger::CursorLedger;
 use super::link::{Inbox, Link};
 use super::pump::Pump;
+use super::sender::TelegramSender;
 use super::session::StoredSession;
 use super::sources::{self, Standing};
+
+/// Names of the errors after which a key is of no use any more.
+const KEY_LOST: &[&str] = &["AUTH_KEY_DUPLICATED", "AUTH_KEY_INVALID"];
 
 /// Connects Telegram accounts. Every connection has one socket, made once: a new one is made by connecting anew.
 pub struct TelegramConnector {
@@ -58,18 +63,38 @@ impl TelegramConnector {
         link: &Arc<Link>,
         inbox: Inbox,
         request: &ConnectRequest,
-    ) -> Result<(Pump, i64), ConnectionError> {
+    ) -> Result<Connection, ConnectionError> {
+        let account = &request.account;
         link.ping().await?;
+        let platform_id = identity::identify(link, &self.config, self.credentials.as_ref(), account).await?;
         link.session().seal();
-        let platform_id = own_id(link, &request.account).await?;
-        let mut book = Book::new(&request.sources, self.config.names_max);
-        let standing = sources::look_up(link, &self.config, &mut book).await?;
+        let bot = account.kind == AccountKind::TelegramBot;
+        let names_max = self.config.names_max;
+        let mut book = if bot {
+            Book::of_bot(&request.sources, names_max)
+        } else {
+            Book::new(&request.sources, names_max)
+        };
         let mut ledger = CursorLedger::new(&request.cursors);
+        let standing = sources::look_up(link, &self.config, &mut book, &request.targets, &ledger).await?;
         let mut boxes = MessageBoxes::new();
-        boxes.set_state(common_state(link, &ledger).await?);
+        let state = common_state(link, &ledger).await?;
+        let since = state.date;
+        boxes.set_state(state);
         place_channels(link, &mut boxes, &mut ledger, &book, &standing);
-        let pump = Pump::new(Arc::clone(link), inbox, self.config.clone(), boxes, book, ledger);
-        Ok((pump, platform_id))
+        let sender = TelegramSender::new(Arc::clone(link), self.config.clone(), bot);
+        // An account that only sends has a pump too: it keeps the connection alive and tells when it ends.
+        let pump = Pump::new(Arc::clone(link), inbox, self.config.clone(), boxes, book, ledger, since);
+        Ok(Connection { source: Some(Box::new(pump)), sender: Some(Arc::new(sender)), platform_id })
+    }
+
+    /// A bot's token outlives its keys: a key that the server does not take any more is given up for a new one.
+    async fn renew_bot(&self, session: &StoredSession, why: &str) -> ConnectionError {
+        warn!(account = %session.account(), why, "the bot's authorisation key is lost, making another");
+        match session.forget_home_key().await {
+            Ok(()) => ConnectionError::Unreachable(format!("{why}: the next connection makes another key")),
+            Err(error) => error.into(),
+        }
     }
 }
 
@@ -82,18 +107,18 @@ impl fmt::Debug for TelegramConnector {
 #[async_trait]
 impl PlatformConnector for TelegramConnector {
     async fn connect(&self, request: ConnectRequest) -> Result<Connection, ConnectionError> {
-        if request.account.kind != AccountKind::TelegramUser {
-            let kind = request.account.kind.as_str();
-            return Err(ConnectionError::Refused(format!("accounts of kind {kind} cannot be connected yet")));
+        let kind = request.account.kind;
+        if kind.platform() != Platform::Telegram {
+            let kind = kind.as_str();
+            return Err(ConnectionError::Refused(format!("accounts of kind {kind} are not telegram's")));
         }
+        let bot = kind == AccountKind::TelegramBot;
         let session = self.session(&request.account).await?;
         let (link, inbox) = Link::open(&session, &self.config, &self.runtime);
         let link = Arc::new(link);
         let start = Box::pin(self.start(&link, inbox, &request));
         let error = match tokio::time::timeout(self.config.connect_timeout, start).await {
-            Ok(Ok((pump, platform_id))) => {
-                return Ok(Connection { source: Some(Box::new(pump)), sender: None, platform_id });
-            }
+            Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(error)) => error,
             Err(_) => {
                 let waited = self.config.connect_timeout.as_millis();
@@ -101,38 +126,20 @@ impl PlatformConnector for TelegramConnector {
             }
         };
         if matches!(error, ConnectionError::Unreachable(_)) && link.key_is_unknown().await {
-            return Err(ConnectionError::NeedsLogin(
-                "the server does not know the account's authorisation key".to_owned(),
-            ));
+            let why = "the server does not know the account's authorisation key";
+            return Err(if bot {
+                self.renew_bot(&session, why).await
+            } else {
+                ConnectionError::NeedsLogin(why.to_owned())
+            });
         }
-        Err(error)
-    }
-}
-
-/// Asks the server who is signed in.
-async fn own_id(link: &Link, account: &Account) -> Result<i64, ConnectionError> {
-    let request = tl::functions::users::GetUsers { id: vec![tl::enums::InputUser::UserSelf] };
-    let users = match link.call(&request).await {
-        // Whoever cannot even be told who they are is not signed in, whatever the error is called.
-        Err(error) if error.fault() == Fault::Suspect => {
-            return Err(ConnectionError::NeedsLogin(ConnectionError::from(error).to_string()));
+        match error {
+            ConnectionError::NeedsLogin(why) if bot && KEY_LOST.iter().any(|name| why.contains(name)) => {
+                Err(self.renew_bot(&session, &why).await)
+            }
+            error => Err(error),
         }
-        answer => answer?,
-    };
-    link.session().remember(&super::book::peers(&users, &[])).await?;
-    let Some(tl::enums::User::User(user)) = users.into_iter().next() else {
-        return Err(ConnectionError::NeedsLogin("the server names no user for the session".to_owned()));
-    };
-    if user.bot {
-        return Err(ConnectionError::Refused("the session belongs to a bot, not to a user".to_owned()));
     }
-    if user.id != account.platform_id {
-        let (found, expected) = (user.id, account.platform_id);
-        return Err(ConnectionError::Refused(format!(
-            "the session belongs to user {found}, not to user {expected}"
-        )));
-    }
-    Ok(user.id)
 }
 
 /// The stored position of the common stream, or the present one for an account that was never read.
@@ -158,7 +165,10 @@ fn place_channels(
     for chat in book.sources() {
         let last = standing.last.get(&chat).copied().map(i64::from);
         let Some(channel) = channel_of(chat) else {
-            ledger.begin(chat, last.unwrap_or(0));
+            // A bot cannot know the last message, and cannot read history from there.
+            if !book.is_bot() {
+                ledger.begin(chat, last.unwrap_or(0));
+            }
             continue;
         };
         let stored = ledger.channel(channel);

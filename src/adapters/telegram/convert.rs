@@ -51,7 +51,7 @@ fn user_message(book: &Book, raw: &tl::types::Message) -> Option<Message> {
         album: raw.grouped_id,
         attachments,
         restrictions: restrictions(book, chat, raw),
-        own: false,
+        own: book.is_bot() && raw.out,
     })
 }
 

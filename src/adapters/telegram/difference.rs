@@ -3,10 +3,10 @@
 use grammers_session::types::{PeerId, PeerKind};
 use grammers_session::updates::{PrematureEndReason, UpdatesLike};
 use grammers_tl_types as tl;
-use switchyard_actors::model::SourceEvent;
+use switchyard_actors::model::{ChatId, SourceEvent};
 use switchyard_actors::ports::{ConnectionError, IntakeUnit};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::book::{chat_id, peer_of};
 use super::errors::Fault;
@@ -44,20 +44,33 @@ impl Pump {
         self.learn(&users, &chats);
         let told = updates.iter().flat_map(|(update, _)| events(&self.book, update)).collect();
         if too_long {
-            info!("telegram's difference is too long, reading history of private chats and groups instead");
-            let private = self
-                .book
-                .sources()
-                .filter(|chat| peer_of(*chat).is_some_and(|peer| peer.kind() != PeerKind::Channel));
-            let private: Vec<_> = private
-                .filter_map(|chat| Some(CatchUp::new(chat, input_peer(self.link.session(), chat)?)))
-                .collect();
-            self.catch_up.extend(private);
+            self.read_private_histories();
             // What came after the position in the answer is told by a difference from there.
             let _ = self.boxes.process_updates(UpdatesLike::MalformedUpdates);
         }
         self.finish_step(told);
         Ok(())
+    }
+
+    /// Replaces a common difference that is too long by the histories of private chats and groups, which bots cannot
+    /// read.
+    fn read_private_histories(&mut self) {
+        let private = self
+            .book
+            .sources()
+            .filter(|chat| peer_of(*chat).is_some_and(|peer| peer.kind() != PeerKind::Channel));
+        let private: Vec<ChatId> = private.collect();
+        if self.book.is_bot() {
+            for chat in private {
+                error!(%chat, after = self.ledger.last(chat), "messages to the bot are lost: telegram no longer tells what it missed, and bots cannot read history");
+            }
+            return;
+        }
+        info!("telegram's difference is too long, reading history of private chats and groups instead");
+        let session = self.link.session();
+        let histories =
+            private.into_iter().filter_map(|chat| Some(CatchUp::new(chat, input_peer(session, chat)?)));
+        self.catch_up.extend(histories);
     }
 
     /// Fetches one step of the difference of the channel that the message boxes ask for.
@@ -123,15 +136,41 @@ impl Pump {
         let chat = PeerId::channel(channel).and_then(chat_id);
         let found = chat.and_then(|chat| Some((chat, input_peer(self.link.session(), chat)?)));
         let Some((chat, peer)) = found else { return };
-        if self.ledger.last(chat).is_none() {
-            // Nothing was ever seen there; the answer's own messages are all that can be placed.
-            let mut new: Vec<_> = told.iter().filter_map(|message| written(&self.book, message)).collect();
-            new.sort_by_key(SourceEvent::message_id);
-            self.ledger.saw_events(&new);
-            self.ready.push_back(IntakeUnit { events: new, cursors: Vec::new() });
+        if self.book.is_bot() || self.ledger.last(chat).is_none() {
+            // A bot cannot read history; and where nothing was ever seen, it has no place to begin. The answer's own
+            // messages are all that there is.
+            let told = self.told_instead(chat, told);
+            self.ledger.saw_events(&told);
+            self.ready.push_back(IntakeUnit { events: told, cursors: Vec::new() });
             return;
         }
         self.catch_up.push_back(CatchUp::new(chat, peer));
+    }
+
+    /// Messages that came with an answer in place of a difference, as far as they are new. For a bot, what lies before
+    /// them is lost, and that is said.
+    fn told_instead(&self, chat: ChatId, told: Vec<tl::enums::Message>) -> Vec<SourceEvent> {
+        let last = self.ledger.last(chat);
+        let is_new = |message: &tl::enums::Message| match (last, message) {
+            (Some(last), message) => i64::from(message.id()) > last,
+            (None, _) if !self.book.is_bot() => true,
+            (None, tl::enums::Message::Message(message)) => message.date >= self.since,
+            (None, tl::enums::Message::Service(message)) => message.date >= self.since,
+            (None, tl::enums::Message::Empty(_)) => false,
+        };
+        let oldest = told.iter().map(tl::enums::Message::id).min();
+        let whole =
+            last.zip(oldest).is_some_and(|(last, oldest)| i64::from(oldest) <= last.saturating_add(1));
+        if self.book.is_bot() && !whole {
+            error!(%chat, after = last, before = oldest, "messages to the bot are lost: telegram no longer tells what it missed, and bots cannot read history");
+        }
+        let mut new: Vec<_> = told
+            .iter()
+            .filter(|message| is_new(message))
+            .filter_map(|message| written(&self.book, message))
+            .collect();
+        new.sort_by_key(SourceEvent::message_id);
+        new
     }
 
     /// Begins a channel anew at its present position, after its history.

@@ -1,4 +1,4 @@
-//! Telegram's message entities as entities of the model.
+//! Telegram's message entities as entities of the model, and back.
 
 use grammers_tl_types as tl;
 use switchyard_actors::model::{Entity, EntityKind, RichText, RichTextError};
@@ -62,9 +62,92 @@ fn kind(raw: &tl::enums::MessageEntity) -> Option<EntityKind> {
     })
 }
 
+/// Entities as they are sent. What the server finds by itself (addresses, mentions, hashtags, numbers) is left to it,
+/// as Telegram's own clients do; a person without a username can be mentioned only where `user` knows how to name them.
+pub(crate) fn to_telegram(
+    rich: &RichText,
+    user: impl Fn(i64) -> Option<tl::enums::InputUser>,
+) -> Vec<tl::enums::MessageEntity> {
+    let entities = rich.entities().iter().filter_map(|entity| {
+        let offset = i32::try_from(entity.offset).ok()?;
+        let length = i32::try_from(entity.length).ok()?;
+        raw(&entity.kind, offset, length, &user)
+    });
+    entities.collect()
+}
+
+fn raw(
+    kind: &EntityKind,
+    offset: i32,
+    length: i32,
+    user: impl Fn(i64) -> Option<tl::enums::InputUser>,
+) -> Option<tl::enums::MessageEntity> {
+    use tl::types as t;
+    let quote = |collapsed| t::MessageEntityBlockquote { collapsed, offset, length };
+    Some(match kind {
+        EntityKind::Bold => t::MessageEntityBold { offset, length }.into(),
+        EntityKind::Italic => t::MessageEntityItalic { offset, length }.into(),
+        EntityKind::Underline => t::MessageEntityUnderline { offset, length }.into(),
+        EntityKind::Strikethrough => t::MessageEntityStrike { offset, length }.into(),
+        EntityKind::Spoiler => t::MessageEntitySpoiler { offset, length }.into(),
+        EntityKind::Blockquote => quote(false).into(),
+        EntityKind::ExpandableBlockquote => quote(true).into(),
+        EntityKind::Code => t::MessageEntityCode { offset, length }.into(),
+        EntityKind::Pre { language } => {
+            let language = language.clone().unwrap_or_default();
+            t::MessageEntityPre { offset, length, language }.into()
+        }
+        EntityKind::TextLink { url } => t::MessageEntityTextUrl { offset, length, url: url.clone() }.into(),
+        EntityKind::TextMention { user: id } => {
+            t::InputMessageEntityMentionName { offset, length, user_id: user(*id)? }.into()
+        }
+        EntityKind::CustomEmoji { document } => {
+            t::MessageEntityCustomEmoji { offset, length, document_id: *document }.into()
+        }
+        EntityKind::Url
+        | EntityKind::Email
+        | EntityKind::PhoneNumber
+        | EntityKind::Mention
+        | EntityKind::Hashtag
+        | EntityKind::Cashtag
+        | EntityKind::BotCommand
+        | EntityKind::BankCard => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_sent_reads_as_what_was_meant() {
+        let entity = |kind| Entity { offset: 2, length: 2, kind };
+        let kinds = [
+            EntityKind::Bold,
+            EntityKind::Italic,
+            EntityKind::Underline,
+            EntityKind::Strikethrough,
+            EntityKind::Spoiler,
+            EntityKind::Blockquote,
+            EntityKind::ExpandableBlockquote,
+            EntityKind::Code,
+            EntityKind::Pre { language: None },
+            EntityKind::Pre { language: Some("rust".to_owned()) },
+            EntityKind::TextLink { url: "https://example.org/".to_owned() },
+            EntityKind::CustomEmoji { document: 9 },
+        ];
+        for kind in kinds {
+            let rich = RichText::new("a 😀", vec![entity(kind)]).unwrap();
+            let sent = to_telegram(&rich, |_| None);
+            assert_eq!(rich_text(rich.text(), &sent), rich);
+        }
+        let found = RichText::new("a #b", vec![entity(EntityKind::Hashtag)]).unwrap();
+        assert!(to_telegram(&found, |_| None).is_empty(), "the server finds it");
+        let mention = RichText::new("a b.", vec![entity(EntityKind::TextMention { user: 5 })]).unwrap();
+        assert!(to_telegram(&mention, |_| None).is_empty(), "nobody we may name");
+        let sent = to_telegram(&mention, |_| Some(tl::enums::InputUser::UserSelf));
+        assert!(matches!(sent.as_slice(), [tl::enums::MessageEntity::InputMessageEntityMentionName(_)]));
+    }
 
     fn bold(offset: i32, length: i32) -> tl::enums::MessageEntity {
         tl::types::MessageEntityBold { offset, length }.into()

@@ -28,8 +28,10 @@ pub enum Fault {
     },
     /// A passing fault of the server, answered: nothing was done, or the repeat is recognised.
     Backoff,
-    /// No answer, or the connection is gone.
+    /// No answer, or the connection went with the request under way.
     Lost,
+    /// There was no connection any more: the request never left.
+    Closed,
     /// The message was accepted before under the same `random_id`; its id is not told.
     AlreadySent,
     /// Something is out of date (access hash, file reference) or too long: another form of the request may pass.
@@ -86,16 +88,20 @@ const CHAT: &[&str] = &[
     "USER_IS_BLOCKED",
     "YOU_BLOCKED_USER",
     "INPUT_USER_DEACTIVATED",
+    "CHAT_SEND_PLAIN_FORBIDDEN",
+    "USER_IS_BOT",
+    "PRIVACY_PREMIUM_REQUIRED",
+    "ALLOW_PAYMENT_REQUIRED",
 ];
 
-const REPAIR: &[&str] = &[
-    "PEER_ID_INVALID",
-    "CHANNEL_INVALID",
-    "CHAT_ID_INVALID",
-    "SLOWMODE_MULTI_MSGS_DISABLED",
-    "MESSAGE_TOO_LONG",
-    "MEDIA_CAPTION_TOO_LONG",
-];
+/// The chat is named by a number or an access hash that does not hold (any more).
+const STALE_PEER: &[&str] = &["PEER_ID_INVALID", "CHANNEL_INVALID", "CHAT_ID_INVALID", "USER_ID_INVALID"];
+
+/// The message that is answered does not exist (any more).
+const REPLY_GONE: &[&str] =
+    &["REPLY_MESSAGE_ID_INVALID", "REPLY_TO_INVALID", "MESSAGE_ID_INVALID", "MSG_ID_INVALID"];
+
+const REPAIR: &[&str] = &["SLOWMODE_MULTI_MSGS_DISABLED", "MESSAGE_TOO_LONG", "MEDIA_CAPTION_TOO_LONG"];
 
 /// Looks an error up in the table.
 #[must_use]
@@ -105,7 +111,7 @@ pub fn classify(error: &InvocationError) -> Fault {
         InvocationError::Transport(transport::Error::BadStatus { status: 404 }) => Fault::SessionDead,
         InvocationError::Session(error) => match error.downcast_ref::<SessionError>() {
             Some(SessionError::KeyChanged) => Fault::SessionDead,
-            Some(SessionError::Closed) => Fault::Lost,
+            Some(SessionError::Closed) => Fault::Closed,
             Some(SessionError::Store(_)) | None => Fault::Store,
         },
         InvocationError::Io(_)
@@ -136,7 +142,8 @@ fn classify_rpc(error: &RpcError) -> Fault {
         return Fault::Chat;
     }
     let degraded = name.starts_with("CHAT_SEND_") && name.ends_with("_FORBIDDEN");
-    if REPAIR.contains(&name) || name.starts_with("FILE_REFERENCE_") || degraded {
+    if REPAIR.contains(&name) || STALE_PEER.contains(&name) || name.starts_with("FILE_REFERENCE_") || degraded
+    {
         return Fault::Repair;
     }
     match error.code {
@@ -158,6 +165,7 @@ pub fn connection_error(error: &InvocationError) -> ConnectionError {
         Fault::Store => ConnectionError::from(StoreError::Failed(text)),
         Fault::Backoff
         | Fault::Lost
+        | Fault::Closed
         | Fault::AlreadySent
         | Fault::Repair
         | Fault::Chat
@@ -178,8 +186,21 @@ pub fn send_outcome(error: &InvocationError) -> SendOutcome {
         Fault::SessionDead => SendOutcome::SessionDead { error: text },
         Fault::Repair | Fault::Refused => SendOutcome::Refused { error: text },
         Fault::Lost | Fault::Store => SendOutcome::Unclear { error: text },
+        Fault::Closed => SendOutcome::Offline { error: text },
         Fault::Backoff | Fault::Suspect => SendOutcome::Backoff { error: text },
     }
+}
+
+/// Whether the chat was named wrongly: its access hash may be out of date.
+#[must_use]
+pub fn is_stale_peer(error: &InvocationError) -> bool {
+    matches!(error, InvocationError::Rpc(rpc) if STALE_PEER.contains(&rpc.name.as_str()))
+}
+
+/// Whether the message that a new one was to answer is gone.
+#[must_use]
+pub fn is_reply_gone(error: &InvocationError) -> bool {
+    matches!(error, InvocationError::Rpc(rpc) if REPLY_GONE.contains(&rpc.name.as_str()))
 }
 
 /// The error in words: Telegram's own name for it where it has one.

@@ -41,6 +41,9 @@ fn every_class_has_its_names() {
         (rpc(406, "CHAT_FORWARDS_RESTRICTED"), Fault::Chat),
         (rpc(400, "FILE_REFERENCE_2_EXPIRED"), Fault::Repair),
         (rpc(403, "CHAT_SEND_PHOTOS_FORBIDDEN"), Fault::Repair),
+        (rpc(403, "CHAT_SEND_PLAIN_FORBIDDEN"), Fault::Chat),
+        (rpc(403, "ALLOW_PAYMENT_REQUIRED_5"), Fault::Chat),
+        (rpc(400, "CHANNEL_INVALID"), Fault::Repair),
         (rpc(500, "RANDOM_ID_DUPLICATE"), Fault::AlreadySent),
         (rpc(500, "RPC_CALL_FAIL"), Fault::Backoff),
         (rpc(-503, "Timeout"), Fault::Backoff),
@@ -49,7 +52,7 @@ fn every_class_has_its_names() {
         (InvocationError::Transport(transport::Error::BadStatus { status: 429 }), Fault::Lost),
         (InvocationError::Io(io::Error::from(io::ErrorKind::ConnectionReset)), Fault::Lost),
         (InvocationError::Session(Box::new(SessionError::KeyChanged)), Fault::SessionDead),
-        (InvocationError::Session(Box::new(SessionError::Closed)), Fault::Lost),
+        (InvocationError::Session(Box::new(SessionError::Closed)), Fault::Closed),
     ];
     for (error, fault) in table {
         assert_eq!(classify(&error), fault, "{error}");
@@ -61,6 +64,8 @@ fn a_repeat_that_telegram_recognises_is_a_delivery() {
     assert_eq!(send_outcome(&rpc(500, "RANDOM_ID_DUPLICATE")), SendOutcome::Delivered { message: None });
     let lost = InvocationError::Dropped("gone");
     assert!(matches!(send_outcome(&lost), SendOutcome::Unclear { .. }), "it may have arrived");
+    let closed = InvocationError::Session(Box::new(SessionError::Closed));
+    assert!(matches!(send_outcome(&closed), SendOutcome::Offline { .. }), "it never left");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One connection to Telegram: the client's runner, requests that always end, and an inbox of updates.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use grammers_mtsender::{
 };
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types as tl;
-use switchyard_actors::ports::ConnectionError;
+use switchyard_actors::model::SendOutcome;
+use switchyard_actors::ports::{ConnectionError, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -19,8 +21,8 @@ use tracing::{debug, error, warn};
 
 use crate::config::TelegramConfig;
 
-use super::errors::{Fault, classify, connection_error};
-use super::session::StoredSession;
+use super::errors::{self, Fault, classify, connection_error};
+use super::session::{SessionError, StoredSession};
 
 /// Seconds of silence after which the server hangs up, so that a frozen owner's connection is gone before another
 /// node may take over its key.
@@ -47,9 +49,48 @@ impl CallError {
         }
     }
 
+    /// How a send ends with it.
+    pub(crate) fn outcome(&self) -> SendOutcome {
+        match self {
+            Self::Answer(error) => errors::send_outcome(error),
+            Self::Timeout(..) => SendOutcome::Unclear { error: self.to_string() },
+        }
+    }
+
+    /// The client's or server's own error.
+    pub(crate) const fn answer(&self) -> Option<&InvocationError> {
+        match self {
+            Self::Answer(error) => Some(error),
+            Self::Timeout(..) => None,
+        }
+    }
+
+    /// The data centre that has the account, where it is another one (core.telegram.org/api/errors#303-see-other).
+    pub(crate) fn other_centre(&self) -> Option<i32> {
+        match self {
+            Self::Answer(InvocationError::Rpc(rpc)) if rpc.code == 303 => i32::try_from(rpc.value?).ok(),
+            _ => None,
+        }
+    }
+
     /// Telegram's name of the error.
     pub(crate) fn is(&self, name: &str) -> bool {
         matches!(self, Self::Answer(error) if error.is(name))
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(error) => f.write_str(&errors::describe(error)),
+            Self::Timeout(what, after) => write!(f, "no answer to {what} within {} ms", after.as_millis()),
+        }
+    }
+}
+
+impl From<StoreError> for CallError {
+    fn from(error: StoreError) -> Self {
+        Self::Answer(InvocationError::Session(Box::new(SessionError::Store(error))))
     }
 }
 
@@ -57,9 +98,7 @@ impl From<CallError> for ConnectionError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Answer(error) => connection_error(&error),
-            CallError::Timeout(what, after) => {
-                Self::Unreachable(format!("no answer to {what} within {} ms", after.as_millis()))
-            }
+            CallError::Timeout(..) => Self::Unreachable(error.to_string()),
         }
     }
 }

@@ -1,9 +1,11 @@
-//! Telegram over MTProto, by the grammers crates: user sessions as sources.
+//! Telegram over MTProto, by the grammers crates: sessions of users and bots, as sources and targets.
 //!
-//! `connector` connects, `session` keeps keys and access hashes in our store, `link` is one connection, `pump` (with
-//! `difference`, `history`, `feed` and `ledger`) reads updates, `convert` (with `events`, `entities`, `media`, `book`)
-//! turns them into the model, `errors` is the one table of Telegram's errors.
+//! `connector` connects, `identity` says who is signed in, `session` keeps keys and access hashes in our store, `link`
+//! is one connection, `sources` and `resolve` find the chats, `pump` (with `difference`, `history`, `feed` and `ledger`)
+//! reads updates, `sender` (with `answer` and `lookup`) writes, `convert` (with `events`, `entities`, `media`, `book`)
+//! turns updates into the model, `errors` is the one table of Telegram's errors.
 
+mod answer;
 mod auth_key;
 mod book;
 mod connector;
@@ -14,15 +16,19 @@ pub mod errors;
 mod events;
 mod feed;
 mod history;
+mod identity;
 mod ledger;
 mod link;
 mod login;
+mod lookup;
 mod media;
 pub mod probe;
 mod pump;
 mod record;
+mod resolve;
 #[cfg(test)]
 mod samples;
+mod sender;
 mod session;
 mod sources;
 

@@ -38,6 +38,8 @@ pub(crate) struct Pump {
     pub(crate) again: BTreeMap<i64, Instant>,
     /// Finished units that were not yet asked for.
     pub(crate) ready: VecDeque<IntakeUnit>,
+    /// Server time of the position where the connection began, Unix seconds.
+    pub(crate) since: i32,
     inbox: Inbox,
     unsaved: Vec<PeerInfo>,
     flush_at: Option<Instant>,
@@ -56,6 +58,7 @@ impl Pump {
         boxes: MessageBoxes,
         book: Book,
         ledger: CursorLedger,
+        since: i32,
     ) -> Self {
         let now = Instant::now();
         let ping_at = now + config.ping_interval;
@@ -69,6 +72,7 @@ impl Pump {
             catch_up: VecDeque::new(),
             again: BTreeMap::new(),
             ready: VecDeque::new(),
+            since,
             inbox,
             unsaved: Vec::new(),
             flush_at: Some(now),

@@ -96,6 +96,11 @@ impl StoredSession {
         Ok(Self { account, credentials, address, memory: RwLock::new(memory) })
     }
 
+    /// Whose session it is.
+    pub(crate) const fn account(&self) -> AccountId {
+        self.account
+    }
+
     /// The key of the account's own data centre.
     pub(crate) fn home_key(&self) -> Option<[u8; 256]> {
         let memory = self.read();
@@ -128,6 +133,38 @@ impl StoredSession {
         if let Some(option) = option {
             self.write_option(DcOption { auth_key: Some(key), ..option }).await?;
             self.write().signed_in = true;
+        }
+        Ok(())
+    }
+
+    /// Gives the key of the account's data centre up: the next connection gets another one.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the key stays.
+    pub(crate) async fn forget_home_key(&self) -> Result<(), StoreError> {
+        let option = {
+            let memory = self.read();
+            memory.options.get(&memory.home_dc).cloned()
+        };
+        let Some(option) = option else { return Ok(()) };
+        let keyless = DcOption { auth_key: None, ..option };
+        let record = record::encode_dc(&keyless);
+        self.credentials.set_secret(self.account, &secret_name(keyless.id), record).await?;
+        let mut memory = self.write();
+        memory.options.insert(keyless.id, keyless);
+        memory.signed_in = false;
+        Ok(())
+    }
+
+    /// Makes another data centre the account's own.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it stays where it is.
+    pub(crate) async fn move_home(&self, dc_id: i32) -> Result<(), StoreError> {
+        if self.read().home_dc != dc_id {
+            let value = SecretSlice::from(dc_id.to_string().into_bytes());
+            self.credentials.set_secret(self.account, HOME_DC, value).await?;
+            self.write().home_dc = dc_id;
         }
         Ok(())
     }
@@ -211,14 +248,7 @@ impl Session for StoredSession {
     }
 
     fn set_home_dc_id(&self, dc_id: i32) -> BoxFuture<'_, Result<(), SessionError>> {
-        Box::pin(async move {
-            if self.read().home_dc != dc_id {
-                let value = SecretSlice::from(dc_id.to_string().into_bytes());
-                self.credentials.set_secret(self.account, HOME_DC, value).await?;
-                self.write().home_dc = dc_id;
-            }
-            Ok(())
-        })
+        Box::pin(async move { Ok(self.move_home(dc_id).await?) })
     }
 
     fn dc_option(&self, dc_id: i32) -> Result<Option<DcOption>, SessionError> {

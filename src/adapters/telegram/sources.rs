@@ -4,19 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use grammers_session::types::{PeerId, PeerInfo, PeerKind};
 use grammers_tl_types as tl;
-use switchyard_actors::model::ChatId;
+use switchyard_actors::model::{ChatId, Place};
 use switchyard_actors::ports::ConnectionError;
 use tracing::warn;
 
 use crate::config::TelegramConfig;
 
 use super::book::{self, Book, channel_of, chat_id, peer_id, peer_of};
-use super::errors::Fault;
+use super::ledger::CursorLedger;
 use super::link::{CallError, Link};
+use super::resolve::{self, Described, concerns_a_chat};
 use super::session::StoredSession;
-
-/// Dialogs in one page, the most that Telegram gives.
-const DIALOGS_PAGE: i32 = 100;
 
 /// Where the streams of the source chats stand now.
 #[derive(Debug, Default)]
@@ -54,7 +52,8 @@ pub(crate) fn input_channel(session: &StoredSession, channel: i64) -> Option<tl:
     }
 }
 
-/// Looks up every source chat. One that cannot be read is left out with a warning; the others go on.
+/// Looks up every source chat, and the access hashes of the targets. A chat that cannot be read is left out with a
+/// warning; the others go on.
 ///
 /// # Errors
 /// [`ConnectionError`] when the account as a whole cannot go on.
@@ -62,22 +61,54 @@ pub(crate) async fn look_up(
     link: &Link,
     config: &TelegramConfig,
     book: &mut Book,
+    targets: &[Place],
+    ledger: &CursorLedger,
 ) -> Result<Standing, ConnectionError> {
-    find_hashes(link, config, book).await?;
+    let session = link.session();
+    let bot = book.is_bot();
+    let unknown = |chat: &ChatId| input_peer(session, *chat).is_none();
+    // Bots have no dialogs that would tell names and protection of known sources on the way.
+    let sources = book.sources().filter(|chat| bot || unknown(chat));
+    let targets = targets.iter().map(|place| place.chat).filter(unknown);
+    let wanted: BTreeSet<ChatId> = sources.chain(targets).collect();
+    let mut learn = |(users, chats): &Described| book.learn(users, chats);
+    let missing = resolve::find(link, config, bot, wanted, &mut learn).await?;
+    for chat in missing {
+        warn!(%chat, "the account cannot find a chat of its pairs");
+    }
+    let known: Vec<ChatId> = book.sources().filter(|chat| !unknown(chat)).collect();
     let mut standing = Standing::default();
-    let known: Vec<ChatId> =
-        book.sources().filter(|chat| input_peer(link.session(), *chat).is_some()).collect();
+    if !bot {
+        read_dialogs(link, config, book, &mut standing, &known).await?;
+    }
+    protect_private_chats(link, book, &known).await?;
+    // What dialogs do not place tells its position itself, to bots only where none is stored.
+    let placed = |channel: &i64| {
+        standing.channels.contains_key(channel) || (bot && ledger.channel(*channel).is_some())
+    };
+    let channels = known.iter().filter_map(|chat| channel_of(*chat));
+    let unplaced: Vec<i64> = channels.filter(|channel| !placed(channel)).collect();
+    seed_channels(link, book, &mut standing, &unplaced).await?;
+    Ok(standing)
+}
+
+/// Reads where the chats stand from their dialogs.
+async fn read_dialogs(
+    link: &Link,
+    config: &TelegramConfig,
+    book: &mut Book,
+    standing: &mut Standing,
+    known: &[ChatId],
+) -> Result<(), ConnectionError> {
     let mut rounds: Vec<Vec<ChatId>> =
         known.chunks(config.chats_per_request.get()).map(<[ChatId]>::to_vec).collect();
     while let Some(chats) = rounds.pop() {
         match peer_dialogs(link, &chats).await {
-            Ok(answer) => learn_dialogs(link, book, &mut standing, answer).await?,
+            Ok(answer) => learn_dialogs(link, book, standing, answer).await?,
             Err(error) if !concerns_a_chat(&error) => return Err(error.into()),
             Err(error) => match chats.as_slice() {
                 [] => {}
-                [chat] => {
-                    warn!(%chat, error = %ConnectionError::from(error), "source chat cannot be read");
-                }
+                [chat] => warn!(%chat, %error, "source chat cannot be read"),
                 several => {
                     let (front, back) = several.split_at(several.len() / 2);
                     rounds.extend([front.to_vec(), back.to_vec()]);
@@ -85,82 +116,7 @@ pub(crate) async fn look_up(
             },
         }
     }
-    protect_private_chats(link, book, &known).await?;
-    seed_channels(link, book, &mut standing, &known).await?;
-    Ok(standing)
-}
-
-/// Whether an error is about a chat in the request, not about the account or the connection.
-fn concerns_a_chat(error: &CallError) -> bool {
-    matches!(error.fault(), Fault::Chat | Fault::Repair | Fault::Refused)
-}
-
-/// Reads dialogs until the access hash of every source chat is known.
-async fn find_hashes(link: &Link, config: &TelegramConfig, book: &mut Book) -> Result<(), ConnectionError> {
-    let mut missing: BTreeSet<ChatId> =
-        book.sources().filter(|chat| input_peer(link.session(), *chat).is_none()).collect();
-    let mut offset = (0, 0, tl::enums::InputPeer::Empty);
-    for _ in 0..config.dialog_pages_max {
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let (offset_date, offset_id, offset_peer) = offset.clone();
-        let request = tl::functions::messages::GetDialogs {
-            exclude_pinned: false,
-            folder_id: None,
-            offset_date,
-            offset_id,
-            offset_peer,
-            limit: DIALOGS_PAGE,
-            hash: 0,
-        };
-        let (dialogs, messages, chats, users) = match link.call(&request).await? {
-            tl::enums::messages::Dialogs::Dialogs(all) => (all.dialogs, all.messages, all.chats, all.users),
-            tl::enums::messages::Dialogs::Slice(page) => {
-                (page.dialogs, page.messages, page.chats, page.users)
-            }
-            tl::enums::messages::Dialogs::NotModified(_) => break,
-        };
-        book.learn(&users, &chats);
-        link.session().remember(&book::peers(&users, &chats)).await?;
-        missing.retain(|chat| input_peer(link.session(), *chat).is_none());
-        let full = i32::try_from(dialogs.len()).is_ok_and(|count| count >= DIALOGS_PAGE);
-        match next_offset(link.session(), &dialogs, &messages) {
-            Some(next) if full && next != offset => offset = next,
-            _ => break,
-        }
-    }
-    for chat in missing {
-        warn!(%chat, "source chat is not among the account's dialogs");
-    }
     Ok(())
-}
-
-/// The place after the last dialog of a page.
-fn next_offset(
-    session: &StoredSession,
-    dialogs: &[tl::enums::Dialog],
-    messages: &[tl::enums::Message],
-) -> Option<(i32, i32, tl::enums::InputPeer)> {
-    let last = dialogs.iter().rev().find_map(|dialog| match dialog {
-        tl::enums::Dialog::Dialog(dialog) => Some(dialog),
-        _ => None,
-    })?;
-    let peer = input_peer(session, chat_id(peer_id(&last.peer)?)?)?;
-    let date = messages.iter().find_map(|message| match message {
-        tl::enums::Message::Message(message)
-            if message.id == last.top_message && message.peer_id == last.peer =>
-        {
-            Some(message.date)
-        }
-        tl::enums::Message::Service(message)
-            if message.id == last.top_message && message.peer_id == last.peer =>
-        {
-            Some(message.date)
-        }
-        _ => None,
-    });
-    Some((date.unwrap_or(0), last.top_message, peer))
 }
 
 async fn peer_dialogs(link: &Link, chats: &[ChatId]) -> Result<tl::types::messages::PeerDialogs, CallError> {
@@ -214,7 +170,7 @@ async fn protect_private_chats(
                 book.set_protected(*chat, full.noforwards_my_enabled || full.noforwards_peer_enabled);
             }
             Err(error) if concerns_a_chat(&error) => {
-                warn!(%chat, error = %ConnectionError::from(error), "private chat counts as protected");
+                warn!(%chat, %error, "private chat counts as protected");
             }
             Err(error) => return Err(error.into()),
         }
@@ -228,12 +184,9 @@ async fn seed_channels(
     link: &Link,
     book: &mut Book,
     standing: &mut Standing,
-    chats: &[ChatId],
+    channels: &[i64],
 ) -> Result<(), ConnectionError> {
-    for channel in chats.iter().filter_map(|chat| channel_of(*chat)) {
-        if standing.channels.contains_key(&channel) {
-            continue;
-        }
+    for channel in channels.iter().copied() {
         let Some(input) = input_channel(link.session(), channel) else { continue };
         match link.call(&tl::functions::channels::GetFullChannel { channel: input }).await {
             Ok(tl::enums::messages::ChatFull::Full(answer)) => {
@@ -243,7 +196,7 @@ async fn seed_channels(
                 }
             }
             Err(error) if concerns_a_chat(&error) => {
-                warn!(channel, error = %ConnectionError::from(error), "source channel cannot be read");
+                warn!(channel, %error, "source channel cannot be read");
             }
             Err(error) => return Err(error.into()),
         }

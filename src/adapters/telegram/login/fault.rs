@@ -48,7 +48,7 @@ pub(super) fn login_error(error: &CallError) -> LoginError {
         Fault::Wait { wait, .. } => LoginError::Wait { wait, reason: text },
         Fault::SessionDead | Fault::Quarantine | Fault::Suspect | Fault::Refused => LoginError::Refused(text),
         Fault::Store => LoginError::Store(StoreError::Failed(text)),
-        Fault::Backoff | Fault::Lost | Fault::AlreadySent | Fault::Repair | Fault::Chat => {
+        Fault::Backoff | Fault::Lost | Fault::Closed | Fault::AlreadySent | Fault::Repair | Fault::Chat => {
             LoginError::Unreachable(text)
         }
     }
