@@ -87,7 +87,7 @@ impl World {
     }
 
     /// The answer of `GET /users/@me` for the world's bot.
-    fn me(&self) -> String {
+    pub(crate) fn me(&self) -> String {
         format!("{{\"id\": \"{}\", \"bot\": true}}", self.account.platform_id)
     }
 
@@ -125,11 +125,11 @@ pub(crate) fn delivered(report: &SendReport) -> MessageId {
     }
 }
 
-const ME: &str = "/api/v10/users/@me";
-const GATEWAY: &str = "/api/v10/gateway/bot";
+pub(crate) const ME: &str = "/api/v10/users/@me";
+pub(crate) const GATEWAY: &str = "/api/v10/gateway/bot";
 
 /// The answer of `GET /gateway/bot`.
-fn gateway(url: &str, remaining: u32) -> String {
+pub(crate) fn gateway(url: &str, remaining: u32) -> String {
     format!(
         "{{\"url\": \"{url}\", \"shards\": 1, \"session_start_limit\": {{\"total\": 1000, \
          \"remaining\": {remaining}, \"reset_after\": 7000, \"max_concurrency\": 1}}}}"

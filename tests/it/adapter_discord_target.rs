@@ -1,15 +1,16 @@
 //! Discord bots as targets: what follows a message, and what limits say of it, against the sandbox over real sockets.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use switchyard_actors::model::{MessageId, PartBody, SendOutcome};
-use switchyard_actors::ports::{Operation, SendRequest};
+use switchyard_actors::ports::{Operation, PlatformConnector as _, SendRequest};
 use switchyard_sandbox::Limits;
 use switchyard_sandbox::faults::FaultKind;
 use switchyard_sandbox::messages::MessageItem;
 
-use super::adapter_discord::{Connected, World, delivered};
-use super::adapter_harness::says;
+use super::adapter_discord::{Connected, GATEWAY, ME, World, delivered, gateway, server};
+use super::adapter_harness::{request, says, within};
 
 fn edit(world: &World, message: MessageId, content: &str) -> SendRequest {
     let body = PartBody::Markdown { content: content.to_owned(), author: None };
@@ -140,4 +141,22 @@ async fn a_token_that_is_taken_back_while_sending_ends_the_session_and_loses_not
     let again = world.connect().await;
     done(&again, world.part(2, "z")).await;
     assert_eq!(world.arrived().len(), 2, "once each");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_answer_is_written_without_what_it_answers() {
+    let world = World::new(|_| {}).await;
+    let messages = format!("/api/v10/channels/{}/messages", world.chat);
+    let refusal = "{\"message\": \"no history, no replies\", \"code\": 160002}".to_owned();
+    let real = gateway(&world.sandbox.discord().gateway_url(), 1_000);
+    let (base, calls) =
+        server(vec![(ME, 200, world.me()), (GATEWAY, 200, real), (&messages, 400, refusal)]).await;
+    let connector = world.connector(&base);
+    let connection = within(connector.connect(request(&world.account, &[], Vec::new()))).await.unwrap();
+    let calls_before = calls.load(Ordering::Relaxed);
+    let sender = connection.sender.clone().unwrap();
+    let question = MessageId::new(5).unwrap();
+    let report = within(sender.send(answer(&world, 1, "x", question))).await;
+    assert!(matches!(report.outcome, SendOutcome::Refused { .. }), "{report:?}");
+    assert_eq!(calls.load(Ordering::Relaxed), calls_before + 2);
 }

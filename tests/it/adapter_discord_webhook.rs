@@ -1,6 +1,7 @@
 //! Discord webhooks as targets, against the sandbox and against servers with one answer, over real sockets.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -229,7 +230,7 @@ async fn a_webhook_that_is_gone_or_only_follows_is_told_apart_from_a_failing_ser
     let of = async |status, body: String| {
         let (base, calls) = server(vec![(world.path().as_str(), status, body)]).await;
         let error = world.try_connect(&base).await.unwrap_err();
-        assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 1, "{error}");
+        assert_eq!(calls.load(Ordering::Relaxed), 1, "{error}");
         error
     };
     assert!(matches!(of(404, gone).await, ConnectionError::NeedsLogin(_)));
@@ -290,4 +291,32 @@ async fn what_is_no_credential_is_refused_and_not_repeated() {
     let login = DiscordLogin::new(discord_config(&base)).unwrap();
     let unknown = within(login.identify_bot(&SecretString::from("a.b.c"))).await.unwrap_err();
     assert!(matches!(unknown, LoginError::Unreachable(_)), "{unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_discord_refuses_all_the_same_is_replaced_once() {
+    let world = World::new().await;
+    let (path, write) = (world.path(), format!("{}?wait=true", world.path()));
+    let refusal =
+        "{\"code\": 50035, \"message\": \"Invalid Form Body\", \"errors\": {\"username\": {}}}".to_owned();
+    let (base, calls) =
+        server(vec![(path.as_str(), 200, described(&world, 1)), (write.as_str(), 400, refusal)]).await;
+    let hook = world.try_connect(&base).await.unwrap();
+    let report = send(&hook, world.part("Ada", "x")).await;
+    assert!(matches!(report.outcome, SendOutcome::Refused { .. }), "{report:?}");
+    assert_eq!(calls.load(Ordering::Relaxed), 3, "what it is, its author's name, no name");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_was_moved_writes_no_second_message_elsewhere() {
+    let world = World::new().await;
+    let (path, write) = (world.path(), format!("{}?wait=true", world.path()));
+    let elsewhere = "{\"id\": \"9\", \"channel_id\": \"77\"}".to_owned();
+    let (base, calls) =
+        server(vec![(path.as_str(), 200, described(&world, 1)), (write.as_str(), 200, elsewhere)]).await;
+    let hook = world.try_connect(&base).await.unwrap();
+    assert_eq!(delivered(&send(&hook, world.part("Ada", "x")).await).get(), 9);
+    let report = send(&hook, world.part("Ada", "y")).await;
+    assert!(matches!(report.outcome, SendOutcome::PausePair { .. }), "{report:?}");
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
 }
