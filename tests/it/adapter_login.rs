@@ -1,4 +1,4 @@
-//! Sign-ins, imports and log-outs of Telegram accounts against the sandbox's data centre, over real sockets.
+//! Sign-ins of Telegram accounts against the sandbox's data centre, over real sockets.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +20,6 @@ use switchyard_actors::ports::{
 use switchyard_sandbox::faults::{FaultKind, FaultTarget};
 use switchyard_sandbox::platform::Platform as Side;
 use switchyard_sandbox::{Sandbox, SandboxConfig};
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -30,19 +29,19 @@ use super::adapter_harness::{
 };
 
 /// A sandbox, the credentials of connected accounts, and what signs people in.
-struct World {
-    sandbox: Sandbox,
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
     credentials: Arc<MemoryCredentials>,
     clock: Arc<ShiftedClock>,
-    config: TelegramConfig,
+    pub(crate) config: TelegramConfig,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut SandboxConfig)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut SandboxConfig)) -> Self {
         let sandbox = sandbox(change).await;
         let mut config = telegram_config(&sandbox);
         let seed = &sandbox.seed().telegram;
@@ -56,7 +55,7 @@ impl World {
         Arc::new(SandboxKeys::new(http, &control, Arc::new(SystemRng), Duration::from_secs(10)))
     }
 
-    fn login_with(&self, config: TelegramConfig) -> TelegramLogin {
+    pub(crate) fn login_with(&self, config: TelegramConfig) -> TelegramLogin {
         TelegramLogin::new(
             config,
             self.credentials.clone(),
@@ -67,7 +66,7 @@ impl World {
         )
     }
 
-    fn login(&self) -> TelegramLogin {
+    pub(crate) fn login(&self) -> TelegramLogin {
         self.login_with(self.config.clone())
     }
 
@@ -78,7 +77,7 @@ impl World {
     }
 
     /// Keeps what a sign-in gave, as connecting the account would.
-    async fn keep(&self, identified: Identified) -> Account {
+    pub(crate) async fn keep(&self, identified: Identified) -> Account {
         let account = account(Uuid::from_u128(77), identified.kind, identified.platform_id);
         for (name, value) in identified.secrets {
             self.credentials.set_secret(account.id, &name, value).await.unwrap();
@@ -87,7 +86,11 @@ impl World {
     }
 
     /// Connects with the stored key and nothing else.
-    async fn connect(&self, account: &Account, config: &TelegramConfig) -> Result<(), ConnectionError> {
+    pub(crate) async fn connect(
+        &self,
+        account: &Account,
+        config: &TelegramConfig,
+    ) -> Result<(), ConnectionError> {
         let keys = Arc::new(ClientExchange);
         let connector =
             TelegramConnector::new(config.clone(), self.credentials.clone(), keys, Handle::current());
@@ -97,13 +100,13 @@ impl World {
     }
 
     /// Telephone number, code and id of a seeded user.
-    fn user(&self, index: usize) -> (String, SecretString, i64) {
+    pub(crate) fn user(&self, index: usize) -> (String, SecretString, i64) {
         let user = &self.sandbox.seed().telegram.users[index];
         (user.phone.clone(), SecretString::from(user.code.reveal()), user.user_id)
     }
 
     /// Signs the first user in by code.
-    async fn signed_in(&self) -> Identified {
+    pub(crate) async fn signed_in(&self) -> Identified {
         let (phone, code, _) = self.user(0);
         let (mut sign_in, step) = within(self.login().sign_in_by_phone(&phone)).await.unwrap();
         assert!(matches!(step, LoginStep::Code { .. }), "{step:?}");
@@ -111,7 +114,7 @@ impl World {
     }
 
     /// A session as Telethon writes it, of a key that is signed in as this user.
-    fn telethon(&self, user: Option<i64>, address: SocketAddr, key: [u8; 256]) -> SecretString {
+    pub(crate) fn telethon(&self, user: Option<i64>, address: SocketAddr, key: [u8; 256]) -> SecretString {
         if user.is_some() {
             self.sandbox.telegram().register_auth_key(&key, user).unwrap();
         }
@@ -136,18 +139,18 @@ fn link(step: &LoginStep) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(token).unwrap()
 }
 
-fn done(step: LoginStep) -> Identified {
+pub(crate) fn done(step: LoginStep) -> Identified {
     match step {
         LoginStep::Done(identified) => *identified,
         other => panic!("not done: {other:?}"),
     }
 }
 
-fn names(identified: &Identified) -> Vec<&str> {
+pub(crate) fn names(identified: &Identified) -> Vec<&str> {
     identified.secrets.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-fn digits(text: &str) -> SecretString {
+pub(crate) fn digits(text: &str) -> SecretString {
     SecretString::from(text)
 }
 
@@ -330,89 +333,6 @@ async fn without_an_application_nobody_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logging_out_ends_the_session_of_that_key_and_no_other() {
-    let world = World::new().await;
-    let identified = world.signed_in().await;
-    let other = world.telethon(Some(world.user(0).2), world.sandbox.telegram_address(), [9; 256]);
-    let account = world.keep(identified).await;
-    let login = world.login();
-    within(login.log_out(&account)).await.unwrap();
-    let refused = world.connect(&account, &world.config).await.unwrap_err();
-    assert!(matches!(refused, ConnectionError::NeedsLogin(_)), "{refused}");
-    within(login.log_out(&account)).await.unwrap();
-    within(login.import_telethon(&other)).await.unwrap();
-    let keyless = self::account(Uuid::from_u128(78), AccountKind::TelegramUser, 5);
-    login.log_out(&keyless).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_the_server_forgot_counts_as_logged_out() {
-    let (world, other) = (World::new().await, World::with(|config| config.seed = 2).await);
-    let account = world.keep(world.signed_in().await).await;
-    let elsewhere =
-        TelegramConfig { address: Some(other.sandbox.telegram_address()), ..world.config.clone() };
-    within(world.login_with(elsewhere).log_out(&account)).await.unwrap();
-    world.connect(&account, &world.config).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_telethon_session_is_taken_over_at_its_own_address() {
-    let world = World::new().await;
-    let (own, user) = (world.sandbox.telegram_address(), world.user(0).2);
-    let session = world.telethon(Some(user), own, [7; 256]);
-    let identified = within(world.login().import_telethon(&session)).await.unwrap();
-    assert_eq!((identified.kind, identified.platform_id), (AccountKind::TelegramUser, user));
-    assert_eq!(names(&identified), ["home_dc", "dc.2"], "the configured address needs no other");
-
-    // A server that is configured for everybody else, and that must not see the key.
-    let trap = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = TelegramConfig { address: Some(trap.local_addr().unwrap()), ..world.config.clone() };
-    let identified = within(world.login_with(config.clone()).import_telethon(&session)).await.unwrap();
-    assert_eq!(names(&identified), ["home_dc", "dc.2", "address"]);
-    let account = world.keep(identified).await;
-    world.connect(&account, &config).await.unwrap();
-    within(world.login_with(config).log_out(&account)).await.unwrap();
-    let refused = world.connect(&account, &world.config).await.unwrap_err();
-    assert!(matches!(refused, ConnectionError::NeedsLogin(_)), "{refused}");
-    let visit = tokio::time::timeout(Duration::ZERO, trap.accept()).await;
-    assert!(visit.is_err(), "nobody came to the configured address");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_configured_address_the_one_inside_counts() {
-    let world = World::new().await;
-    let session = world.telethon(Some(world.user(0).2), world.sandbox.telegram_address(), [7; 256]);
-    let config = TelegramConfig { address: None, ..world.config.clone() };
-    let identified = within(world.login_with(config.clone()).import_telethon(&session)).await.unwrap();
-    assert_eq!(names(&identified), ["home_dc", "dc.2"]);
-    let account = world.keep(identified).await;
-    world.connect(&account, &config).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sessions_that_cannot_be_used_are_refused_in_plain_words() {
-    let world = World::with(|config| config.shape.telegram_bots = 1).await;
-    let (own, login) = (world.sandbox.telegram_address(), world.login());
-    let refusal = async |session: SecretString| match within(login.import_telethon(&session)).await {
-        Err(LoginError::Refused(why)) => why,
-        other => panic!("not refused: {other:?}"),
-    };
-    let unknown = refusal(world.telethon(None, own, [5; 256])).await;
-    assert!(unknown.contains("does not accept the session"), "{unknown}");
-    world.sandbox.telegram().register_auth_key(&[6; 256], None).unwrap();
-    let nobody = refusal(world.telethon(None, own, [6; 256])).await;
-    assert!(nobody.contains("does not accept the session"), "{nobody}");
-    let bot = world.sandbox.seed().telegram.bots[0].user_id;
-    let bots = refusal(world.telethon(Some(bot), own, [8; 256])).await;
-    assert!(bots.contains("belongs to a bot"), "{bots}");
-    refusal(digits("not a session")).await;
-
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = within(login.import_telethon(&world.telethon(None, closed, [5; 256]))).await.unwrap_err();
-    assert!(matches!(error, LoginError::Unreachable(_)), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_bot_is_signed_in_by_its_token_with_a_key_of_its_own() {
     let world = World::with(|config| config.shape.telegram_bots = 1).await;
     let (bot, login) = (&world.sandbox.seed().telegram.bots[0], world.login());
@@ -470,37 +390,4 @@ async fn every_kind_of_credential_goes_to_its_platform() {
     assert!(matches!(within(logins.sign_in_by_qr()).await.unwrap().1, LoginStep::Scan { .. }));
     let (_, step) = within(logins.sign_in_by_phone(&world.user(0).0)).await.unwrap();
     assert!(matches!(step, LoginStep::Code { .. }));
-}
-
-/// The Python with the peers' packages (`tests/peers/requirements.txt`); CI always names one.
-const PYTHON: &str = "SWITCHYARD_PEERS_PYTHON";
-
-async fn telethon_says(python: &str, arguments: Vec<String>) -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/telethon_session.py");
-    let mut command = std::process::Command::new(python);
-    command.arg(script).args(arguments);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_telethon_itself_wrote_is_taken_over_and_logged_out() {
-    let Ok(python) = std::env::var(PYTHON) else {
-        println!("SKIPPED: {PYTHON} names no Python with Telethon");
-        return;
-    };
-    let world = World::new().await;
-    let sandbox = vec!["--sandbox".to_owned(), world.sandbox.control_url()];
-    let session = telethon_says(&python, sandbox.clone()).await;
-    let config = TelegramConfig { address: None, ..world.config.clone() };
-    let login = world.login_with(config.clone());
-    let identified = within(login.import_telethon(&digits(&session))).await.unwrap();
-    assert_eq!(identified.platform_id, world.user(0).2);
-    let account = world.keep(identified).await;
-    world.connect(&account, &config).await.unwrap();
-    let asked = [sandbox, vec!["--gone".to_owned(), session]].concat();
-    assert_eq!(telethon_says(&python, asked.clone()).await, "alive");
-    within(login.log_out(&account)).await.unwrap();
-    assert_eq!(telethon_says(&python, asked).await, "over");
 }

@@ -15,6 +15,7 @@ mod adapter_discord;
 mod adapter_discord_target;
 mod adapter_discord_webhook;
 mod adapter_harness;
+mod adapter_import;
 mod adapter_login;
 mod adapter_telegram;
 mod adapter_telegram_bench;
