@@ -344,6 +344,7 @@ async fn a_bot_is_signed_in_by_its_token_with_a_key_of_its_own() {
     let key = |identified: &Identified| identified.secrets[1].1.expose_secret().to_vec();
     assert_ne!(key(&first), key(&second));
     let account = world.keep(first).await;
+    world.connect(&account, &world.config).await.unwrap();
     within(login.log_out(&account)).await.unwrap();
     within(login.identify_bot(&token)).await.unwrap();
     let (id, _) = token.expose_secret().split_once(':').unwrap();
