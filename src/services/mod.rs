@@ -1,6 +1,15 @@
 //! Use cases: what API and command line can ask for, named by verbs.
 
+pub mod accounts;
 pub mod admin;
+pub mod caller;
+pub mod desk;
 pub mod doctor;
+pub mod fault;
+mod gates;
 pub mod operator;
+pub mod page;
+pub mod pairs;
 pub mod sandbox;
+pub mod sensitive;
+pub mod sign_ins;

@@ -21,6 +21,7 @@ mod message_map;
 mod meta;
 mod notices;
 mod outbox;
+mod pair_changes;
 mod pairs;
 mod pools;
 mod rows;

@@ -20,19 +20,7 @@ impl Store {
     /// [`StoreError::NotFound`] when its user or one of its accounts is not there.
     pub async fn create_pair(&self, new: &Pair) -> Result<(), StoreError> {
         let (now, id) = (self.now(), new.id.as_uuid());
-        let row = pair::ActiveModel {
-            id: Set(id),
-            user_id: Set(new.user.as_uuid()),
-            source_account: Set(new.source_account.as_uuid()),
-            source_platform: Set(new.source.platform.as_str().to_owned()),
-            source_chat: Set(new.source.chat.get()),
-            source_thread: Set(new.source.thread.map(|thread| thread.get())),
-            target_account: Set(new.target_account.as_uuid()),
-            target_platform: Set(new.target.platform.as_str().to_owned()),
-            target_chat: Set(new.target.chat.get()),
-            target_thread: Set(new.target.thread.map(|thread| thread.get())),
-            created_at: Set(now),
-        };
+        let row = row(new, now);
         let causes = new.paused.clone();
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
@@ -92,6 +80,22 @@ impl Store {
             })
         });
         write.await
+    }
+}
+
+pub(super) fn row(new: &Pair, now: i64) -> pair::ActiveModel {
+    pair::ActiveModel {
+        id: Set(new.id.as_uuid()),
+        user_id: Set(new.user.as_uuid()),
+        source_account: Set(new.source_account.as_uuid()),
+        source_platform: Set(new.source.platform.as_str().to_owned()),
+        source_chat: Set(new.source.chat.get()),
+        source_thread: Set(new.source.thread.map(|thread| thread.get())),
+        target_account: Set(new.target_account.as_uuid()),
+        target_platform: Set(new.target.platform.as_str().to_owned()),
+        target_chat: Set(new.target.chat.get()),
+        target_thread: Set(new.target.thread.map(|thread| thread.get())),
+        created_at: Set(now),
     }
 }
 

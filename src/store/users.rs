@@ -2,7 +2,7 @@
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, PaginatorTrait};
+use sea_orm::{EntityTrait, PaginatorTrait, QueryOrder, QuerySelect};
 use switchyard_actors::model::UserId;
 use switchyard_actors::ports::StoreError;
 
@@ -45,6 +45,23 @@ impl Store {
             })
         });
         write.await
+    }
+
+    /// Whether there is such a user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn has_user(&self, id: UserId) -> Result<bool, StoreError> {
+        Ok(self.read(user::Entity::find_by_id(id.as_uuid()).one(&self.readers)).await?.is_some())
+    }
+
+    /// The oldest users, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn some_users(&self, limit: u64) -> Result<Vec<UserId>, StoreError> {
+        let found = user::Entity::find().order_by_asc(user::Column::Id).limit(limit).all(&self.readers);
+        Ok(self.read(found).await?.into_iter().map(|user| UserId::from_uuid(user.id)).collect())
     }
 
     /// Whether the store has no user yet.

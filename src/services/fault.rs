@@ -1,0 +1,100 @@
+//! Why a use case was not carried out: one closed vocabulary for accounts and pairs. Texts are for people, without secrets.
+
+use std::time::Duration;
+
+use switchyard_actors::ports::{LoginError, StoreError};
+use switchyard_actors::tree::ChangeError;
+use thiserror::Error;
+
+/// Why it was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// There is no such thing, or it is somebody else's.
+    #[error("{0} not found")]
+    NotFound(String),
+    /// The present state does not allow it.
+    #[error("{0}")]
+    Conflict(String),
+    /// A field of the order is wrong.
+    #[error("{detail}")]
+    Invalid {
+        /// JSON pointer to the field.
+        pointer: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The credential is malformed, of a kind that is never taken, or refused by its platform.
+    #[error("{0}")]
+    Refused(String),
+    /// Not the code that was sent.
+    #[error("the code is wrong: try again")]
+    WrongCode,
+    /// Not the second-factor password.
+    #[error("the password is wrong: try again")]
+    WrongPassword,
+    /// The code is too old.
+    #[error("the code has expired: begin the sign-in anew")]
+    CodeExpired,
+    /// The sign-in waits for something else.
+    #[error("{0}")]
+    OutOfStep(String),
+    /// The platform asks to wait.
+    #[error("platform asks to wait {} s: {reason}", .wait.as_secs())]
+    PlatformWait {
+        /// How long.
+        wait: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// The platform cannot be reached: nothing was changed.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A bound of this daemon is reached.
+    #[error("{0}")]
+    TooMany(String),
+    /// The store or the tree does not answer.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Fault {
+    /// A field is wrong.
+    pub(crate) fn invalid(pointer: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid { pointer, detail: detail.into() }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(what) => Self::NotFound(what),
+            StoreError::Conflict(what) => Self::Conflict(what),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<ChangeError> for Fault {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Store(error) => error.into(),
+            ChangeError::Add(error) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<LoginError> for Fault {
+    fn from(error: LoginError) -> Self {
+        let text = error.to_string();
+        match error {
+            LoginError::Refused(_) | LoginError::Phone(_) => Self::Refused(text),
+            LoginError::WrongCode => Self::WrongCode,
+            LoginError::CodeExpired => Self::CodeExpired,
+            LoginError::WrongPassword => Self::WrongPassword,
+            LoginError::OutOfStep(_) => Self::OutOfStep(text),
+            LoginError::Wait { wait, reason } => Self::PlatformWait { wait, reason },
+            LoginError::Unreachable(_) => Self::Unreachable(text),
+            LoginError::Store(error) => error.into(),
+        }
+    }
+}
