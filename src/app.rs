@@ -6,6 +6,7 @@ mod serve;
 mod settings;
 #[cfg(feature = "sandbox")]
 mod standalone;
+mod wiring;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -200,13 +201,13 @@ impl App {
         publish_sandbox(&config, seed.as_ref())?;
 
         let store_port = Arc::new(store.clone());
-        let connector = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
+        let (connector, login) = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
         let deps = Deps {
             store: store_port,
             connector,
             clock: Arc::clone(&clock),
             rng: Arc::clone(&rng),
-            ids,
+            ids: ids.clone(),
             config: Arc::new(settings::tree(&config)),
             failpoints: Arc::new(failpoints),
             links: Arc::new(Links::default()),
@@ -220,7 +221,8 @@ impl App {
         early.stop().await;
         root.start().await;
         let settled = Arc::new(AtomicBool::new(false));
-        http.serve_with(Arc::new(TreeAdmin { operator: root.operator(), settled: Arc::clone(&settled) }));
+        let parts = wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids };
+        http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;
         let first_connect_wait = config.supervision.first_connect_wait;
@@ -396,7 +398,7 @@ fn connectors(
     store: &Store,
     clock: &Arc<dyn Clock>,
     rng: &Arc<dyn Rng>,
-) -> Result<Arc<dyn PlatformConnector>, StartError> {
+) -> Result<(Arc<dyn PlatformConnector>, Arc<dyn Login>), StartError> {
     let (mut telegram, mut discord) = (config.telegram.clone(), config.discord.clone());
     let mut keys: Arc<dyn AuthKeySource> = Arc::new(ClientExchange);
     if let Some(seed) = seed {
@@ -410,63 +412,11 @@ fn connectors(
         keys = Arc::new(SandboxKeys::new(client, &seed.control, Arc::clone(rng), timeout));
     }
     let credentials = Arc::new(store.clone());
+    let (clock_, rng_, runtime) = (Arc::clone(clock), Arc::clone(rng), Handle::current());
+    let telegram_login =
+        TelegramLogin::new(telegram.clone(), credentials.clone(), Arc::clone(&keys), clock_, rng_, runtime);
+    let login = Logins::new(telegram_login, DiscordLogin::new(discord.clone())?);
     let telegram = TelegramConnector::new(telegram, credentials.clone(), keys, Handle::current());
     let discord = DiscordConnector::new(discord, credentials, Arc::clone(clock))?;
-    Ok(Arc::new(Connectors::new(Arc::new(telegram), Arc::new(discord))))
-}
-
-/// The admin verbs over the tree.
-struct TreeAdmin {
-    operator: Operator,
-    settled: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl Admin for TreeAdmin {
-    async fn supervision(&self, prefix: &ChildPath) -> Result<Vec<NodeView>, AdminError> {
-        let nodes = self.operator.tree().snapshot(prefix);
-        if nodes.is_empty() { Err(AdminError::NotFound(format!("actor {prefix}"))) } else { Ok(nodes) }
-    }
-
-    async fn restart(&self, path: &ChildPath) -> Result<(), AdminError> {
-        self.operator.restart(path).await.map_err(|error| match error {
-            RestartError::Order(OrderError::NotFound) => AdminError::NotFound(format!("actor {path}")),
-            RestartError::Order(other) => AdminError::Conflict(format!("{path}: {other}")),
-            RestartError::Store(error) => AdminError::Unavailable(error.to_string()),
-        })
-    }
-
-    async fn reconnect(&self, account: AccountId) -> Result<(), AdminError> {
-        match self.operator.reconnect(account).await {
-            Ok(Reconnected::Connecting) => Ok(()),
-            Ok(Reconnected::WaitingUntil(until)) => Err(AdminError::PlatformWait(until)),
-            Err(ReconnectError::NotFound(_)) => Err(AdminError::NotFound(format!("account {account}"))),
-            Err(ReconnectError::NeedsLogin(_)) => Err(AdminError::NeedsLogin(account)),
-            Err(error @ ReconnectError::Order(_)) => Err(AdminError::Conflict(error.to_string())),
-            Err(error) => Err(AdminError::Unavailable(error.to_string())),
-        }
-    }
-
-    fn health(&self) -> Health {
-        let tree = self.operator.tree();
-        let health = tree.health();
-        let concerns = health.red.iter().map(|concern| match &concern.reason {
-            Some(reason) => format!("{} is {:?}: {reason}", concern.path, concern.state).to_lowercase(),
-            None => format!("{} is {:?}", concern.path, concern.state).to_lowercase(),
-        });
-        let mut reasons: Vec<String> = concerns.collect();
-        let parked = health.counts.get(&NodeState::Parked).copied().unwrap_or(0);
-        if parked > 0 {
-            reasons.push(format!("{parked} actors are parked"));
-        }
-        let settled = self.settled.load(Ordering::Acquire);
-        if !settled {
-            reasons.push("sessions make their first connections".to_owned());
-        }
-        let leased = self.operator.lease_lasts();
-        if !leased {
-            reasons.push("the node's lease cannot be renewed in the store: nothing is sent".to_owned());
-        }
-        Health { live: true, ready: health.ready && settled && leased, reasons }
-    }
+    Ok((Arc::new(Connectors::new(Arc::new(telegram), Arc::new(discord))), Arc::new(login)))
 }

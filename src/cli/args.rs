@@ -12,6 +12,7 @@ use crate::config::Flag;
 
 use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
+use super::manage_args::{AccountsArgs, PairsArgs};
 
 const DATA_DIR: &str = "./switchyard-data";
 
@@ -37,6 +38,10 @@ pub enum Command {
     Restart(RestartArgs),
     /// Close an account's connection and make a new one.
     Reconnect(ReconnectArgs),
+    /// Connect, list and remove accounts of the running daemon.
+    Accounts(AccountsArgs),
+    /// Add, list, pause and remove pairs of the running daemon.
+    Pairs(PairsArgs),
     /// Apply pending schema changes to the store and end.
     Migrate(ConfigArgs),
     /// Ask the running daemon whether it is well; for containers.

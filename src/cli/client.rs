@@ -36,6 +36,9 @@ pub enum ClientError {
     /// It answered with a problem.
     #[error("{}", .0.detail)]
     Refused(Box<ProblemDocument>),
+    /// What the command was given cannot be used.
+    #[error("{0}")]
+    Input(String),
     /// It answered with something else.
     #[error("what answers at {address} is not this daemon: {reason}")]
     Foreign {
@@ -53,9 +56,12 @@ impl ClientError {
         match self {
             Self::Refused(problem) => match problem.code {
                 ProblemCode::NotFound | ProblemCode::InvalidRequest => ExitCode::Usage,
-                ProblemCode::PlatformWait | ProblemCode::NotReady => ExitCode::TryAgain,
+                ProblemCode::PlatformWait | ProblemCode::NotReady | ProblemCode::TooManyRequests => {
+                    ExitCode::TryAgain
+                }
                 _ => ExitCode::Unavailable,
             },
+            Self::Input(_) => ExitCode::Usage,
             Self::Access(_) | Self::NoAnswer { .. } | Self::Foreign { .. } => ExitCode::Unavailable,
         }
     }
@@ -122,7 +128,7 @@ impl Client {
         self.call(Method::GET, if ready { "/readyz" } else { "/healthz" }, &[], None::<&()>).await
     }
 
-    async fn call<T: DeserializeOwned>(
+    pub(super) async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,

@@ -32,6 +32,11 @@ impl Console {
         let _dropped = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
     }
 
+    /// Prints a question, to standard error: the answer to a command stays clean.
+    pub(crate) fn ask(&mut self, question: &str) {
+        let _dropped = write!(self.err, "{question}").and_then(|()| self.err.flush());
+    }
+
     /// Prints a complaint: one sentence, with the program's name before it.
     pub fn complain(&mut self, text: impl fmt::Display) {
         let _dropped = writeln!(self.err, "switchyard: {text}").and_then(|()| self.err.flush());

@@ -1,13 +1,18 @@
 //! The command line: parses, asks the running daemon or runs one, prints, and says how it went by an exit code.
 
+mod accounts;
 mod args;
 mod client;
 mod console;
 mod doctor;
 mod exit;
 mod generate;
+mod manage_args;
+mod manage_client;
 mod orders;
+mod pairs;
 mod report;
+mod secret_input;
 mod status;
 mod table;
 
@@ -25,6 +30,10 @@ pub use console::Console;
 pub use doctor::DoctorArgs;
 pub use exit::ExitCode;
 pub use generate::{CompletionsArgs, ManArgs};
+pub use manage_args::{
+    AccountsArgs, AccountsVerb, AddBotArgs, AddPairArgs, AddWebhookArgs, End, ImportArgs, ListArgs,
+    LoginArgs, OwnerArgs, PairArgs, PairsArgs, PairsVerb, RemoveArgs,
+};
 pub use report::{PairReport, SandboxReport, StartupReport};
 pub use status::Status;
 
@@ -51,6 +60,8 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Status(args) => status::run(args, console).await,
         Command::Restart(args) => orders::restart(args, console).await,
         Command::Reconnect(args) => orders::reconnect(args, console).await,
+        Command::Accounts(args) => accounts::run(args, console).await,
+        Command::Pairs(args) => pairs::run(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,
         Command::Serve(_) | Command::Sandbox(_) | Command::Migrate(_) | Command::Doctor(_) => return None,
     };

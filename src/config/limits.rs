@@ -1,8 +1,11 @@
 //! Section `limits`: how much one daemon takes on.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use serde::Deserialize;
+
+use super::units;
 
 /// Bounds of one daemon.
 #[derive(Clone, Debug, Deserialize)]
@@ -10,4 +13,12 @@ use serde::Deserialize;
 pub struct LimitsConfig {
     /// Alerts that wait for the store.
     pub alerts_waiting_max: NonZeroUsize,
+    /// Telegram sign-ins under way.
+    pub sign_ins_max: NonZeroUsize,
+    /// How long a sign-in may take in all.
+    #[serde(deserialize_with = "units::positive")]
+    pub sign_in_deadline: Duration,
+    /// How long the answer to a new pair waits until its source is read.
+    #[serde(deserialize_with = "units::positive")]
+    pub source_wait: Duration,
 }

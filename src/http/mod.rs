@@ -12,6 +12,9 @@ mod state;
 mod wire;
 
 pub use actor::{HttpActor, HttpArgs};
-pub use routes::{Accepted, Access, HealthStatus, ROUTES, RestartOrder, RouteSpec, SupervisionPage};
+pub use routes::{
+    Accepted, Access, AccountOrder, HealthStatus, LoginAnswerOrder, LoginMethod, LoginOrder, PairOrder,
+    ROUTES, RemoveQuery, RemovedPair, RestartOrder, RouteSpec, SupervisionPage,
+};
 pub use server::{HttpHandle, HttpServer, serve};
-pub use state::HttpState;
+pub use state::{HttpState, Services};

@@ -16,14 +16,20 @@
 //! | `conflict` | 409 | the thing is in a state in which this cannot be done |
 //! | `needs_login` | 409 | the platform ended the session: only a new login helps |
 //! | `platform_wait` | 409 | the platform asked to wait: see `Retry-After` |
+//! | `code_expired` | 409 | the code of a sign-in is too old: it begins anew |
+//! | `out_of_step` | 409 | the sign-in waits for something else |
 //! | `body_too_large` | 413 | the body is longer than `http.body_max` |
 //! | `unsupported_media_type` | 415 | the body is not `application/json` |
 //! | `expectation_failed` | 417 | an `Expect` header that is not known |
+//! | `credential_refused` | 422 | the credential is malformed, never taken, or refused by its platform |
+//! | `wrong_code` | 422 | not the code that the platform sent: another try may follow |
+//! | `wrong_password` | 422 | not the second-factor password: another try may follow |
 //! | `too_many_requests` | 429 | a limit was reached: see `Retry-After` |
 //! | `head_too_large` | 431 | request line and headers are too long |
 //! | `internal_error` | 500 | a fault of the daemon; the log has it under the request id |
 //! | `not_ready` | 503 | the daemon migrates its store, starts or drains |
 //! | `unavailable` | 503 | something the daemon needs does not answer |
+//! | `platform_unreachable` | 503 | the platform does not answer; nothing was changed |
 //! | `answer_timeout` | 503 | the answer took longer than `http.answer_timeout` |
 
 use std::fmt;
@@ -58,20 +64,26 @@ pub enum ProblemCode {
     Conflict,
     NeedsLogin,
     PlatformWait,
+    CodeExpired,
+    OutOfStep,
     BodyTooLarge,
     UnsupportedMediaType,
     ExpectationFailed,
+    CredentialRefused,
+    WrongCode,
+    WrongPassword,
     TooManyRequests,
     HeadTooLarge,
     InternalError,
     NotReady,
     Unavailable,
+    PlatformUnreachable,
     AnswerTimeout,
 }
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::MalformedRequest,
         Self::MalformedBody,
         Self::InvalidRequest,
@@ -83,14 +95,20 @@ impl ProblemCode {
         Self::Conflict,
         Self::NeedsLogin,
         Self::PlatformWait,
+        Self::CodeExpired,
+        Self::OutOfStep,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::ExpectationFailed,
+        Self::CredentialRefused,
+        Self::WrongCode,
+        Self::WrongPassword,
         Self::TooManyRequests,
         Self::HeadTooLarge,
         Self::InternalError,
         Self::NotReady,
         Self::Unavailable,
+        Self::PlatformUnreachable,
         Self::AnswerTimeout,
     ];
 
@@ -114,6 +132,8 @@ impl ProblemCode {
             Self::Conflict => ("conflict", StatusCode::CONFLICT, "The present state does not allow this"),
             Self::NeedsLogin => ("needs_login", StatusCode::CONFLICT, "The session needs a new login"),
             Self::PlatformWait => ("platform_wait", StatusCode::CONFLICT, "The platform asked to wait"),
+            Self::CodeExpired => ("code_expired", StatusCode::CONFLICT, "The code has expired"),
+            Self::OutOfStep => ("out_of_step", StatusCode::CONFLICT, "The sign-in waits for something else"),
             Self::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
@@ -125,6 +145,13 @@ impl ProblemCode {
                 StatusCode::EXPECTATION_FAILED,
                 "The request expects what is not offered",
             ),
+            Self::CredentialRefused => {
+                ("credential_refused", StatusCode::UNPROCESSABLE_ENTITY, "The credential is refused")
+            }
+            Self::WrongCode => ("wrong_code", StatusCode::UNPROCESSABLE_ENTITY, "The code is wrong"),
+            Self::WrongPassword => {
+                ("wrong_password", StatusCode::UNPROCESSABLE_ENTITY, "The password is wrong")
+            }
             Self::TooManyRequests => {
                 ("too_many_requests", StatusCode::TOO_MANY_REQUESTS, "There were too many requests")
             }
@@ -138,6 +165,9 @@ impl ProblemCode {
             }
             Self::NotReady => ("not_ready", StatusCode::SERVICE_UNAVAILABLE, "The daemon is not ready"),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "A part does not answer"),
+            Self::PlatformUnreachable => {
+                ("platform_unreachable", StatusCode::SERVICE_UNAVAILABLE, "The platform does not answer")
+            }
             Self::AnswerTimeout => {
                 ("answer_timeout", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long")
             }

@@ -10,8 +10,10 @@ use switchyard_actors::model::IdSource;
 use switchyard_actors::ports::{Clock, Rng};
 
 use crate::config::HttpConfig;
+use crate::services::accounts::Accounts;
 use crate::services::admin::{Admin, Health};
 use crate::services::operator::OperatorAccess;
+use crate::services::pairs::Pairs;
 
 use super::operator::OperatorVerifier;
 use super::problem::{Problem, ProblemCode};
@@ -19,11 +21,22 @@ use super::problem::{Problem, ProblemCode};
 /// The longest that a caller is told to wait for a daemon that starts.
 const COME_BACK: Duration = Duration::from_secs(1);
 
+/// What the routes call.
+#[derive(Clone)]
+pub struct Services {
+    /// The operator's way into the tree.
+    pub admin: Arc<dyn Admin>,
+    /// Accounts.
+    pub accounts: Arc<dyn Accounts>,
+    /// Pairs.
+    pub pairs: Arc<dyn Pairs>,
+}
+
 /// In which part of its life the daemon is.
 #[derive(Clone)]
 enum Phase {
     Migrating,
-    Serving(Arc<dyn Admin>),
+    Serving(Services),
     Draining,
 }
 
@@ -45,8 +58,8 @@ impl HttpState {
     }
 
     /// From now on requests are served.
-    pub fn serve_with(&self, admin: Arc<dyn Admin>) {
-        self.enter(Phase::Serving(admin));
+    pub fn serve_with(&self, services: Services) {
+        self.enter(Phase::Serving(services));
     }
 
     /// From now on requests are turned away.
@@ -78,20 +91,20 @@ impl HttpState {
         let waits = |reason: &str| Health { live: true, ready: false, reasons: vec![reason.to_owned()] };
         match self.phase() {
             Phase::Migrating => waits("the store is being migrated"),
-            Phase::Serving(admin) => admin.health(),
+            Phase::Serving(services) => services.admin.health(),
             Phase::Draining => waits("the daemon is draining"),
         }
     }
 
-    /// The operator's way in.
+    /// What the routes call.
     ///
     /// # Errors
     /// 503 while the daemon migrates or drains.
-    pub(crate) fn admin(&self) -> Result<Arc<dyn Admin>, Problem> {
+    pub(crate) fn services(&self) -> Result<Services, Problem> {
         let waits = |detail| Err(Problem::new(ProblemCode::NotReady, detail).retry_after(COME_BACK));
         match self.phase() {
             Phase::Migrating => waits("the store is being migrated"),
-            Phase::Serving(admin) => Ok(admin),
+            Phase::Serving(services) => Ok(services),
             Phase::Draining => waits("the daemon is draining"),
         }
     }
@@ -133,14 +146,14 @@ pub(crate) fn shared<T: 'static>(req: &HttpRequest) -> Result<&web::Data<T>, Pro
     req.app_data::<web::Data<T>>().ok_or_else(|| Problem::plain(ProblemCode::InternalError))
 }
 
-/// For handlers: the operator's way into a daemon that serves; 503 otherwise.
-pub(crate) struct Serving(pub(crate) Arc<dyn Admin>);
+/// For handlers: the services of a daemon that serves; 503 otherwise.
+pub(crate) struct Serving(pub(crate) Services);
 
 impl FromRequest for Serving {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(shared::<HttpState>(req).and_then(|state| state.admin()).map(Self))
+        ready(shared::<HttpState>(req).and_then(|state| state.services()).map(Self))
     }
 }

@@ -11,6 +11,7 @@ use switchyard_actors::model::{
 use switchyard_actors::ports::{Credentials, Directory, StoreError};
 use thiserror::Error;
 
+use super::accounts::CHAT;
 use crate::store::Store;
 
 /// The throttle profile of seeded accounts: the same code with the limits that the sandbox announces.
@@ -154,19 +155,29 @@ pub async fn fetch_seed(url: &str, timeout: Duration) -> Result<SandboxSeed, Att
     answer.error_for_status().map_err(wrong)?.json().await.map_err(wrong)
 }
 
+/// The throttle profile of accounts that live in a sandbox.
+#[must_use]
+pub fn profile(seed: &SandboxSeed) -> &'static str {
+    if seed.limits == "published" { PROFILE_PUBLISHED } else { PROFILE_NONE }
+}
+
 /// Makes the seeded user, accounts and pairs in the store; what exists already stays as it is.
 ///
 /// # Errors
 /// [`AttachError`].
 pub async fn seed(store: &Store, seed: &SandboxSeed) -> Result<(), AttachError> {
     store.create_user(seed.user.id, &seed.user.name).await?;
-    let profile = if seed.limits == "published" { PROFILE_PUBLISHED } else { PROFILE_NONE };
+    let profile = profile(seed);
     for seeded in &seed.accounts {
         let account = account(seeded, seed.user.id, profile)?;
         store.create_account(&account).await?;
         if let Some(token) = &seeded.token {
             let token = SecretSlice::from(token.clone().into_bytes());
             store.set_secret(account.id, "token", token).await?;
+        }
+        if let Some(chat) = seeded.chat {
+            let chat = SecretSlice::from(chat.to_string().into_bytes());
+            store.set_secret(account.id, CHAT, chat).await?;
         }
         if store.account(account.id).await?.state == AccountState::NeedsLogin {
             // The sandbox gives its credentials anew: that is the login.

@@ -69,7 +69,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn supervision(
-    Serving(admin): Serving,
+    Serving(services): Serving,
     Query(query): Query<SupervisionQuery>,
     state: web::Data<HttpState>,
 ) -> Result<Json<SupervisionPage>, Problem> {
@@ -81,30 +81,30 @@ async fn supervision(
         );
     }
     let prefix = query.prefix.unwrap_or_else(ChildPath::root);
-    let nodes = admin.supervision(&prefix).await.map_err(|error| refused(error, &state))?;
+    let nodes = services.admin.supervision(&prefix).await.map_err(|error| refused(error, &state))?;
     Ok(Json(page(nodes, query.cursor.as_ref(), limit)))
 }
 
 async fn restart(
-    Serving(admin): Serving,
+    Serving(services): Serving,
     _: Query<Nothing>,
     state: web::Data<HttpState>,
     Body(order): Body<RestartOrder>,
 ) -> Result<HttpResponse, Problem> {
-    admin.restart(&order.path).await.map_err(|error| refused(error, &state))?;
+    services.admin.restart(&order.path).await.map_err(|error| refused(error, &state))?;
     tracing::info!(path = %order.path, "operator restarted an actor");
     Ok(HttpResponse::Accepted().json(Accepted { path: order.path }))
 }
 
 async fn reconnect(
-    Serving(admin): Serving,
+    Serving(services): Serving,
     _: Query<Nothing>,
     state: web::Data<HttpState>,
     Params(account): Params<AccountParam>,
 ) -> Result<HttpResponse, Problem> {
     let path = ChildPath::parse(&format!("sessions/{}", account.id))
         .map_err(|_| Problem::plain(ProblemCode::InternalError))?;
-    admin.reconnect(account.id).await.map_err(|error| refused(error, &state))?;
+    services.admin.reconnect(account.id).await.map_err(|error| refused(error, &state))?;
     tracing::info!(account = %account.id, "operator reconnected a session");
     Ok(HttpResponse::Accepted().json(Accepted { path }))
 }

@@ -1,0 +1,112 @@
+//! Services over the running tree, for the HTTP surface to call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use switchyard_actors::model::{AccountId, IdSource};
+use switchyard_actors::ports::{Clock, Login};
+use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError};
+use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartError};
+use tokio::runtime::Handle;
+
+use crate::config::Config;
+use crate::http::Services;
+use crate::services::accounts::AccountService;
+use crate::services::admin::{Admin, AdminError, Health};
+use crate::services::desk::{Desk, DeskConfig, DeskParts};
+use crate::services::pairs::PairService;
+use crate::services::sandbox::{self, SandboxSeed};
+use crate::store::Store;
+
+/// Throttle profile of accounts that are connected outside the sandbox, until their owner chooses another.
+const PROFILE: &str = "cautious";
+
+/// What the services are put together from.
+pub(super) struct Parts {
+    pub(super) operator: Operator,
+    pub(super) store: Store,
+    pub(super) login: Arc<dyn Login>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: IdSource,
+}
+
+pub(super) fn services(
+    config: &Config,
+    seed: Option<&SandboxSeed>,
+    parts: Parts,
+    settled: Arc<AtomicBool>,
+) -> Services {
+    let Parts { operator, store, login, clock, ids } = parts;
+    let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
+    let bounds = DeskConfig {
+        sign_ins_max: config.limits.sign_ins_max.get(),
+        sign_in_deadline: config.limits.sign_in_deadline,
+        source_wait: config.limits.source_wait,
+    };
+    let runtime = Handle::current();
+    let admin = Arc::new(TreeAdmin { operator: operator.clone(), settled });
+    let desk = DeskParts { store, operator, login, clock, ids, profile, runtime, config: bounds };
+    let desk = Desk::new(desk);
+    Services {
+        admin,
+        accounts: Arc::new(AccountService::new(Arc::clone(&desk))),
+        pairs: Arc::new(PairService::new(desk)),
+    }
+}
+
+/// The admin verbs over the tree.
+struct TreeAdmin {
+    operator: Operator,
+    settled: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Admin for TreeAdmin {
+    async fn supervision(&self, prefix: &ChildPath) -> Result<Vec<NodeView>, AdminError> {
+        let nodes = self.operator.tree().snapshot(prefix);
+        if nodes.is_empty() { Err(AdminError::NotFound(format!("actor {prefix}"))) } else { Ok(nodes) }
+    }
+
+    async fn restart(&self, path: &ChildPath) -> Result<(), AdminError> {
+        self.operator.restart(path).await.map_err(|error| match error {
+            RestartError::Order(OrderError::NotFound) => AdminError::NotFound(format!("actor {path}")),
+            RestartError::Order(other) => AdminError::Conflict(format!("{path}: {other}")),
+            RestartError::Store(error) => AdminError::Unavailable(error.to_string()),
+        })
+    }
+
+    async fn reconnect(&self, account: AccountId) -> Result<(), AdminError> {
+        match self.operator.reconnect(account).await {
+            Ok(Reconnected::Connecting) => Ok(()),
+            Ok(Reconnected::WaitingUntil(until)) => Err(AdminError::PlatformWait(until)),
+            Err(ReconnectError::NotFound(_)) => Err(AdminError::NotFound(format!("account {account}"))),
+            Err(ReconnectError::NeedsLogin(_)) => Err(AdminError::NeedsLogin(account)),
+            Err(error @ ReconnectError::Order(_)) => Err(AdminError::Conflict(error.to_string())),
+            Err(error) => Err(AdminError::Unavailable(error.to_string())),
+        }
+    }
+
+    fn health(&self) -> Health {
+        let tree = self.operator.tree();
+        let health = tree.health();
+        let concerns = health.red.iter().map(|concern| match &concern.reason {
+            Some(reason) => format!("{} is {:?}: {reason}", concern.path, concern.state).to_lowercase(),
+            None => format!("{} is {:?}", concern.path, concern.state).to_lowercase(),
+        });
+        let mut reasons: Vec<String> = concerns.collect();
+        let parked = health.counts.get(&NodeState::Parked).copied().unwrap_or(0);
+        if parked > 0 {
+            reasons.push(format!("{parked} actors are parked"));
+        }
+        let settled = self.settled.load(Ordering::Acquire);
+        if !settled {
+            reasons.push("sessions make their first connections".to_owned());
+        }
+        let leased = self.operator.lease_lasts();
+        if !leased {
+            reasons.push("the node's lease cannot be renewed in the store: nothing is sent".to_owned());
+        }
+        Health { live: true, ready: health.ready && settled && leased, reasons }
+    }
+}
