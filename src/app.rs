@@ -13,26 +13,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use switchyard_actors::model::{AccountId, IdSource};
-use switchyard_actors::ports::{Clock, PlatformConnector, Rng, StoreError};
-use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError, RuntimeConfig};
-use switchyard_actors::tree::{
-    Assignments, Deps, FailpointError, Failpoints, Links, Operator, ReconnectError, Reconnected,
-    RestartError, Root, RootError,
-};
+use switchyard_actors::model::IdSource;
+use switchyard_actors::ports::{Clock, Login, PlatformConnector, Rng, StoreError};
+use switchyard_actors::supervision::{ChildPath, RuntimeConfig};
+use switchyard_actors::tree::{Assignments, Deps, FailpointError, Failpoints, Links, Root, RootError};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
-use crate::adapters::Connectors;
-use crate::adapters::discord::{DiscordConnector, DiscordError};
-use crate::adapters::telegram::{AuthKeySource, ClientExchange, SandboxKeys, TelegramConnector};
+use crate::adapters::discord::{DiscordConnector, DiscordError, DiscordLogin};
+use crate::adapters::telegram::{
+    AuthKeySource, ClientExchange, SandboxKeys, TelegramConnector, TelegramLogin,
+};
+use crate::adapters::{Connectors, Logins};
 use crate::cli::{self, Command, Console, ExitCode};
 use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
 use crate::crypto::{Keyring, KeyringError, SystemRng, Vault};
 use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState};
-use crate::services::admin::{Admin, AdminError, Health};
 use crate::services::operator::OperatorAccess;
 use crate::services::sandbox::{self, AttachError, SandboxSeed};
 use crate::store::{DataDir, LockError, OpenError, OwnerError, Store, StoreOwner, StoreParts};

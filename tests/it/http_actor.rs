@@ -12,7 +12,7 @@ use switchyard::services::operator::OperatorAccess;
 use switchyard_actors::ports::Clock;
 use switchyard_actors::supervision::{ChildPath, ChildSpec, NoSink, NodeState, Runtime, RuntimeConfig};
 
-use crate::http_support::{DEADLINE, FakeAdmin, http_config};
+use crate::http_support::{DEADLINE, FakeAdmin, http_config, services};
 
 struct System {
     runtime: Runtime,
@@ -26,7 +26,7 @@ fn system() -> System {
     let address = listener.local_addr().unwrap();
     let access = OperatorAccess::generate(address, &SystemRng);
     let state = HttpState::migrating(&access, Arc::new(SystemClock), Arc::new(SystemRng));
-    state.serve_with(Arc::new(FakeAdmin::with_paths(&["root"])));
+    state.serve_with(services(Arc::new(FakeAdmin::with_paths(&["root"]))));
     let clock = Arc::new(|| SystemClock.now());
     let runtime = Runtime::new(RuntimeConfig::default(), clock, Arc::new(NoSink)).unwrap();
     let args = HttpArgs {

@@ -30,7 +30,7 @@ async fn every_route_lets_in_whom_its_access_class_says() {
             Access::Open => {
                 assert_eq!((anonymous.status(), wrong.status()), (right.status(), right.status()))
             }
-            Access::Operator => {
+            Access::Operator | Access::Owner => {
                 assert_eq!(anonymous.headers().get("www-authenticate").unwrap(), "Bearer", "{path}");
                 assert_eq!(problem(anonymous).await.code, ProblemCode::Unauthorized, "{path}");
                 assert_eq!(problem(wrong).await.code, ProblemCode::Unauthorized, "{path}");
@@ -129,7 +129,7 @@ async fn health_follows_the_daemon_s_life() {
     assert_eq!(api.headers().get("retry-after").unwrap(), "1");
     assert!(problem(api).await.detail.contains("migrated"));
 
-    harness.state.serve_with(harness.admin.clone());
+    harness.serve();
     assert_eq!(good(get("/readyz").await, 200).await["status"], "ready");
     assert_eq!(get(SUPERVISION).await.status(), 200);
     *harness.admin.health.lock().unwrap() = Health {

@@ -136,7 +136,7 @@ async fn a_panic_in_a_handler_answers_and_the_server_goes_on() {
 #[actix_web::test]
 async fn an_answer_that_takes_too_long_is_given_up() {
     let harness = Harness::migrating(FakeAdmin::with_paths(&["root"]), &[("http.answer_timeout", "50ms")]);
-    harness.state.serve_with(harness.admin.clone());
+    harness.serve();
     let response = harness.operator(Method::GET, &format!("{SUPERVISION}?prefix=hang")).send().await.unwrap();
     assert_eq!(problem(response).await.code, ProblemCode::AnswerTimeout);
     harness.stop().await;
@@ -146,7 +146,7 @@ async fn an_answer_that_takes_too_long_is_given_up() {
 async fn requests_that_do_not_arrive_in_time() {
     let keys = [("http.head_timeout", "100ms"), ("http.body_timeout", "100ms")];
     let harness = Harness::migrating(FakeAdmin::with_paths(&["root"]), &keys);
-    harness.state.serve_with(harness.admin.clone());
+    harness.serve();
     let slow_head = harness.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n").await;
     assert_eq!(raw_problem(&slow_head).code, ProblemCode::RequestTimeout);
     let slow_body = format!(

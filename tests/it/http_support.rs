@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use switchyard::config::{Config, Flag, HttpConfig, Sources};
 use switchyard::crypto::{SystemRng, install_ring_provider};
 use switchyard::http::problem::{PROBLEM_JSON, ProblemDocument};
-use switchyard::http::{HttpHandle, HttpState, serve};
+use switchyard::http::{HttpHandle, HttpState, Services, serve};
 use switchyard::services::admin::{Admin, AdminError, Health};
 use switchyard::services::operator::OperatorAccess;
 use switchyard_actors::model::AccountId;
@@ -22,6 +22,8 @@ use switchyard_actors::supervision::{ChildPath, NodeView};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+
+use crate::http_desk::FakeDesk;
 
 /// Longer than anything here takes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -94,6 +96,12 @@ impl Admin for FakeAdmin {
     }
 }
 
+/// A fake admin beside accounts and pairs that are not there.
+pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
+    let desk = Arc::new(FakeDesk);
+    Services { admin, accounts: desk.clone(), pairs: desk }
+}
+
 /// A server that runs, and a client for it.
 pub(crate) struct Harness {
     pub(crate) address: SocketAddr,
@@ -116,7 +124,7 @@ impl Harness {
     /// Serving, with default bounds.
     pub(crate) fn start(admin: FakeAdmin) -> Self {
         let harness = Self::migrating(admin, &[]);
-        harness.state.serve_with(harness.admin.clone());
+        harness.serve();
         harness
     }
 
@@ -132,6 +140,11 @@ impl Harness {
         let task = tokio::spawn(server.run());
         let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build().unwrap();
         Self { address, state, access, admin: Arc::new(admin), handle, client, task }
+    }
+
+    /// From now on it serves.
+    pub(crate) fn serve(&self) {
+        self.state.serve_with(services(self.admin.clone()));
     }
 
     /// A request without a token.

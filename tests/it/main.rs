@@ -11,6 +11,7 @@
 #[macro_use]
 mod harness;
 
+mod accounts;
 mod adapter_discord;
 mod adapter_discord_target;
 mod adapter_discord_webhook;
@@ -29,8 +30,10 @@ mod cli_support;
 mod config_layers;
 mod doctor;
 mod first_light;
+mod http_accounts;
 mod http_actor;
 mod http_admin;
+mod http_desk;
 mod http_problems;
 mod http_support;
 mod jobs;

@@ -148,6 +148,12 @@ impl World {
         .await
     }
 
+    /// Every fault ends.
+    pub(crate) async fn no_faults(&self) {
+        let answer = self.http.delete(format!("{}/sandbox/faults", self.control)).send().await.unwrap();
+        assert!(answer.status().is_success(), "faults stay: {}", answer.text().await.unwrap());
+    }
+
     pub(crate) async fn fault(&self, body: &Value) {
         let answer =
             self.http.post(format!("{}/sandbox/faults", self.control)).json(body).send().await.unwrap();

@@ -1,0 +1,138 @@
+//! Accounts and pairs that answer as told, for the tests of the HTTP surface: what is asked for last is remembered.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use switchyard::services::accounts::{AccountView, Accounts, ConnectedAccount, RemovedAccount};
+use switchyard::services::caller::Caller;
+use switchyard::services::fault::Fault;
+use switchyard::services::page::{Listed, Page};
+use switchyard::services::pairs::{EndOrder, PairView, Pairs};
+use switchyard::services::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView};
+use switchyard_actors::model::{AccountId, PairId, UserId};
+use switchyard_actors::ports::NewCredential;
+
+/// Knows one account and one pair by whatever id it is asked for.
+pub(crate) struct FakeDesk;
+
+const ID: &str = "0193a0b0-0000-7000-8000-000000000009";
+
+fn account(id: &str) -> AccountView {
+    serde_json::from_value(json!({
+        "id": id, "user": ID, "kind": "discord_bot", "platform": "discord", "platform_id": "42", "name": "bot",
+        "state": "active", "health": { "status": "connected", "text": "connected" }, "pairs": 0,
+    }))
+    .unwrap()
+}
+
+fn pair(id: &str, paused: &Value) -> PairView {
+    let end = |platform: &str| json!({ "account": ID, "platform": platform, "chat": "7" });
+    serde_json::from_value(json!({
+        "id": id, "user": ID, "source": end("telegram"), "target": end("discord"), "paused": paused, "text": "forwards",
+    }))
+    .unwrap()
+}
+
+fn sign_in(id: &str) -> SignInView {
+    serde_json::from_value(json!({
+        "id": id, "state": "code", "sent_to": "the Telegram app", "expires_at": "2026-11-22T12:10:00Z",
+    }))
+    .unwrap()
+}
+
+#[async_trait]
+impl Accounts for FakeDesk {
+    async fn list(
+        &self,
+        _caller: Caller,
+        page: Page<AccountId>,
+    ) -> Result<Listed<AccountView, AccountId>, Fault> {
+        let items = if page.cursor.is_some() { Vec::new() } else { vec![account(ID)] };
+        Ok(Listed { items, next_cursor: None })
+    }
+
+    async fn get(&self, _caller: Caller, id: AccountId) -> Result<AccountView, Fault> {
+        Ok(account(&id.to_string()))
+    }
+
+    async fn connect(
+        &self,
+        _caller: Caller,
+        _user: Option<UserId>,
+        credential: NewCredential,
+    ) -> Result<ConnectedAccount, Fault> {
+        let (NewCredential::TelegramBot { token } | NewCredential::DiscordBot { token }) = credential else {
+            return Err(Fault::Refused("credential is refused: tokens only".to_owned()));
+        };
+        match token.expose_secret() {
+            "bad" => Err(Fault::Refused("credential is refused: 401".to_owned())),
+            "taken" => Err(Fault::Conflict("another user connected this platform account".to_owned())),
+            "away" => Err(Fault::Unreachable("platform is unreachable: refused".to_owned())),
+            token => Ok(ConnectedAccount { account: account(ID), renewed: token == "again" }),
+        }
+    }
+
+    async fn remove(&self, _caller: Caller, id: AccountId, force: bool) -> Result<RemovedAccount, Fault> {
+        Ok(RemovedAccount { id, logged_out: !force, pairs_removed: 1 })
+    }
+
+    async fn begin_sign_in(
+        &self,
+        _caller: Caller,
+        _user: Option<UserId>,
+        _method: SignInMethod,
+    ) -> Result<SignInView, Fault> {
+        Ok(sign_in(ID))
+    }
+
+    async fn sign_in(&self, _caller: Caller, id: SignInId) -> Result<SignInView, Fault> {
+        Ok(sign_in(&id.to_string()))
+    }
+
+    async fn answer_sign_in(
+        &self,
+        _caller: Caller,
+        id: SignInId,
+        answer: SignInAnswer,
+    ) -> Result<SignInView, Fault> {
+        match answer {
+            SignInAnswer::Code(code) if code.expose() == "11111" => Ok(sign_in(&id.to_string())),
+            SignInAnswer::Code(code) if code.expose() == "00000" => Err(Fault::CodeExpired),
+            SignInAnswer::Code(_) => Err(Fault::WrongCode),
+            SignInAnswer::Password(_) => Err(Fault::OutOfStep("this sign-in waits for the code".to_owned())),
+        }
+    }
+}
+
+#[async_trait]
+impl Pairs for FakeDesk {
+    async fn list(&self, _caller: Caller, _page: Page<PairId>) -> Result<Listed<PairView, PairId>, Fault> {
+        Ok(Listed { items: vec![pair(ID, &json!([]))], next_cursor: None })
+    }
+
+    async fn get(&self, _caller: Caller, id: PairId) -> Result<PairView, Fault> {
+        Ok(pair(&id.to_string(), &json!([])))
+    }
+
+    async fn add(&self, _caller: Caller, source: EndOrder, target: EndOrder) -> Result<PairView, Fault> {
+        if source.chat == target.chat {
+            let detail = "source and target are the same place".to_owned();
+            return Err(Fault::Invalid { pointer: "/target/chat", detail });
+        }
+        Ok(pair(ID, &json!([])))
+    }
+
+    async fn remove(&self, _caller: Caller, _id: PairId) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn pause(&self, _caller: Caller, id: PairId) -> Result<PairView, Fault> {
+        Ok(pair(&id.to_string(), &json!(["admin"])))
+    }
+
+    async fn resume(&self, _caller: Caller, id: PairId) -> Result<PairView, Fault> {
+        Ok(pair(&id.to_string(), &json!([])))
+    }
+}
