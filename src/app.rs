@@ -388,6 +388,9 @@ async fn claim(
     Ok(Some(seed))
 }
 
+/// What connects accounts, and what brings them in.
+type Platforms = (Arc<dyn PlatformConnector>, Arc<dyn Login>);
+
 /// The platforms' clients. Where a sandbox is, both platforms are there unless the configuration names another place.
 fn connectors(
     config: &Config,
@@ -395,7 +398,7 @@ fn connectors(
     store: &Store,
     clock: &Arc<dyn Clock>,
     rng: &Arc<dyn Rng>,
-) -> Result<(Arc<dyn PlatformConnector>, Arc<dyn Login>), StartError> {
+) -> Result<Platforms, StartError> {
     let (mut telegram, mut discord) = (config.telegram.clone(), config.discord.clone());
     let mut keys: Arc<dyn AuthKeySource> = Arc::new(ClientExchange);
     if let Some(seed) = seed {
@@ -409,9 +412,15 @@ fn connectors(
         keys = Arc::new(SandboxKeys::new(client, &seed.control, Arc::clone(rng), timeout));
     }
     let credentials = Arc::new(store.clone());
-    let (clock_, rng_, runtime) = (Arc::clone(clock), Arc::clone(rng), Handle::current());
-    let telegram_login =
-        TelegramLogin::new(telegram.clone(), credentials.clone(), Arc::clone(&keys), clock_, rng_, runtime);
+    let (login_clock, login_rng, runtime) = (Arc::clone(clock), Arc::clone(rng), Handle::current());
+    let telegram_login = TelegramLogin::new(
+        telegram.clone(),
+        credentials.clone(),
+        Arc::clone(&keys),
+        login_clock,
+        login_rng,
+        runtime,
+    );
     let login = Logins::new(telegram_login, DiscordLogin::new(discord.clone())?);
     let telegram = TelegramConnector::new(telegram, credentials.clone(), keys, Handle::current());
     let discord = DiscordConnector::new(discord, credentials, Arc::clone(clock))?;
