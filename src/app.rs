@@ -423,6 +423,7 @@ fn connectors(
     );
     let login = Logins::new(telegram_login, DiscordLogin::new(discord.clone())?);
     let telegram = TelegramConnector::new(telegram, credentials.clone(), keys, Handle::current());
-    let discord = DiscordConnector::new(discord, credentials, Arc::clone(clock))?;
+    let discord = DiscordConnector::new(discord, credentials.clone(), Arc::clone(clock))?;
+    let discord = discord.with_source_log(credentials);
     Ok((Arc::new(Connectors::new(Arc::new(telegram), Arc::new(discord))), Arc::new(login)))
 }

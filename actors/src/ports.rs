@@ -104,6 +104,23 @@ pub trait Intake: Send + Sync {
     async fn cursors(&self, account: AccountId) -> Result<Vec<Cursor>, StoreError>;
 }
 
+/// What intake knows of a source's past: for platforms that never report what happened while nobody listened.
+#[async_trait]
+pub trait SourceLog: Send + Sync {
+    /// The newest messages of a source place up to `up_to` that were accepted through the account or have copies, at
+    /// most about `limit`, in no order; without those whose deletion is known.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn accepted(
+        &self,
+        account: AccountId,
+        place: Place,
+        up_to: i64,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, StoreError>;
+}
+
 /// A pair's work: routes in, deliveries or skips out.
 #[async_trait]
 pub trait Routes: Send + Sync {

@@ -43,8 +43,30 @@ pub struct DiscordConfig {
     pub author_names_refused: String,
     /// Gateway events of one bot that wait to be recorded.
     pub events_capacity: NonZeroUsize,
+    /// Live events in one unit of intake.
+    pub events_per_unit: NonZeroUsize,
+    /// Calls of one bot that read history at the same time.
+    pub history_calls: NonZeroUsize,
+    /// Between two calls of one bot that read history.
+    #[serde(deserialize_with = "units::positive")]
+    pub history_interval: Duration,
+    /// Until history is asked for again after a failure that passes.
+    #[serde(deserialize_with = "units::positive")]
+    pub history_retry: Duration,
+    /// Until a source channel is asked for again that the bot may not read.
+    #[serde(deserialize_with = "units::positive")]
+    pub source_retry: Duration,
+    /// Messages of each source channel that are read again after connecting, for edits and deletions; 0: none.
+    pub reread_messages: usize,
+    /// Edits that are older than this are not looked for.
+    #[serde(deserialize_with = "units::positive")]
+    pub reread_age: Duration,
+    /// Names of channels and of roles kept in memory per bot.
+    pub names_max: usize,
 }
 
+/// The most that Discord gives in one answer.
+const REREAD_MAX: usize = 100;
 /// Discord's own address: what config.toml names.
 const PUBLIC: &str = "https://discord.com";
 
@@ -60,6 +82,8 @@ impl DiscordConfig {
         if let Err(reason) = web_address(&self.api_base) {
             check.refuse("discord.api_base", reason);
         }
+        let wrong = self.reread_messages > REREAD_MAX;
+        check.refuse_if(wrong, "discord.reread_messages", "it must be from 0 to 100");
     }
 }
 

@@ -9,7 +9,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
 };
 use switchyard_actors::model::{
-    AccountId, Cursor, CursorKey, CursorValue, EventId, Fence, PairId, Place, SourceEvent,
+    AccountId, Cursor, CursorKey, CursorValue, EventId, Fence, PairId, Place, Platform, SourceEvent,
 };
 use switchyard_actors::ports::{Intake, IntakeReceipt, IntakeUnit, StoreError};
 use uuid::Uuid;
@@ -64,15 +64,19 @@ struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// A pair without a thread takes the whole chat. A deletion that does not say in which thread goes to all of them.
+    /// A pair without a thread takes the whole chat; on Discord a thread is a channel of its own. A deletion that does not say in which thread goes to all of them.
     fn pairs_for(&self, event: &SourceEvent) -> Vec<PairId> {
         let place = event.place();
-        let anywhere = place.thread.is_none() && matches!(event, SourceEvent::Deleted { .. });
+        let telegram = place.platform == Platform::Telegram;
+        let anywhere = telegram && place.thread.is_none() && matches!(event, SourceEvent::Deleted { .. });
         self.by_chat
             .get(&place.chat.get())
             .into_iter()
             .flatten()
-            .filter(|(_, source)| source.thread.is_none() || source.thread == place.thread || anywhere)
+            .filter(|(_, source)| {
+                let whole = telegram && source.thread.is_none();
+                whole || source.thread == place.thread || anywhere
+            })
             .map(|(pair, _)| *pair)
             .collect()
     }

@@ -26,6 +26,7 @@ mod pairs;
 mod pools;
 mod rows;
 mod sealing;
+mod source_log;
 mod throttles;
 mod users;
 mod writer;

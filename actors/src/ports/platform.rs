@@ -128,6 +128,12 @@ pub trait EventSource: Send {
     /// [`ConnectionError`]; the connection is over.
     async fn next(&mut self) -> Result<IntakeUnit, ConnectionError>;
 
+    /// Source places that cannot be read just now, with the reason in words for people. A change is followed by a unit,
+    /// which may be empty.
+    fn troubles(&self) -> Vec<(Place, String)> {
+        Vec::new()
+    }
+
     /// How the live connection is told of other chats; `None` when it must be made anew for them.
     fn steering(&self) -> Option<Arc<dyn Steering>> {
         None

@@ -3,7 +3,7 @@
 mod jobs;
 mod keeping;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,7 +14,9 @@ use crate::model::{
     DeliveryId, EventId, EventKind, Fence, MessageCopy, MessageId, OpenRoute, Origin, Pair, PairId, Part,
     PartState, PauseCause, Place, RouteId, RouteVerdict, SkipReason, SourceEvent,
 };
-use crate::ports::{Directory, Intake, IntakeReceipt, IntakeUnit, Outbox, Routes, StoreError, TryResult};
+use crate::ports::{
+    Directory, Intake, IntakeReceipt, IntakeUnit, Outbox, Routes, SourceLog, StoreError, TryResult,
+};
 
 type EventKey = (AccountId, i64, i64, EventKind, i64);
 
@@ -198,6 +200,34 @@ impl Intake for MemoryStore {
         let state = self.lock()?;
         let own = state.cursors.iter().filter(|((owner, _), _)| *owner == account);
         Ok(own.map(|((_, key), value)| Cursor { key: *key, value: *value }).collect())
+    }
+}
+
+#[async_trait]
+impl SourceLog for MemoryStore {
+    async fn accepted(
+        &self,
+        account: AccountId,
+        place: Place,
+        up_to: i64,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let state = self.lock()?;
+        let gone = |id: i64| state.events.contains(&(account, place.chat.get(), id, EventKind::Deleted, -1));
+        let reads = |pair: &PairId| {
+            let pair = state.pairs.get(pair);
+            pair.is_some_and(|pair| pair.source_account == account && pair.source == place)
+        };
+        let accepted = state.events.iter().filter(|(reader, chat, _, kind, _)| {
+            *reader == account && *chat == place.chat.get() && *kind == EventKind::New
+        });
+        let accepted = accepted.map(|(_, _, message, ..)| *message);
+        let copied = state.copies.keys().filter(|(pair, ..)| reads(pair));
+        let copied = copied.map(|(_, _, message, _)| message.get());
+        let all: BTreeSet<i64> =
+            accepted.chain(copied).filter(|id| *id <= up_to && !gone(*id)).collect();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(all.into_iter().rev().take(limit).filter_map(|id| MessageId::new(id).ok()).collect())
     }
 }
 

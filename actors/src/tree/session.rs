@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use self::connection::{Made, Roles, connect, record};
 use super::deps::Deps;
-use crate::model::{Account, AccountId, AccountState, AlertSeverity, Fence};
+use crate::model::{Account, AccountId, AccountState, AlertSeverity, Fence, Place};
 use crate::ports::{ConnectionError, EventSource, IntakeUnit, MessageSender, Steering, StoreError};
 use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Token};
 
@@ -97,6 +97,8 @@ pub struct SessionActor {
     failures: u32,
     accepted: u64,
     last_event_at: Option<DateTime<Utc>>,
+    /// Source places that cannot be read, and why.
+    troubles: Vec<(Place, String)>,
 }
 
 impl Child for SessionActor {
@@ -131,6 +133,7 @@ impl Child for SessionActor {
                 failures: 0,
                 accepted: 0,
                 last_event_at: None,
+                troubles: Vec::new(),
             }))
         })
     }
@@ -148,6 +151,8 @@ impl Child for SessionActor {
             fields.insert("node_epoch".to_owned(), json!(self.fence.epoch));
             fields.insert("events_accepted".to_owned(), json!(self.accepted));
             fields.insert("last_event_at".to_owned(), json!(self.last_event_at));
+            let troubles = self.troubles.iter().map(|(place, why)| json!({"source": place, "error": why}));
+            fields.insert("unreadable_sources".to_owned(), troubles.collect());
         }
         view
     }
@@ -227,6 +232,7 @@ impl SessionActor {
 
     fn disconnect(&mut self) {
         (self.sender, self.steering) = (None, None);
+        self.troubles.clear();
         for token in [self.link.take(), self.retry.take()].into_iter().flatten() {
             token.cancel();
         }
@@ -314,6 +320,7 @@ impl SessionActor {
     /// Records a unit before the next one is read. In flight, so that a drain finishes it.
     fn record(&mut self, source: Box<dyn EventSource>, unit: IntakeUnit, cx: &mut Cx<'_, Self>) {
         self.failures = 0;
+        self.troubles = source.troubles();
         let heartbeat = cx.heartbeat();
         let (deps, fence) = (self.args.deps.clone(), self.fence);
         let record = async move {

@@ -1,6 +1,6 @@
 //! Connects Discord bots: token, identity, gateway session, sender.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,23 +8,24 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
-use serde::Deserialize;
 use serenity::http::{LightMethod, Request, Route};
 use serenity::model::gateway::GatewayIntents;
 use switchyard_actors::model::{Account, AccountId, AccountKind};
 use switchyard_actors::ports::{
     Clock, ConnectRequest, Connection, ConnectionError, Credentials, EventSource, IntakeUnit,
-    PlatformConnector,
+    PlatformConnector, SourceLog, Steering,
 };
 use tokio::time::{Instant, sleep_until};
 use zeroize::Zeroizing;
 
 use crate::config::DiscordConfig;
 
-use super::gateway::{Gateway, Opening};
+use super::gateway::{CONTENT_INTENT_OFF, Gateway, Opening};
+use super::inspect::{self, GatewayBot, Me, SessionStartLimit};
 use super::rest::{self, Rest};
 use super::runtime::GatewayRuntime;
 use super::sender::DiscordSender;
+use super::source::{Fetcher, Reader, ReaderParts, SameSources, Sources, look_up};
 use super::{bot_token, webhook};
 
 /// Name under which a bot's token is kept.
@@ -40,6 +41,8 @@ pub struct DiscordConnector {
     clock: Arc<dyn Clock>,
     client: reqwest12::Client,
     runtime: GatewayRuntime,
+    /// What intake knows of the past of sources.
+    log: Option<Arc<dyn SourceLog>>,
     /// When each bot last identified.
     identified: Mutex<HashMap<AccountId, Instant>>,
 }
@@ -55,28 +58,6 @@ pub enum DiscordError {
     Client(#[from] ConnectionError),
 }
 
-/// `GET /users/@me`.
-#[derive(Deserialize)]
-struct Me {
-    id: String,
-    #[serde(default)]
-    bot: bool,
-}
-
-/// `GET /gateway/bot`.
-#[derive(Deserialize)]
-struct GatewayBot {
-    url: String,
-    session_start_limit: SessionStartLimit,
-}
-
-#[derive(Deserialize)]
-struct SessionStartLimit {
-    remaining: u64,
-    /// Milliseconds.
-    reset_after: u64,
-}
-
 impl DiscordConnector {
     /// A connector with a thread of its own for gateway sessions.
     ///
@@ -89,7 +70,23 @@ impl DiscordConnector {
     ) -> Result<Self, DiscordError> {
         let client = rest::client(&config)?;
         let runtime = GatewayRuntime::start()?;
-        Ok(Self { config, credentials, clock, client, runtime, identified: Mutex::default() })
+        Ok(Self { config, credentials, clock, client, runtime, log: None, identified: Mutex::default() })
+    }
+
+    /// With what intake knows of the past: then deletions are seen too that were made while no connection stood.
+    #[must_use]
+    pub fn with_source_log(self, log: Arc<dyn SourceLog>) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    pub(super) const fn config(&self) -> &DiscordConfig {
+        &self.config
+    }
+
+    /// The API as an account's bot sees it.
+    pub(super) async fn rest(&self, account: &Account) -> Result<Arc<Rest>, ConnectionError> {
+        let token = self.token(account).await?;
+        Ok(Arc::new(Rest::new(self.client.clone(), &self.config, &token)))
     }
 
     async fn token(&self, account: &Account) -> Result<Zeroizing<String>, ConnectionError> {
@@ -103,13 +100,17 @@ impl DiscordConnector {
     async fn start(&self, request: &ConnectRequest) -> Result<Connection, ConnectionError> {
         let token = self.token(&request.account).await?;
         let rest = Arc::new(Rest::new(self.client.clone(), &self.config, &token));
-        self.wait_to_identify(request.account.id).await?;
-        let own_id = self.own_id(&rest, &request.account).await?;
+        let account = &request.account;
+        self.me(&rest, account).await?;
+        let own_id = account.platform_id;
+        let (fetcher, sources) = self.sources(&rest, request).await?;
+        self.wait_to_identify(account.id).await?;
         let url = self.gateway_url(&rest).await?;
         let opening = Opening {
             url,
             token: token.to_string(),
-            intents: GatewayIntents::empty(),
+            intents: sources.as_ref().map_or_else(GatewayIntents::empty, |sources| sources.intents),
+            interest: sources.as_ref().map(|sources| sources.interest.clone()).unwrap_or_default(),
             api_base: self.config.api_base.clone(),
             capacity: self.config.events_capacity.get(),
         };
@@ -120,16 +121,39 @@ impl DiscordConnector {
                 "the gateway and the API name different bots".to_owned(),
             ));
         }
+        let clock = Arc::clone(&self.clock);
+        let source: Box<dyn EventSource> = match sources {
+            None => Box::new(Presence { gateway }),
+            Some(sources) => {
+                let log = self.log.clone();
+                let account = account.id;
+                Box::new(Reader::new(ReaderParts { gateway, fetcher, sources, account, own_id, clock, log }))
+            }
+        };
         let sender = DiscordSender::new(rest, self.config.clone(), Arc::clone(&self.clock), own_id);
-        Ok(Connection {
-            source: Some(Box::new(Presence { gateway })),
-            sender: Some(Arc::new(sender)),
-            platform_id: own_id,
-        })
+        Ok(Connection { source: Some(source), sender: Some(Arc::new(sender)), platform_id: own_id })
+    }
+
+    /// The channels that are to be read; `None` for a bot that only sends.
+    async fn sources(
+        &self,
+        rest: &Arc<Rest>,
+        request: &ConnectRequest,
+    ) -> Result<(Fetcher, Option<Sources>), ConnectionError> {
+        let fetcher = Fetcher { rest: Arc::clone(rest), config: self.config.clone() };
+        if request.sources.is_empty() {
+            return Ok((fetcher, None));
+        }
+        // Asked first: a gateway that refuses the intent has counted the identification.
+        if !inspect::may_read(rest, &self.config).await? {
+            return Err(ConnectionError::Refused(CONTENT_INTENT_OFF.to_owned()));
+        }
+        let sources = look_up(&fetcher, &self.credentials, request).await?;
+        Ok((fetcher, Some(sources)))
     }
 
     /// Who the token belongs to: the bot that the account says, and a bot at all.
-    async fn own_id(&self, rest: &Rest, account: &Account) -> Result<i64, ConnectionError> {
+    pub(super) async fn me(&self, rest: &Rest, account: &Account) -> Result<Me, ConnectionError> {
         let me: Me = rest.get(Request::new(Route::UserMe, LightMethod::Get), &self.config).await?;
         if !me.bot {
             return Err(ConnectionError::Refused(
@@ -138,7 +162,7 @@ impl DiscordConnector {
         }
         let expected = account.platform_id;
         match me.id.parse::<i64>() {
-            Ok(id) if id == expected => Ok(id),
+            Ok(id) if id == expected => Ok(me),
             _ => Err(ConnectionError::Refused(format!(
                 "the token belongs to bot {}, not to bot {expected}",
                 me.id
@@ -204,9 +228,6 @@ impl PlatformConnector for DiscordConnector {
             let kind = request.account.kind.as_str();
             return Err(ConnectionError::Refused(format!("accounts of kind {kind} cannot be connected yet")));
         }
-        if !request.sources.is_empty() {
-            return Err(ConnectionError::Refused("Discord channels cannot be read yet".to_owned()));
-        }
         // Identification may have to wait for its turn, beside the time that connecting takes.
         let limit = self.config.connect_timeout.saturating_add(self.config.identify_gap);
         match tokio::time::timeout(limit, Box::pin(self.start(&request))).await {
@@ -230,5 +251,9 @@ impl EventSource for Presence {
         loop {
             self.gateway.event().await?;
         }
+    }
+
+    fn steering(&self) -> Option<Arc<dyn Steering>> {
+        Some(Arc::new(SameSources(BTreeSet::new())))
     }
 }

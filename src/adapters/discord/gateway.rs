@@ -23,6 +23,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
+use super::source::Interest;
+
+/// What to do about a bot that may not read: the words of Discord's own page.
+pub(super) const CONTENT_INTENT_OFF: &str = "the bot may not read messages: in the Discord Developer Portal, open the \
+     application, page \"Bot\", section \"Privileged Gateway Intents\", and turn on \"Message Content Intent\"";
+
 /// The only shard: bots in more guilds than one shard takes are not served.
 const SHARD: ShardId = ShardId(0);
 /// No address: serenity's own restarts, which would identify without asking, fail at once.
@@ -36,6 +42,8 @@ pub(super) struct Opening {
     pub(super) token: String,
     /// What the bot wants to be told.
     pub(super) intents: GatewayIntents,
+    /// What of it is handed on.
+    pub(super) interest: Interest,
     /// Base of the REST API.
     pub(super) api_base: String,
     /// Events that may wait.
@@ -52,13 +60,17 @@ pub(super) struct Gateway {
 /// Hands events over in the order in which they came.
 struct Handover {
     events: mpsc::Sender<Event>,
+    interest: Interest,
     overflow: CancellationToken,
 }
 
 #[serenity::async_trait]
 impl RawEventHandler for Handover {
     async fn raw_event(&self, _context: Context, event: Event) {
-        // First statement, before any await: serenity runs a task per event.
+        if !self.interest.admits(&event) {
+            return;
+        }
+        // Before any await: serenity runs a task per event.
         if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
             self.overflow.cancel();
         }
@@ -97,6 +109,11 @@ impl Gateway {
         Ok((gateway, i64::try_from(user).unwrap_or(0)))
     }
 
+    /// The next event if one waits already.
+    pub(super) fn waiting(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
     /// The next event; waits for one. Cancelling it loses nothing.
     ///
     /// # Errors
@@ -117,7 +134,9 @@ impl Gateway {
 /// Runs a session to its end and says why it ended.
 async fn run(opening: Opening, events: mpsc::Sender<Event>, stop: CancellationToken) -> ConnectionError {
     let overflow = CancellationToken::new();
-    let handler: Arc<dyn RawEventHandler> = Arc::new(Handover { events, overflow: overflow.clone() });
+    let interest = opening.interest.clone();
+    let handler: Arc<dyn RawEventHandler> =
+        Arc::new(Handover { events, interest, overflow: overflow.clone() });
     let url = Arc::new(Mutex::new(opening.url.clone()));
     let connecting =
         Shard::new(url, &opening.token, ShardInfo { id: SHARD, total: 1 }, opening.intents, None);
@@ -203,8 +222,7 @@ fn ended(error: &serenity::Error) -> ConnectionError {
             ConnectionError::NeedsLogin("the gateway refuses the bot's token".to_owned())
         }
         serenity::Error::Gateway(GatewayError::DisallowedGatewayIntents) => ConnectionError::Refused(
-            "the bot may not read messages: its message content intent is off in the developer portal"
-                .to_owned(),
+            CONTENT_INTENT_OFF.to_owned(),
         ),
         serenity::Error::Gateway(GatewayError::InvalidGatewayIntents) => {
             ConnectionError::Refused("the gateway does not know the intents that were asked for".to_owned())
