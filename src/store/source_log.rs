@@ -72,10 +72,9 @@ impl Store {
         up_to: i64,
         limit: u32,
     ) -> Result<Vec<(i64, String)>, StoreError> {
-        let thread = place.thread.map_or_else(
-            || event::Column::Thread.is_null(),
-            |thread| event::Column::Thread.eq(thread.get()),
-        );
+        let thread = place
+            .thread
+            .map_or_else(|| event::Column::Thread.is_null(), |thread| event::Column::Thread.eq(thread.get()));
         let kinds = [EventKind::New.as_str(), EventKind::Deleted.as_str()];
         let found = event::Entity::find()
             .filter(event::Column::AccountId.eq(account.as_uuid()))

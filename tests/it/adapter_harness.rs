@@ -212,6 +212,11 @@ impl Reader {
         self.events(count).await.iter().map(text).collect()
     }
 
+    /// What the source cannot read just now.
+    pub(crate) fn troubles(&self) -> Vec<(Place, String)> {
+        self.source.troubles()
+    }
+
     /// How the connection ends.
     pub(crate) async fn end(&mut self) -> ConnectionError {
         loop {

@@ -224,8 +224,7 @@ impl SourceLog for MemoryStore {
         let accepted = accepted.map(|(_, _, message, ..)| *message);
         let copied = state.copies.keys().filter(|(pair, ..)| reads(pair));
         let copied = copied.map(|(_, _, message, _)| message.get());
-        let all: BTreeSet<i64> =
-            accepted.chain(copied).filter(|id| *id <= up_to && !gone(*id)).collect();
+        let all: BTreeSet<i64> = accepted.chain(copied).filter(|id| *id <= up_to && !gone(*id)).collect();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(all.into_iter().rev().take(limit).filter_map(|id| MessageId::new(id).ok()).collect())
     }

@@ -79,16 +79,6 @@ impl DiscordConnector {
         Self { log: Some(log), ..self }
     }
 
-    pub(super) const fn config(&self) -> &DiscordConfig {
-        &self.config
-    }
-
-    /// The API as an account's bot sees it.
-    pub(super) async fn rest(&self, account: &Account) -> Result<Arc<Rest>, ConnectionError> {
-        let token = self.token(account).await?;
-        Ok(Arc::new(Rest::new(self.client.clone(), &self.config, &token)))
-    }
-
     async fn token(&self, account: &Account) -> Result<Zeroizing<String>, ConnectionError> {
         let missing = || ConnectionError::NeedsLogin("no bot token is stored".to_owned());
         let secret = self.credentials.secret(account.id, TOKEN).await?.ok_or_else(missing)?;
@@ -101,7 +91,7 @@ impl DiscordConnector {
         let token = self.token(&request.account).await?;
         let rest = Arc::new(Rest::new(self.client.clone(), &self.config, &token));
         let account = &request.account;
-        self.me(&rest, account).await?;
+        self.check_identity(&rest, account).await?;
         let own_id = account.platform_id;
         let (fetcher, sources) = self.sources(&rest, request).await?;
         self.wait_to_identify(account.id).await?;
@@ -153,7 +143,7 @@ impl DiscordConnector {
     }
 
     /// Who the token belongs to: the bot that the account says, and a bot at all.
-    pub(super) async fn me(&self, rest: &Rest, account: &Account) -> Result<Me, ConnectionError> {
+    async fn check_identity(&self, rest: &Rest, account: &Account) -> Result<(), ConnectionError> {
         let me: Me = rest.get(Request::new(Route::UserMe, LightMethod::Get), &self.config).await?;
         if !me.bot {
             return Err(ConnectionError::Refused(
@@ -162,7 +152,7 @@ impl DiscordConnector {
         }
         let expected = account.platform_id;
         match me.id.parse::<i64>() {
-            Ok(id) if id == expected => Ok(me),
+            Ok(id) if id == expected => Ok(()),
             _ => Err(ConnectionError::Refused(format!(
                 "the token belongs to bot {}, not to bot {expected}",
                 me.id

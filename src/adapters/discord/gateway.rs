@@ -221,9 +221,9 @@ fn ended(error: &serenity::Error) -> ConnectionError {
         serenity::Error::Gateway(GatewayError::InvalidAuthentication) => {
             ConnectionError::NeedsLogin("the gateway refuses the bot's token".to_owned())
         }
-        serenity::Error::Gateway(GatewayError::DisallowedGatewayIntents) => ConnectionError::Refused(
-            CONTENT_INTENT_OFF.to_owned(),
-        ),
+        serenity::Error::Gateway(GatewayError::DisallowedGatewayIntents) => {
+            ConnectionError::Refused(CONTENT_INTENT_OFF.to_owned())
+        }
         serenity::Error::Gateway(GatewayError::InvalidGatewayIntents) => {
             ConnectionError::Refused("the gateway does not know the intents that were asked for".to_owned())
         }

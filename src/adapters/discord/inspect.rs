@@ -1,13 +1,11 @@
-//! What a bot's token opens: who it is, what it may read, how often it may still connect today.
+//! What Discord says of a bot before it connects: who it is, what it may read, how often it may still connect today.
 
 use serde::Deserialize;
 use serenity::http::{LightMethod, Request, Route};
-use switchyard_actors::model::Account;
 use switchyard_actors::ports::ConnectionError;
 
 use crate::config::DiscordConfig;
 
-use super::connector::DiscordConnector;
 use super::rest::Rest;
 
 /// Application flags that stand for the message content intent: granted to a verified application, or switched on for
@@ -18,8 +16,6 @@ const MESSAGE_CONTENT: u64 = (1 << 18) | (1 << 19);
 #[derive(Deserialize)]
 pub(super) struct Me {
     pub(super) id: String,
-    #[serde(default)]
-    pub(super) username: String,
     #[serde(default)]
     pub(super) bot: bool,
 }
@@ -45,19 +41,6 @@ struct Application {
     flags: u64,
 }
 
-/// A bot as Discord describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BotInspection {
-    /// The bot's user id.
-    pub id: i64,
-    /// Its user name.
-    pub name: String,
-    /// Whether it may read what others write: needed for sources, not for targets.
-    pub message_content: bool,
-    /// How often it may still identify today.
-    pub identifies_left: u64,
-}
-
 /// Whether the application may read what others write.
 ///
 /// # Errors
@@ -66,20 +49,4 @@ pub(super) async fn may_read(rest: &Rest, config: &DiscordConfig) -> Result<bool
     let request = Request::new(Route::Oauth2ApplicationCurrent, LightMethod::Get);
     let application: Application = rest.get(request, config).await?;
     Ok(application.flags & MESSAGE_CONTENT != 0)
-}
-
-impl DiscordConnector {
-    /// Asks Discord about an account's bot without connecting it: nothing of its day's budget is used.
-    ///
-    /// # Errors
-    /// [`ConnectionError`]: no token, one that is refused or belongs to another bot, or no answer.
-    pub async fn inspect(&self, account: &Account) -> Result<BotInspection, ConnectionError> {
-        let rest = self.rest(account).await?;
-        let me = self.me(&rest, account).await?;
-        let message_content = may_read(&rest, self.config()).await?;
-        let request = Request::new(Route::GatewayBot, LightMethod::Get);
-        let gateway: GatewayBot = rest.get(request, self.config()).await?;
-        let identifies_left = gateway.session_start_limit.remaining;
-        Ok(BotInspection { id: account.platform_id, name: me.username, message_content, identifies_left })
-    }
 }

@@ -159,12 +159,7 @@ impl SourceChannel {
     }
 
     /// The present state of a message that was edited.
-    pub(super) fn edited(
-        &self,
-        raw: &RawMessage,
-        converter: &Converter<'_>,
-        out: &mut Vec<SourceEvent>,
-    ) {
+    pub(super) fn edited(&self, raw: &RawMessage, converter: &Converter<'_>, out: &mut Vec<SourceEvent>) {
         if raw.edited_timestamp.is_some() {
             self.each(raw, converter, out, SourceEvent::Edited);
         }

@@ -60,7 +60,10 @@ fn converted(changes: Value) -> Message {
 fn an_ordinary_message_keeps_author_time_and_words() {
     let message = converted(json!({}));
     let sender = message.sender.clone().unwrap();
-    assert_eq!((sender.id, sender.name.as_str(), sender.kind), (80_351_110_224_678_912, "Nelly", SenderKind::Person));
+    assert_eq!(
+        (sender.id, sender.name.as_str(), sender.kind),
+        (80_351_110_224_678_912, "Nelly", SenderKind::Person)
+    );
     assert_eq!(message.text.text(), "hello");
     assert_eq!(message.sent_at.timestamp_millis() % 1_000, 123);
     assert_eq!((message.edited_at, message.reply_to, message.own), (None, None, false));
@@ -76,7 +79,9 @@ fn markdown_and_mentions_become_formatted_text_with_names() {
     let message = converted(json!({"content": content, "mentions": mentions}));
     let text = message.text.text();
     assert!(text.starts_with("hi @Annie, see #general, @staff and "), "{text}");
-    assert!(message.text.entities().iter().any(|entity| entity.kind == EntityKind::Bold && entity.length == 2));
+    assert!(
+        message.text.entities().iter().any(|entity| entity.kind == EntityKind::Bold && entity.length == 2)
+    );
 }
 
 #[test]
@@ -121,7 +126,8 @@ fn a_forwarded_message_says_what_its_copy_says() {
     assert_eq!(wrapped.attachments, vec![]);
     assert_eq!(converted(changes(json!([copy]))), wrapped, "as serenity hands it on");
     let mut with_file = copy;
-    with_file["attachments"] = json!([{"id": "1", "filename": "a.png", "size": 3, "content_type": "image/png"}]);
+    with_file["attachments"] =
+        json!([{"id": "1", "filename": "a.png", "size": 3, "content_type": "image/png"}]);
     let photo = converted(changes(json!([{"message": with_file}])));
     assert_eq!(photo.attachments[0].kind, AttachmentKind::Photo);
 }

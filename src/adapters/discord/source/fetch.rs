@@ -121,8 +121,9 @@ impl Fetcher {
             return Err(refusal(&answer, &self.config));
         }
         let value = serde_json::from_slice(&answer.body);
-        let value = value
-            .map_err(|error| ReadError::Passing(format!("the answer is not that of Discord's API: {error}")))?;
+        let value = value.map_err(|error| {
+            ReadError::Passing(format!("the answer is not that of Discord's API: {error}"))
+        })?;
         Ok((value, limits::hint(&answer.headers)))
     }
 }
@@ -192,7 +193,8 @@ mod tests {
     fn refusals_say_whom_they_concern() {
         let unknown = refused(404, r#"{"message": "Unknown Message", "code": 10008}"#);
         assert_eq!(unknown, ReadError::Gone);
-        for body in [r#"{"message": "Missing Access", "code": 50001}"#, r#"{"message": "x", "code": 50013}"#] {
+        for body in [r#"{"message": "Missing Access", "code": 50001}"#, r#"{"message": "x", "code": 50013}"#]
+        {
             assert!(matches!(refused(403, body), ReadError::Refused(_)));
         }
         let channel = refused(404, r#"{"message": "Unknown Channel", "code": 10003}"#);

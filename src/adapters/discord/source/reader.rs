@@ -224,13 +224,14 @@ impl EventSource for Reader {
     }
 
     fn steering(&self) -> Option<Arc<dyn Steering>> {
-        Some(Arc::new(SameSources(self.channels.values().flat_map(|channel| channel.places.clone()).collect())))
+        Some(Arc::new(SameSources(
+            self.channels.values().flat_map(|channel| channel.places.clone()).collect(),
+        )))
     }
 
     fn troubles(&self) -> Vec<(Place, String)> {
-        let troubled = self.channels.values().filter_map(|channel| Some((channel, channel.trouble.as_ref()?)));
-        troubled
-            .flat_map(|(channel, why)| channel.places.iter().map(|place| (*place, why.clone())))
-            .collect()
+        let troubled =
+            self.channels.values().filter_map(|channel| Some((channel, channel.trouble.as_ref()?)));
+        troubled.flat_map(|(channel, why)| channel.places.iter().map(|place| (*place, why.clone()))).collect()
     }
 }

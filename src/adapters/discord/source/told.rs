@@ -61,9 +61,7 @@ pub(super) fn told(event: &Event) -> Option<Told> {
         Event::MessageCreate(new) => Some(Told::Written(raw(new)?)),
         Event::MessageUpdate(change) => Some(Told::Changed(raw(change)?)),
         Event::MessageDelete(gone) => deleted(gone.channel_id.get(), [gone.message_id.get()]),
-        Event::MessageDeleteBulk(gone) => {
-            deleted(gone.channel_id.get(), gone.ids.iter().map(|id| id.get()))
-        }
+        Event::MessageDeleteBulk(gone) => deleted(gone.channel_id.get(), gone.ids.iter().map(|id| id.get())),
         Event::GuildCreate(new) => {
             let channels = new.guild.channels.values().chain(&new.guild.threads).map(channel_name);
             let roles = new.guild.roles.values().map(role_name);
