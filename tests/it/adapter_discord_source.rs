@@ -151,6 +151,8 @@ async fn messages_edits_and_deletions_come_in_order() {
     let placed = bot.reader.unit().await.unwrap();
     assert_eq!(placed.events, vec![], "a new source begins after its last message");
     assert_eq!(placed.cursors, vec![cursor(&world.chat, early)]);
+    world.say(&world.chat, "first");
+    assert_eq!(bot.reader.texts(1).await, ["first"], "history is read by then");
     let first = world.say(&world.chat, "**one**");
     world.say(&world.other, "nobody reads this");
     let second = world.say(&world.chat, "two");
