@@ -183,7 +183,7 @@ async fn what_the_bot_writes_itself_is_its_own() {
         .send(SendRequest {
             target: place(&target),
             operation: Operation::Send {
-                body: PartBody::Markdown { content: "mine".to_owned() },
+                body: PartBody::Markdown { content: "mine".to_owned(), author: None },
                 reply_to: None,
             },
             key: IdempotencyKey::derive(DeliveryId::from_uuid(Uuid::from_u128(1)), 0),

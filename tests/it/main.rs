@@ -13,9 +13,9 @@ mod harness;
 
 mod accounts;
 mod adapter_discord;
+mod adapter_discord_source;
 mod adapter_discord_target;
 mod adapter_discord_webhook;
-mod adapter_discord_source;
 mod adapter_harness;
 mod adapter_import;
 mod adapter_login;

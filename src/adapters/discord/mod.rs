@@ -2,8 +2,8 @@
 //!
 //! `connector` connects, `gateway` is a bot's session (on the thread of `runtime`), `rest` makes calls, `sender` sends
 //! parts, `look` finds what may have been sent, `limits`, `gates` and `errors` read answers, `form` is what calls say.
-//! `source` reads channels, with `inspect`. `webhook` connects webhooks (`hook_address`), `webhook_sender` sends through them under an `author_name`. `login`
-//! says whose a credential is.
+//! `source` reads channels, with `inspect`. `webhook` connects webhooks (`hook_address`), `webhook_sender` sends
+//! through them under an `author_name`. `login` says whose a credential is.
 
 mod author_name;
 mod bot_token;
