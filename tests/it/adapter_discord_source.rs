@@ -303,9 +303,9 @@ async fn a_session_that_cannot_resume_ends_and_the_next_one_catches_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_do_not_fit_are_read_from_history() {
+async fn live_events_wait_while_history_is_read_slowly() {
     let mut world = World::new(|_| {}).await;
-    // So few live events may wait that all but the last are dropped while history is read.
+    // History takes its time, and live events come in units of one.
     world.change = |config| {
         config.events_per_unit = 1.try_into().unwrap();
         config.history_interval = Duration::from_millis(20);
