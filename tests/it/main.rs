@@ -30,6 +30,7 @@ mod cli_generate;
 mod cli_support;
 mod config_layers;
 mod doctor;
+mod directions;
 mod first_light;
 mod http_accounts;
 mod http_actor;

@@ -120,6 +120,20 @@ impl World {
         self.write(end, &json!({ "text": text })).await
     }
 
+    /// Changes a message as its author would.
+    pub(crate) async fn edit(&self, end: &End, id: &str, text: &str) {
+        let url = format!("{}/{id}", self.messages_url(end));
+        let answer = self.http.patch(url).json(&json!({ "text": text })).send().await.unwrap();
+        assert!(answer.status().is_success(), "edit refused: {}", answer.text().await.unwrap());
+    }
+
+    /// Deletes a message as its author would.
+    pub(crate) async fn delete(&self, end: &End, id: &str) {
+        let url = format!("{}/{id}", self.messages_url(end));
+        let answer = self.http.delete(url).send().await.unwrap();
+        assert!(answer.status().is_success(), "deletion refused: {}", answer.text().await.unwrap());
+    }
+
     /// Everything that stands in a chat, oldest first.
     pub(crate) async fn read(&self, end: &End) -> Vec<Value> {
         let (mut all, mut after) = (Vec::new(), String::new());
