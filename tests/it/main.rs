@@ -43,6 +43,7 @@ mod kill_nine;
 mod peers;
 mod refusals;
 mod secrets;
+mod storage_faults;
 mod store_accounts;
 mod store_claims;
 mod store_follow;

@@ -195,7 +195,7 @@ impl DataDir {
         Some(Self::with_store(Some(postgres::database().await?)))
     }
 
-    fn with_store(store: Option<String>) -> Self {
+    pub(crate) fn with_store(store: Option<String>) -> Self {
         let folder = tempfile::Builder::new().prefix("switchyard-it-").tempdir().expect("a folder");
         Self { folder, store }
     }
@@ -284,6 +284,37 @@ impl Daemon {
         Self::ready(Self::spawn(&format!("--sandbox={}", world.control), data, env), data).await
     }
 
+    /// Starts `serve --sandbox=URL` by way of another command that ends in becoming it, in a mount namespace of its own.
+    pub(crate) async fn start_within(world: &World, data: &DataDir, by: &[&str]) -> Self {
+        let serve = Self::command(&format!("--sandbox={}", world.control), data, &[]);
+        let (first, rest) = by.split_first().expect("a command");
+        let mut command = Command::new(first);
+        command.args(rest).arg(serve.get_program()).args(serve.get_args()).stdin(Stdio::null());
+        for (name, value) in serve.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let daemon = Self::run(command, data);
+        let target = daemon.pid().to_string();
+        let check = data.command(&["healthcheck", "--ready"]);
+        eventually("the daemon to be ready", || {
+            let mut enter = Command::new("nsenter");
+            enter.args(["--target", &target, "--mount"]).arg(check.get_program()).args(check.get_args());
+            async move {
+                let output = tokio::task::spawn_blocking(move || enter.output().expect("nsenter runs"));
+                output.await.unwrap().status.success().then_some(())
+            }
+        })
+        .await;
+        daemon
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts `serve --sandbox`, with a sandbox of its own, and waits until it is ready.
     pub(crate) async fn start_embedded(data: &DataDir) -> Self {
         Self::ready(Self::spawn("--sandbox", data, &[]), data).await
@@ -302,9 +333,17 @@ impl Daemon {
 
     /// Starts without waiting.
     fn spawn(sandbox: &str, data: &DataDir, env: &[(&str, &str)]) -> Self {
-        let log = File::options().create(true).append(true).open(data.log()).expect("a log file");
+        Self::run(Self::command(sandbox, data, env), data)
+    }
+
+    fn command(sandbox: &str, data: &DataDir, env: &[(&str, &str)]) -> Command {
         let mut command = data.command(&["serve", "--listen", "127.0.0.1:0"]);
         command.arg(sandbox).envs(env.iter().copied());
+        command
+    }
+
+    fn run(mut command: Command, data: &DataDir) -> Self {
+        let log = File::options().create(true).append(true).open(data.log()).expect("a log file");
         command.stdout(log.try_clone().expect("a handle")).stderr(log);
         Self { child: command.spawn().expect("the daemon starts") }
     }

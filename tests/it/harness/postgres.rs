@@ -2,12 +2,12 @@
 //!
 //! A shell script holds the server and waits for the end of its input; its input is a pipe from this process.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,7 +33,13 @@ if as "$bin/initdb" -D "$folder/data" -U postgres -A trust -N >"$folder/log" 2>&
     -o "-F -k $folder -c listen_addresses='' -c max_connections=200" start >>"$folder/log" 2>&1 </dev/null
 then
   echo ready
-  read -r _
+  while read -r order; do
+    case $order in
+      stop) as "$bin/pg_ctl" -D "$folder/data" -m fast -w -t 60 stop >>"$folder/log" 2>&1 </dev/null ;;
+      start) as "$bin/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t 60 \
+        -o "-F -k $folder -c listen_addresses='' -c max_connections=200" start >>"$folder/log" 2>&1 </dev/null ;;
+    esac && echo ready || echo "failed: $(tail -n 3 "$folder/log" | tr '\n' ' ')"
+  done
   as "$bin/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1 </dev/null
 else
   echo "failed: $(tail -n 3 "$folder/log" | tr '\n' ' ')"
@@ -42,11 +48,13 @@ cd /
 rm -rf "$folder"
 "#;
 
-struct Cluster {
+/// A server; it stops when this goes.
+pub(crate) struct Cluster {
     folder: PathBuf,
     databases: AtomicU32,
+    answers: BufReader<ChildStdout>,
     /// Its standard input is the pipe whose end stops the server.
-    _holder: Child,
+    holder: Child,
 }
 
 /// One server per test process; tests have nobody who could pass it around.
@@ -55,12 +63,12 @@ static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
 /// The address of a new, empty database; `None`, said loudly and once, where PostgreSQL is not installed.
 pub(crate) async fn database() -> Option<String> {
     let started = tokio::task::spawn_blocking(|| CLUSTER.get_or_init(start).as_ref()).await.unwrap();
-    let cluster = started?;
-    let name = format!("t{}", cluster.databases.fetch_add(1, Ordering::SeqCst));
-    let mut admin = PgConnection::connect(&cluster.address("postgres")).await.unwrap();
-    admin.execute(sea_orm::sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-    admin.close().await.unwrap();
-    Some(cluster.address(&name))
+    Some(started?.database().await)
+}
+
+/// A server for one test alone, which may stop it.
+pub(crate) async fn own_cluster() -> Option<Cluster> {
+    tokio::task::spawn_blocking(start).await.unwrap()
 }
 
 /// Every table of a database with its rows as the server sends them in binary: what lies in a column lies there as it is.
@@ -85,6 +93,31 @@ pub(crate) async fn tables(address: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 impl Cluster {
+    /// The address of a new, empty database.
+    pub(crate) async fn database(&self) -> String {
+        let name = format!("t{}", self.databases.fetch_add(1, Ordering::SeqCst));
+        let mut admin = PgConnection::connect(&self.address("postgres")).await.unwrap();
+        admin.execute(sea_orm::sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+        admin.close().await.unwrap();
+        self.address(&name)
+    }
+
+    /// Stops the server (open connections are cut) or starts it again, and waits until that is done.
+    pub(crate) async fn order(mut self, order: &'static str) -> Self {
+        let ordered = move || {
+            writeln!(self.holder.stdin.as_mut().unwrap(), "{order}").unwrap();
+            self.hear(order);
+            self
+        };
+        tokio::task::spawn_blocking(ordered).await.unwrap()
+    }
+
+    fn hear(&mut self, order: &str) {
+        let mut said = String::new();
+        self.answers.read_line(&mut said).unwrap();
+        assert_eq!(said.trim(), "ready", "PostgreSQL did not {order}");
+    }
+
     fn address(&self, database: &str) -> String {
         format!("postgres://postgres@localhost/{database}?host={}", self.folder.display())
     }
@@ -122,10 +155,8 @@ fn start() -> Option<Cluster> {
         .process_group(0)
         .spawn()
         .unwrap();
-    let mut said = String::new();
-    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
-    if said.trim() != "ready" {
-        panic!("PostgreSQL did not start: {said}");
-    }
-    Some(Cluster { folder, databases: AtomicU32::new(0), _holder: holder })
+    let answers = BufReader::new(holder.stdout.take().unwrap());
+    let mut cluster = Cluster { folder, databases: AtomicU32::new(0), answers, holder };
+    cluster.hear("start");
+    Some(cluster)
 }
