@@ -41,6 +41,7 @@ mod http_support;
 mod jobs;
 mod kill_nine;
 mod peers;
+mod published_limits;
 mod refusals;
 mod secrets;
 mod storage_faults;

@@ -168,6 +168,13 @@ impl World {
         assert!(answer.status().is_success(), "faults stay: {}", answer.text().await.unwrap());
     }
 
+    /// What the control API answers to a question.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}{path}", self.control)).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path} answers {}", answer.status());
+        answer.json().await.unwrap()
+    }
+
     pub(crate) async fn fault(&self, body: &Value) {
         let answer =
             self.http.post(format!("{}/sandbox/faults", self.control)).json(body).send().await.unwrap();
