@@ -197,10 +197,9 @@ impl App {
         let seed = claim(&config, &store, embedded.as_ref()).await?;
         publish_sandbox(&config, seed.as_ref())?;
 
-        let store_port = Arc::new(store.clone());
         let (connector, login) = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
         let deps = Deps {
-            store: store_port,
+            store: Arc::new(store.clone()),
             connector,
             clock: Arc::clone(&clock),
             rng: Arc::clone(&rng),

@@ -38,8 +38,13 @@ pub struct SeedShape {
 
 impl Default for SeedShape {
     fn default() -> Self {
-        let pairs = PairCounts { telegram_to_discord: 1, ..PairCounts::default() };
-        Self { telegram_users: 1, telegram_bots: 0, discord_bots: 1, webhooks: 0, pairs }
+        let pairs = PairCounts {
+            telegram_to_discord: 1,
+            telegram_to_telegram: 1,
+            discord_to_telegram: 1,
+            discord_to_discord: 1,
+        };
+        Self { telegram_users: 1, telegram_bots: 1, discord_bots: 1, webhooks: 1, pairs }
     }
 }
 

@@ -1,3 +1,5 @@
+//! Messages in the shapes in which Discord tells them.
+
 use serde_json::{Value, json};
 use switchyard_actors::model::{
     AttachmentKind, ChatId, EntityKind, Message, MessageId, Place, Platform, Restriction, SenderKind,

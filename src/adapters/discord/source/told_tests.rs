@@ -1,3 +1,5 @@
+//! Events in the shapes in which the gateway tells them.
+
 use serde_json::{Value, json};
 
 use super::*;
