@@ -137,7 +137,9 @@ daemon_on_both_databases! {
         let (code, complaint) = fails(&data, &["accounts", "remove", &pair.source.account], "").await;
         assert!(code == 64 && complaint.contains("--yes"), "{complaint}");
         ok(&data, &["accounts", "remove", &pair.source.account, "--yes"], "").await;
-        assert!(list(&data, "pairs").await.is_empty(), "its pairs went with it");
+        let left = list(&data, "pairs").await;
+        let gone = left.iter().all(|left| !left.to_string().contains(&pair.source.account));
+        assert!(gone && !left.is_empty(), "its pairs went with it, and no others: {left:?}");
         let (code, complaint) = fails(&data, &import, &session).await;
         assert_eq!(code, 69, "the platform no longer knows the key: {complaint}");
         assert!(!complaint.contains(&session), "{complaint}");
@@ -159,7 +161,9 @@ daemon_on_both_databases! {
         let id = second_word(&said);
         ok(&data, &["pairs", "pause", &id], "").await;
         world.write_text(&pair.source, "waits").await;
-        assert_eq!(list(&data, "pairs").await[0]["paused"], json!(["admin"]));
+        let pairs = list(&data, "pairs").await;
+        let paused = pairs.iter().find(|pair| pair["id"] == id.as_str()).expect("the pair");
+        assert_eq!(paused["paused"], json!(["admin"]));
         ok(&data, &["pairs", "resume", &id], "").await;
         assert_eq!(world.wait_for(&pair.target, 2).await, ["at once", "waits"]);
         let nobody = "0193a0b0-0000-7000-8000-000000000001";

@@ -74,7 +74,7 @@ fn sandbox_s_flags_are_keys_of_its_section() {
     let pairs = [telegram_to_discord, telegram_to_telegram, discord_to_telegram, discord_to_discord];
     assert_eq!(pairs, [3, 3, 3, 1], "a direction of its own goes before all");
     assert_eq!((sandbox.telegram_users.get(), sandbox.discord_bots.get()), (2, 2));
-    assert_eq!((sandbox.telegram_bots, sandbox.webhooks), (0, 4));
+    assert_eq!((sandbox.telegram_bots, sandbox.webhooks), (1, 4));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
-use switchyard_sandbox::SandboxConfig;
+use switchyard_sandbox::{PairCounts, SandboxConfig, SeedShape};
 
 use crate::harness::daemon::{Daemon, DataDir, World, eventually, verb};
 
@@ -126,8 +126,24 @@ daemon_on_both_databases! {
         assert!(bad["found"].as_str().is_some_and(|found| found.contains(&account) && found.contains("401")));
     }
 
-    async fn missing_rights_and_intents_are_told(data) {
+    async fn an_intent_that_a_source_needs_is_a_fault(data) {
         let world = World::start(SandboxConfig::default()).await;
+        let daemon = Daemon::start(&world, &data).await;
+        assert!(daemon.terminate().await.success());
+        let account = world.pairs().remove(0).target.account;
+        let url = format!("{}/sandbox/discord/bots/{account}/intents", world.control);
+        let off = json!({ "message_content": false });
+        let answer = reqwest::Client::new().post(url).json(&off).send().await.unwrap();
+        assert!(answer.status().is_success());
+        let said = doctor(&data, &attach(&world), &[]).await;
+        assert_eq!((said.code, said.failed()), (Some(69), vec!["account"]), "{}", said.text);
+        assert!(said.text.contains("message content intent is off"), "{}", said.text);
+    }
+
+    async fn missing_rights_and_intents_are_told(data) {
+        let pairs = PairCounts { telegram_to_discord: 1, ..PairCounts::default() };
+        let shape = SeedShape { pairs, ..SeedShape::default() };
+        let world = World::start(SandboxConfig { shape, ..SandboxConfig::default() }).await;
         let daemon = Daemon::start(&world, &data).await;
         assert!(daemon.terminate().await.success());
         let pair = world.pairs().remove(0);

@@ -20,7 +20,7 @@ pub(crate) struct World {
 /// Two bots with a guild each; three pairs, so that the first bot has two channels.
 pub(crate) fn config(limits: Limits) -> SandboxConfig {
     let pairs = PairCounts { telegram_to_discord: 3, ..PairCounts::default() };
-    let shape = SeedShape { discord_bots: 2, pairs, ..SeedShape::default() };
+    let shape = SeedShape { telegram_users: 1, telegram_bots: 0, discord_bots: 2, webhooks: 0, pairs };
     SandboxConfig { seed: 7, limits, shape, ..SandboxConfig::default() }
 }
 

@@ -3,6 +3,7 @@
 use grammers_client::message::InputMessage;
 use grammers_session::types::PeerKind;
 use grammers_tl_types::{enums, functions, types};
+use switchyard_sandbox::PairCounts;
 use switchyard_sandbox::messages::EntityKind;
 
 use super::harness::{
@@ -13,7 +14,7 @@ use super::harness::{
 async fn dialogs_come_in_pages_and_name_every_chat_once() {
     let sandbox = sandbox_with(|config| {
         config.shape.telegram_users = 1;
-        config.shape.pairs.telegram_to_discord = 230;
+        config.shape.pairs = PairCounts { telegram_to_discord: 230, ..PairCounts::default() };
     })
     .await;
     let telegram = sandbox.telegram();
