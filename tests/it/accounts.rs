@@ -1,56 +1,12 @@
 //! Accounts and pairs of a running daemon, by command line, against the sandbox: what is connected or added works at once.
 
-use std::io::Write;
-use std::process::{Output, Stdio};
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 use switchyard_sandbox::{SandboxConfig, SeedShape};
 
-use crate::harness::daemon::{Daemon, DataDir, SeededPair, World, eventually, switchyard, verb};
-
-/// Runs a verb with lines on its standard input, as a script does.
-async fn told(data: &DataDir, args: &[&str], input: &str) -> (i32, String, String) {
-    let mut command = switchyard(args);
-    command.arg("--data-dir").arg(data.path());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let input = input.to_owned();
-    let run = move || {
-        let mut child = command.spawn().expect("the command starts");
-        // A command that refuses at once reads nothing.
-        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
-        child.wait_with_output().expect("the command ends")
-    };
-    let Output { status, stdout, stderr } = tokio::task::spawn_blocking(run).await.expect("it runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (status.code().expect("an exit code"), text(stdout), text(stderr))
-}
-
-async fn ok(data: &DataDir, args: &[&str], input: &str) -> String {
-    let (code, out, err) = told(data, args, input).await;
-    assert_eq!(code, 0, "{args:?}: {out}{err}\n{}", data.read_log());
-    out
-}
-
-/// A verb that must fail: its exit code and its complaint.
-async fn fails(data: &DataDir, args: &[&str], input: &str) -> (i32, String) {
-    let (code, out, err) = told(data, args, input).await;
-    assert_ne!(code, 0, "{args:?}: {out}");
-    (code, err)
-}
-
-async fn list(data: &DataDir, what: &str) -> Vec<Value> {
-    let text = ok(data, &[what, "list", "--json"], "").await;
-    serde_json::from_str(&text).expect("a list")
-}
-
-/// A seeded account of a kind, by its place among those.
-fn seeded<'w>(world: &'w World, kind: &str, index: usize) -> &'w Value {
-    let of_kind = |account: &&Value| account["kind"] == kind;
-    let accounts = world.seed["accounts"].as_array().expect("accounts");
-    accounts.iter().filter(of_kind).nth(index).expect("such an account")
-}
+use crate::harness::daemon::{Daemon, SeededPair, World, eventually, verb};
+use crate::harness::operator::{fails, list, ok, second_word, seeded, told};
 
 fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
@@ -59,11 +15,6 @@ fn text(value: &Value) -> &str {
 fn ends(pair: &SeededPair) -> (String, String) {
     let end = |account: &str, chat: &str| format!("{account}:{chat}");
     (end(&pair.source.account, &pair.source.chat), end(&pair.target.account, &pair.target.chat))
-}
-
-/// The id in "pair ID forwards".
-fn second_word(said: &str) -> String {
-    said.split_whitespace().nth(1).expect("an id").to_owned()
 }
 
 daemon_on_both_databases! {

@@ -55,3 +55,4 @@ mod store_outbox;
 mod store_secrets;
 mod store_source_log;
 mod two_systems;
+mod webhooks;

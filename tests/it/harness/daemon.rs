@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::{Value, json};
 use switchyard_sandbox::{Sandbox, SandboxConfig};
 
@@ -64,14 +65,15 @@ pub(crate) struct World {
     http: reqwest::Client,
 }
 
-/// One end of a seeded pair.
+/// One end of a pair.
+#[derive(Clone)]
 pub(crate) struct End {
     pub(crate) platform: String,
     pub(crate) chat: String,
     pub(crate) account: String,
 }
 
-/// A seeded pair.
+/// A pair: seeded, or added by the operator.
 pub(crate) struct SeededPair {
     pub(crate) id: String,
     pub(crate) source: End,
@@ -238,6 +240,17 @@ impl DataDir {
             contents.extend(postgres::tables(url).await);
         }
         contents
+    }
+
+    /// How many deliveries the ledger keeps some words about; asked while no daemon runs.
+    pub(crate) async fn deliveries_noted(&self, words: &str) -> usize {
+        let file = || format!("sqlite://{}", self.path().join("switchyard.sqlite").display());
+        let store = Database::connect(self.store.clone().unwrap_or_else(file)).await.expect("the store");
+        let asked = format!("SELECT id FROM deliveries WHERE last_error LIKE '%{words}%'");
+        let asked = Statement::from_string(store.get_database_backend(), asked);
+        let noted = store.query_all_raw(asked).await.expect("the ledger").len();
+        store.close().await.expect("the store closes");
+        noted
     }
 
     /// Every file below the folder, logs included.
