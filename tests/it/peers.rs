@@ -6,14 +6,18 @@ use std::process::Command;
 use switchyard_sandbox::SandboxConfig;
 
 use crate::harness::daemon::{Daemon, DataDir, World};
+use crate::harness::operator::{add_pair, webhook};
 
 /// The Python with the peers' packages (`tests/peers/requirements.txt`); CI always names one.
 const PYTHON: &str = "SWITCHYARD_PEERS_PYTHON";
 
+const DISCORD_PY: &str = "discord_first_light.py";
+
 /// Runs a script against the sandbox of a test, unless no Python was named.
-async fn run_script(world: &World, data: &DataDir, script: &'static str, arguments: &'static [&'static str]) {
+async fn run_script(world: &World, data: &DataDir, script: &'static str, arguments: &[&str]) {
     let Some(python) = python() else { return };
     let control = world.control.clone();
+    let arguments: Vec<String> = arguments.iter().copied().map(str::to_owned).collect();
     let run = move || {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
         Command::new(python).arg(path).args(["--sandbox", &control]).args(arguments).output()
@@ -55,6 +59,15 @@ daemon_on_both_databases! {
         }
         let world = World::start(SandboxConfig::default()).await;
         let _daemon = Daemon::start(&world, &data).await;
-        run_script(&world, &data, "discord_first_light.py", &["--expect-forwarded"]).await;
+        let seen = ["--expect-forwarded", "--expect-followed"];
+        let into_discord = world.pairs().into_iter().filter(|pair| pair.target.platform == "discord");
+        for (n, pair) in into_discord.enumerate() {
+            let n = n.to_string();
+            run_script(&world, &data, DISCORD_PY, &[&seen[..], &["--pair", &n]].concat()).await;
+            if n == "0" {
+                add_pair(&data, pair.source, webhook(&world, 0)).await;
+                run_script(&world, &data, DISCORD_PY, &[&seen[..], &["--webhook", "0"]].concat()).await;
+            }
+        }
     }
 }

@@ -5,10 +5,12 @@ Signs in as the seeded bot, follows what others write, change and delete, writes
 by webhook, and comes back after its connection was cut. Prints a line per step and ends with a non-zero code at the
 first difference.
 
-    python discord_first_light.py --sandbox http://127.0.0.1:PORT [--expect-forwarded [--expect-followed]] [--pair N]
+    python discord_first_light.py --sandbox http://127.0.0.1:PORT [--expect-forwarded [--expect-followed]]
+        [--pair N] [--webhook N]
 
 With --expect-forwarded a daemon must be running: what is written in the source of the pair is awaited in its target;
-with --expect-followed its edit, its answer and its delete as well.
+with --expect-followed its edit, its answer and its delete as well. With --webhook the target is that of a seeded webhook,
+to which the daemon must have been given a pair from the same source.
 """
 
 import argparse
@@ -251,6 +253,7 @@ class Stranger:
         posted = await self.sandbox.write(*chat, text)
         named = lambda text: lambda message: message.channel.id == channel and text in message.content
         copy = await self.client.event("message", named(text))
+        self.expect_writer(copy, target)
         step(f"saw what the daemon delivered from {source['platform']}")
         if not followed:
             return
@@ -259,16 +262,44 @@ class Stranger:
         expect(f"edited {self.mark}" in edit.message.content, f"the edited copy is {edit.message.content!r}")
         await self.sandbox.write(*chat, f"answer {self.mark}", reply_to=posted)
         answer = await self.client.event("message", named(f"answer {self.mark}"))
-        expect(answer.reference and answer.reference.message_id == copy.id, "the answer points to the copy")
+        self.expect_writer(answer, target)
+        if self.webhook_of(target) is None:
+            expect(answer.reference and answer.reference.message_id == copy.id, "the answer points to the copy")
+        else:
+            expect(answer.reference is None, "Discord lets no webhook answer a message")
         await self.sandbox.delete(*chat, posted)
         await self.client.event("deleted", lambda d: in_target(d) and d.message_id == copy.id)
         step("saw its edit, its answer and its delete")
+
+    def webhook_of(self, target):
+        hooks = [hook for hook in self.world["accounts"] if hook["kind"] == "discord_webhook"]
+        return next((hook for hook in hooks if hook["id"] == target["account"]), None)
+
+    def expect_writer(self, message, target):
+        """By bot under the bot's own name, by webhook under the author's."""
+        hook = self.webhook_of(target)
+        if hook is None:
+            expect(message.webhook_id is None and message.author == self.client.user, f"written by {message.author}")
+            return
+        name = message.author.display_name
+        expect(str(message.webhook_id) == hook["platform_id"] and message.author.bot, f"written by {message.author!r}")
+        expect(name.endswith((" via Telegram", " (forwarded)")), f"the author is shown as {name!r}")
+
+
+def forwarding_pair(world, number, webhook):
+    """The seeded pair of that number with a Discord target, or its source and where a seeded webhook writes."""
+    pair = [pair for pair in world["pairs"] if pair["target"]["platform"] == "discord"][number]
+    if webhook is None:
+        return pair
+    hook = [account for account in world["accounts"] if account["kind"] == "discord_webhook"][webhook]
+    return {"source": pair["source"], "target": {"platform": "discord", "chat": hook["chat"], "account": hook["id"]}}
 
 
 async def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sandbox", required=True, metavar="URL", help="address of the control API")
     parser.add_argument("--pair", type=int, default=0, help="which pair with a Discord target, from 0")
+    parser.add_argument("--webhook", type=int, help="in place of the pair's target this seeded webhook, from 0")
     parser.add_argument("--expect-forwarded", action="store_true", help="wait for the copy in the pair's target")
     parser.add_argument("--expect-followed", action="store_true", help="wait for its edit, answer and delete too")
     arguments = parser.parse_args()
@@ -278,7 +309,7 @@ async def main():
         before = await sandbox.violations("discord")
         stranger = Stranger(sandbox, world)
         if arguments.expect_forwarded:
-            pair = [pair for pair in world["pairs"] if pair["target"]["platform"] == "discord"][arguments.pair]
+            pair = forwarding_pair(world, arguments.pair, arguments.webhook)
             guild = next(c["guild"] for c in world["chats"] if c["chat"] == pair["target"]["chat"])
             readers = [bot for bot in stranger.bots if bot["id"] == pair["target"]["account"]]
             await stranger.connect((readers or stranger.bots)[0])
