@@ -7,6 +7,7 @@ use switchyard_sandbox::{Limits, PairCounts, SandboxConfig, SeedShape};
 use tokio::time::Instant;
 
 use crate::harness::daemon::{Daemon, World};
+use crate::harness::operator::{add_pair, webhook};
 
 /// How long the load lasts, in seconds: a minute, or what this variable says.
 const SECONDS: &str = "SWITCHYARD_TEST_LIMITS_SECONDS";
@@ -23,7 +24,8 @@ fn seconds() -> Duration {
 }
 
 daemon_on_both_databases! {
-    /// Telegram's users and bots, Discord's bots: three pairs in every direction, with edits and deletions between.
+    /// Telegram's users and bots, Discord's bots and webhooks: three pairs in every direction, and a webhook beside the
+    /// targets of two, with edits between.
     async fn steady_load_breaks_no_published_limit(data) {
         let counts = PairCounts {
             telegram_to_discord: 3,
@@ -35,13 +37,19 @@ daemon_on_both_databases! {
             telegram_users: 2,
             telegram_bots: 1,
             discord_bots: 2,
+            webhooks: 2,
             pairs: counts,
-            ..SeedShape::default()
         };
         let world = World::start(SandboxConfig { limits: Limits::Published, shape, ..SandboxConfig::default() }).await;
         assert_eq!(world.seed["limits"], "published");
         let _daemon = Daemon::start(&world, &data).await;
         let pairs = world.pairs();
+        let mut hooks = Vec::new();
+        for (index, platform) in ["telegram", "discord"].into_iter().enumerate() {
+            let n = pairs.iter().position(|pair| pair.source.platform == platform).expect("such a source");
+            let pair = add_pair(&data, pairs[n].source.clone(), webhook(&world, index)).await;
+            hooks.push((n, pair.target));
+        }
         let end = Instant::now() + seconds();
         let mut written: Vec<Vec<String>> = vec![Vec::new(); pairs.len()];
         let mut last = vec![String::new(); pairs.len()];
@@ -64,8 +72,9 @@ daemon_on_both_databases! {
                 written[n].push(text);
             }
         }
-        for (n, pair) in pairs.iter().enumerate() {
-            let arrived = world.wait_for(&pair.target, ARRIVED_AT_LEAST).await;
+        let targets = pairs.iter().map(|pair| &pair.target).enumerate();
+        for (n, target) in targets.chain(hooks.iter().map(|(n, target)| (*n, target))) {
+            let arrived = world.wait_for(target, ARRIVED_AT_LEAST).await;
             assert_in_order(&arrived, &written[n]);
         }
         let broken = world.get("/sandbox/violations").await;
