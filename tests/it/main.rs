@@ -44,6 +44,8 @@ mod peers;
 mod published_limits;
 mod refusals;
 mod secrets;
+mod sessions_lost;
+mod sign_ins;
 mod storage_faults;
 mod store_accounts;
 mod store_claims;

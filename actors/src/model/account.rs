@@ -27,6 +27,13 @@ impl AccountKind {
         }
     }
 
+    /// Whether the stored credential begins a new session without a person when the platform ended the old one: a bot's
+    /// token does (core.telegram.org/method/auth.importBotAuthorization). On Discord the token is the session.
+    #[must_use]
+    pub const fn signs_in_by_itself(self) -> bool {
+        matches!(self, Self::TelegramBot)
+    }
+
     /// The name in API and store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

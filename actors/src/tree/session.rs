@@ -346,6 +346,7 @@ impl SessionActor {
     fn disconnected(&mut self, error: ConnectionError, cx: &mut Cx<'_, Self>) {
         self.disconnect();
         match error {
+            ConnectionError::NeedsLogin(error) if self.begins_another() => self.retry(error, cx),
             ConnectionError::NeedsLogin(error) => self.give_up(AccountState::NeedsLogin, error, cx),
             ConnectionError::Refused(error) => self.give_up(AccountState::NeedsLogin, error, cx),
             ConnectionError::Wait { wait, reason } => {
@@ -357,6 +358,12 @@ impl SessionActor {
             ConnectionError::Unreachable(error) => self.retry(error, cx),
             ConnectionError::Store(error) => self.retry(error.to_string(), cx),
         }
+    }
+
+    /// A session that ended in use is no loss to an account whose credential begins another: whether it still does is
+    /// for the next connection to find out.
+    const fn begins_another(&self) -> bool {
+        self.account.kind.signs_in_by_itself() && matches!(self.standing, Standing::Connected { .. })
     }
 
     fn retry(&mut self, error: String, cx: &mut Cx<'_, Self>) {
@@ -392,7 +399,10 @@ impl SessionActor {
     /// Only a person helps: notes it, tells, parks.
     fn give_up(&mut self, state: AccountState, error: String, cx: &mut Cx<'_, Self>) {
         let (deps, id) = (self.args.deps.clone(), self.args.id);
-        let text = format!("session of {} ended: {error}", self.account.name);
+        let text = format!(
+            "{} needs login: the platform ended its session ({error}); what it is to send waits until then",
+            self.account.name
+        );
         let subject = cx.path().to_string();
         deps.alert(AlertSeverity::Critical, "session.needs_login", &subject, Some(self.account.user), text);
         let note = async move { deps.store.set_account_state(id, state).await };

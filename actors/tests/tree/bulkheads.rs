@@ -1,10 +1,12 @@
 //! One bad pair or account never delays another.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use switchyard_actors::model::{HoldScope, SendOutcome};
+use switchyard_actors::model::{Account, AccountKind, HoldScope, SendOutcome};
 use switchyard_actors::ports::ConnectionError;
 use switchyard_actors::supervision::{ChildPath, NodeState};
+use switchyard_actors::testkit::{FakePlatform, MemoryStore};
 use switchyard_actors::tree::{ReconnectError, Reconnected};
 
 use crate::world::{World, account, pair, run};
@@ -134,6 +136,32 @@ fn a_revoked_session_is_parked_and_says_that_it_needs_login() {
         let refused = world.root.operator().reconnect(account(1)).await;
         assert!(matches!(refused, Err(ReconnectError::NeedsLogin(id)) if id == account(1)));
         world.pass(Duration::from_secs(3_600)).await;
+        assert_eq!(world.store.unsettled().1, 1, "its message waits in the outbox");
+        assert!(world.store.dead().is_empty());
+    });
+}
+
+#[test]
+fn a_bot_whose_session_ends_in_use_signs_in_again_and_parks_only_when_it_is_refused() {
+    run(|| async {
+        let store = Arc::new(MemoryStore::default());
+        store.add_account(World::account_of(0));
+        store.add_account(Account { kind: AccountKind::TelegramBot, ..World::account_of(1) });
+        store.add_pair(World::pair_of(0, 1));
+        let world = World::over(store, FakePlatform::default(), "").await;
+        let dead = || SendOutcome::SessionDead { error: "401".to_owned() };
+        world.platform.script(account(1), [dead()]);
+        world.write(0, 1, "first");
+        world.write(0, 2, "second");
+        assert_eq!(world.arrived(0, 2).await, ["first", "second"]);
+        assert!(world.store.alerts().iter().all(|alert| alert.kind != "session.needs_login"));
+
+        let refused = ConnectionError::NeedsLogin("token refused".to_owned());
+        world.platform.refuse_connect(account(1), Some(refused));
+        world.platform.script(account(1), [dead()]);
+        world.write(0, 3, "kept");
+        world.state(&format!("sessions/{}", account(1)), NodeState::Parked).await;
+        assert!(world.store.alerts().iter().any(|alert| alert.kind == "session.needs_login"));
         assert_eq!(world.store.unsettled().1, 1, "its message waits in the outbox");
         assert!(world.store.dead().is_empty());
     });

@@ -137,6 +137,14 @@ impl PlatformConnector for TelegramConnector {
             ConnectionError::NeedsLogin(why) if bot && KEY_LOST.iter().any(|name| why.contains(name)) => {
                 Err(self.renew_bot(&session, &why).await)
             }
+            // Ended while it was being made: the token begins another, unless that is what is refused.
+            ConnectionError::NeedsLogin(why)
+                if bot && identity::SIGNED_OUT.iter().any(|name| why.contains(name)) =>
+            {
+                Err(ConnectionError::Unreachable(format!(
+                    "{why}: the next connection signs the bot in again"
+                )))
+            }
             error => Err(error),
         }
     }

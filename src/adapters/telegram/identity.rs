@@ -18,6 +18,9 @@ pub(crate) const TOKEN: &str = "token";
 /// Errors by which a token is refused (core.telegram.org/method/auth.importBotAuthorization).
 const TOKEN_REFUSED: &[&str] = &["ACCESS_TOKEN_INVALID", "ACCESS_TOKEN_EXPIRED", "USER_DEACTIVATED"];
 
+/// Errors by which a key is told that nobody is signed in with it, or no longer (core.telegram.org/api/errors).
+pub(crate) const SIGNED_OUT: &[&str] = &["AUTH_KEY_UNREGISTERED", "SESSION_REVOKED", "SESSION_EXPIRED"];
+
 /// Asks the server who is signed in, and signs a bot in if nobody is; the platform's id of the account.
 ///
 /// # Errors
@@ -69,7 +72,7 @@ async fn myself(link: &Link) -> Result<Vec<tl::enums::User>, CallError> {
 
 /// A key without a session, also one whose session was ended: a bot's token begins another.
 fn is_signed_out(error: &CallError) -> bool {
-    ["AUTH_KEY_UNREGISTERED", "SESSION_REVOKED", "SESSION_EXPIRED"].iter().any(|name| error.is(name))
+    SIGNED_OUT.iter().any(|name| error.is(name))
 }
 
 /// Signs the bot in with its token under the connection's key.

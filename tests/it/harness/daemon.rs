@@ -164,6 +164,13 @@ impl World {
         .await
     }
 
+    /// A person scans the QR code that was shown last; false while none is shown.
+    pub(crate) async fn scan(&self, user: i64) -> bool {
+        let url = format!("{}/sandbox/telegram/login-tokens/accept", self.control);
+        let answer = self.http.post(url).json(&json!({ "user_id": user })).send().await.unwrap();
+        answer.status().is_success()
+    }
+
     /// Every fault ends.
     pub(crate) async fn no_faults(&self) {
         let answer = self.http.delete(format!("{}/sandbox/faults", self.control)).send().await.unwrap();
