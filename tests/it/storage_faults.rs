@@ -116,7 +116,7 @@ async fn a_disk_that_fills_stops_intake_and_goes_on_when_there_is_room() {
     write(&world, &pair, 0..50).await;
     world.wait_for(&pair.target, 50).await;
     assert!(
-        !inside(daemon.pid(), &format!("cat /dev/zero > {folder}/ballast 2>/dev/null")),
+        !inside(daemon.pid(), &format!("head -c 64M /dev/zero > {folder}/ballast 2>/dev/null")),
         "the disk is full"
     );
     write(&world, &pair, 50..450).await;
