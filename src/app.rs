@@ -168,19 +168,17 @@ impl App {
         let failpoints = arm(failpoints, &config)?;
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&rng));
-        let socket = listen(config.http.listen)?;
         let keys = settings::keys(&config, &config.data_dir);
         if config.sandbox.mode == SandboxMode::Off {
             // Before a data folder is made: without a key there is nothing to put into it.
             keys.load()?;
         }
+        // Before the port: of two daemons on one folder the second is told that, also where they share a port.
         let data_dir = DataDir::lock(&config.data_dir, &ids)?;
+        let (socket, address) = listen(config.http.listen)?;
         let keyring = keys.load()?;
         let embedded = embed(&config, &keyring).await?;
 
-        let address = socket
-            .local_addr()
-            .map_err(|source| StartError::Listen { address: config.http.listen, source })?;
         let access = OperatorAccess::generate(address, rng.as_ref());
         let http = HttpState::migrating(&access, Arc::clone(&clock), Arc::clone(&rng));
         let server =
@@ -194,7 +192,7 @@ impl App {
         let parts = StoreParts { vault, clock: Arc::clone(&clock), ids: ids.clone(), node: data_dir.node() };
         let store = Store::open(settings::store(&config), parts).await?;
         store.migrate().await?;
-        let seed = claim(&config, &store, embedded.as_ref()).await?;
+        let seed = claim(&config, &store, embedded.as_ref(), clock.as_ref()).await?;
         publish_sandbox(&config, seed.as_ref())?;
 
         let (connector, login) = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
@@ -314,11 +312,12 @@ fn arm(failpoints: &str, config: &Config) -> Result<Failpoints, StartError> {
     Ok(armed)
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { address, source };
     let socket = TcpListener::bind(address).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
-    Ok(socket)
+    let bound = socket.local_addr().map_err(failed)?;
+    Ok((socket, bound))
 }
 
 #[cfg(feature = "sandbox")]
@@ -372,6 +371,7 @@ async fn claim(
     config: &Config,
     store: &Store,
     embedded: Option<&Embedded>,
+    clock: &dyn Clock,
 ) -> Result<Option<SandboxSeed>, StartError> {
     let url = match (&config.sandbox.mode, embedded) {
         (SandboxMode::Attached(url), _) => url.clone(),
@@ -383,7 +383,7 @@ async fn claim(
     };
     store.claim_owner(StoreOwner::Sandbox).await?;
     let seed = sandbox::fetch_seed(&url, ATTACH_TIMEOUT).await?;
-    sandbox::seed(store, &seed).await?;
+    sandbox::seed(store, &seed, clock.now()).await?;
     Ok(Some(seed))
 }
 

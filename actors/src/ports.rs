@@ -151,7 +151,8 @@ pub trait Routes: Send + Sync {
     ) -> Result<Option<u16>, StoreError>;
 
     /// Whether this system wrote messages that `reader` read at `place`; each with its author, as the platform names
-    /// it. One answer a message, in order.
+    /// it. One answer a message, in order. Sends that were handed over before `since` (Unix milliseconds) and have no
+    /// answer still are not waited for.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -160,6 +161,7 @@ pub trait Routes: Send + Sync {
         reader: AccountId,
         place: Place,
         messages: &[(MessageId, Option<i64>)],
+        since: i64,
     ) -> Result<Vec<Origin>, StoreError>;
 
     /// Writes deliveries or typed skips and closes the routes, in one transaction. The fence is that of the pair's
@@ -204,6 +206,8 @@ pub enum TryResult {
         counts: bool,
         /// What was wrong, for the ledger.
         error: String,
+        /// The part that certainly is not at the target: it was refused, and no earlier try of it is unanswered.
+        unsent: Option<u16>,
     },
     /// Given up for good.
     Dead(DeadReason),

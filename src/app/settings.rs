@@ -21,6 +21,7 @@ pub(super) fn tree(config: &Config) -> TreeConfig {
         tries_max: config.queue.tries_max.get(),
         retry,
         circuit_failures: config.queue.circuit_failures.get(),
+        answer_wait: config.queue.answer_wait,
         poll_interval: config.queue.poll_interval,
         lease_ttl: config.store.lease_ttl,
         lease_renew: config.store.lease_renew,

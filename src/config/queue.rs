@@ -16,6 +16,9 @@ pub struct QueueConfig {
     pub lane_lookahead: NonZeroU32,
     /// Routes that a pair claims at once.
     pub claim_batch: NonZeroU32,
+    /// How long what is read in a chat that is also a target waits for the answer to a send that it may be.
+    #[serde(deserialize_with = "units::positive")]
+    pub answer_wait: Duration,
     /// How often pairs and queues look into the store without being woken.
     #[serde(deserialize_with = "units::positive")]
     pub poll_interval: Duration,

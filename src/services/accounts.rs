@@ -18,6 +18,7 @@ use super::page::{Listed, Page};
 use super::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView, SignIns};
 use crate::store::Connected;
 
+pub(super) use view::health;
 pub use view::{AccountHealth, AccountStatus, AccountView};
 
 /// Name under which the only chat of an account that has one is kept.

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use switchyard_actors::model::{
     Account, AccountId, AccountKind, ChatId, Pair, PairId, PauseCause, Place, Platform, ThreadId, UserId,
 };
 use switchyard_actors::ports::{Directory, Routes};
+use switchyard_actors::supervision::{ChildPath, NodeView};
 
+use super::accounts::{self, AccountStatus};
 use super::caller::Caller;
 use super::desk::Desk;
 use super::fault::Fault;
@@ -128,11 +131,14 @@ impl Pairs for PairService {
         let mut pairs = self.desk.store.pairs().await?;
         pairs.retain(|pair| caller.reaches(pair.user));
         let Listed { items, next_cursor } = page.cut(pairs, |pair| pair.id);
-        Ok(Listed { items: items.iter().map(|pair| view(pair, None)).collect(), next_cursor })
+        let accounts = self.desk.store.accounts().await?;
+        let shown = items.iter().map(|pair| view(pair, self.desk.obstacle(pair, &accounts)));
+        Ok(Listed { items: shown.collect(), next_cursor })
     }
 
     async fn get(&self, caller: Caller, id: PairId) -> Result<PairView, Fault> {
-        Ok(view(&self.desk.pair(caller, id).await?, None))
+        let pair = self.desk.pair(caller, id).await?;
+        self.desk.show(&pair).await
     }
 
     async fn add(&self, caller: Caller, source: EndOrder, target: EndOrder) -> Result<PairView, Fault> {
@@ -181,7 +187,34 @@ impl Desk {
         self.store.add_pair(&pair).await?;
         let reads = self.operator.pair_added(pair.id, self.config.source_wait).await?;
         tracing::info!(pair = %pair.id, source = %pair.source_account, target = %pair.target_account, reads, "pair was added");
-        Ok(view(&pair, (!reads).then_some(&reader)))
+        self.show(&pair).await
+    }
+
+    async fn show(&self, pair: &Pair) -> Result<PairView, Fault> {
+        Ok(view(pair, self.obstacle(pair, &self.store.accounts().await?)))
+    }
+
+    /// Why a pair that is not paused does not forward at the moment, as far as its accounts' sessions tell.
+    fn obstacle(&self, pair: &Pair, accounts: &[Account]) -> Option<String> {
+        let session = |id: AccountId| {
+            let path = ChildPath::parse(&format!("sessions/{id}")).ok()?;
+            self.operator.tree().view(&path)
+        };
+        let account = |id: AccountId| accounts.iter().find(|account| account.id == id);
+        let down = |id: AccountId| {
+            let account = account(id)?;
+            let health = accounts::health(account.state, session(id).as_ref());
+            (health.status != AccountStatus::Connected)
+                .then(|| format!("{} is {}", account.name, health.text))
+        };
+        if let Some(why) = down(pair.source_account) {
+            return Some(format!("waits for its source: {why}"));
+        }
+        if let Some(why) = session(pair.source_account).and_then(|node| unreadable(&node, pair.source)) {
+            return Some(format!("cannot read its source: {why}"));
+        }
+        let why = down(pair.target_account)?;
+        Some(format!("waits for its target: {why}"))
     }
 
     async fn end_account(
@@ -236,7 +269,7 @@ impl Desk {
         self.operator.pair_changed(id).await?;
         let now = self.pair(caller, id).await?;
         tracing::info!(pair = %id, paused = ?now.paused, "pair's pauses were changed");
-        Ok(view(&now, None))
+        self.show(&now).await
     }
 }
 
@@ -274,7 +307,16 @@ fn check(reader: &Account, writer: &Account, pair: &Pair, only: Option<ChatId>) 
 }
 
 /// `waits_for`: the account that has to be connected before the pair reads.
-fn view(pair: &Pair, waits_for: Option<&Account>) -> PairView {
+/// What a session says of a source that it cannot read.
+fn unreadable(session: &NodeView, source: Place) -> Option<String> {
+    let troubles = session.observable.get("unreadable_sources")?.as_array()?;
+    let place = serde_json::to_value(source).ok()?;
+    let whole = serde_json::to_value(Place { thread: None, ..source }).ok()?;
+    let own = |trouble: &&Value| trouble.get("source").is_some_and(|at| *at == place || *at == whole);
+    Some(troubles.iter().find(own)?.get("error")?.as_str()?.to_owned())
+}
+
+fn view(pair: &Pair, obstacle: Option<String>) -> PairView {
     let end = |account, place: Place| EndView {
         account,
         platform: place.platform,
@@ -284,10 +326,8 @@ fn view(pair: &Pair, waits_for: Option<&Account>) -> PairView {
     let text = if !pair.paused.is_empty() {
         let causes: Vec<&str> = pair.paused.iter().map(|cause| cause.as_str()).collect();
         format!("paused by: {}; what is written meanwhile waits", causes.join(", "))
-    } else if let Some(account) = waits_for {
-        format!("waits until {} is connected and reads its source", account.name)
     } else {
-        "forwards".to_owned()
+        obstacle.unwrap_or_else(|| "forwards".to_owned())
     };
     PairView {
         id: pair.id,

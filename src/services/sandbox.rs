@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretSlice;
 use serde::Deserialize;
 use switchyard_actors::model::{
     Account, AccountId, AccountKind, AccountState, ChatId, Pair, PairId, Place, Platform, UserId,
 };
-use switchyard_actors::ports::{Credentials, Directory, StoreError};
+use switchyard_actors::ports::{Credentials, Directory, Jobs, StoreError};
 use thiserror::Error;
 
 use super::accounts::CHAT;
@@ -161,16 +162,30 @@ pub fn profile(seed: &SandboxSeed) -> &'static str {
     if seed.limits == "published" { PROFILE_PUBLISHED } else { PROFILE_NONE }
 }
 
-/// Makes the seeded user, accounts and pairs in the store; what exists already stays as it is.
+/// Under this name the store remembers that it was seeded so.
+fn seeded_name(seed: &SandboxSeed) -> String {
+    format!("sandbox.seeded.{}.{}.{}", seed.user.id, seed.accounts.len(), seed.pairs.len())
+}
+
+/// Makes the seeded user, accounts and pairs in the store, once: what was removed afterwards stays removed. Accounts that
+/// are there get their credentials anew at every start.
 ///
 /// # Errors
 /// [`AttachError`].
-pub async fn seed(store: &Store, seed: &SandboxSeed) -> Result<(), AttachError> {
+pub async fn seed(store: &Store, seed: &SandboxSeed, now: DateTime<Utc>) -> Result<(), AttachError> {
+    let before = store.last_run(&seeded_name(seed)).await?.is_some();
     store.create_user(seed.user.id, &seed.user.name).await?;
     let profile = profile(seed);
     for seeded in &seed.accounts {
         let account = account(seeded, seed.user.id, profile)?;
-        store.create_account(&account).await?;
+        if before {
+            match store.account(account.id).await {
+                Err(StoreError::NotFound(_)) => continue,
+                found => found?,
+            };
+        } else {
+            store.create_account(&account).await?;
+        }
         if let Some(token) = &seeded.token {
             let token = SecretSlice::from(token.clone().into_bytes());
             store.set_secret(account.id, "token", token).await?;
@@ -184,7 +199,8 @@ pub async fn seed(store: &Store, seed: &SandboxSeed) -> Result<(), AttachError> 
             store.set_account_state(account.id, AccountState::Active).await?;
         }
     }
-    for pair in &seed.pairs {
+    let pairs = if before { &[] } else { seed.pairs.as_slice() };
+    for pair in pairs {
         let place = |end: &SeededEnd| Place { platform: end.platform, chat: end.chat, thread: None };
         let pair = Pair {
             id: pair.id,
@@ -197,6 +213,7 @@ pub async fn seed(store: &Store, seed: &SandboxSeed) -> Result<(), AttachError> 
         };
         store.create_pair(&pair).await?;
     }
+    store.ran(&seeded_name(seed), now).await?;
     Ok(())
 }
 

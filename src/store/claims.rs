@@ -76,8 +76,9 @@ impl Routes for Store {
         reader: AccountId,
         place: Place,
         messages: &[(MessageId, Option<i64>)],
+        since: i64,
     ) -> Result<Vec<Origin>, StoreError> {
-        self.origins_at(reader, place, messages).await
+        self.origins_at(reader, place, messages, since).await
     }
 
     async fn close(

@@ -50,7 +50,10 @@ pub(super) async fn finish(
                 return Ok(());
             }
         }
-        TryResult::Later { not_before, counts, error } => {
+        TryResult::Later { not_before, counts, error, unsent } => {
+            if let Some(part) = unsent {
+                take_mark_back(transaction, &row, part).await?;
+            }
             change.not_before = Set(Some(not_before));
             change.tries = Set(row.tries.saturating_add(i32::from(counts)));
             change.last_error = Set(Some(error.chars().take(ERROR_CHARS_MAX).collect()));
@@ -100,6 +103,27 @@ async fn note_part(
         .await
         .map_err(|failure| run_time(&failure))?;
     Ok(noted.rows_affected > 0)
+}
+
+/// A part that was marked as handed over and certainly did not arrive waits as before: nobody has to look for it.
+async fn take_mark_back(
+    transaction: &DatabaseTransaction,
+    row: &delivery::Model,
+    part: u16,
+) -> Result<(), StoreError> {
+    delivery_part::Entity::update_many()
+        .set(delivery_part::ActiveModel {
+            state: Set(PartState::Queued.as_str().to_owned()),
+            sending_since: Set(None),
+            ..Default::default()
+        })
+        .filter(delivery_part::Column::DeliveryId.eq(row.id))
+        .filter(delivery_part::Column::Part.eq(i32::from(part)))
+        .filter(delivery_part::Column::State.eq(PartState::Sending.as_str()))
+        .exec(transaction)
+        .await
+        .map(|_changed| ())
+        .map_err(|failure| run_time(&failure))
 }
 
 async fn is_complete(transaction: &DatabaseTransaction, row: &delivery::Model) -> Result<bool, StoreError> {

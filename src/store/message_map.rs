@@ -91,6 +91,7 @@ impl Store {
         reader: AccountId,
         place: Place,
         messages: &[(MessageId, Option<i64>)],
+        since: i64,
     ) -> Result<Vec<Origin>, StoreError> {
         let writers = self.pairs_to(place, reader).await?;
         if writers.is_empty() {
@@ -98,7 +99,7 @@ impl Store {
         }
         let pairs: Vec<_> = writers.iter().map(|pair| pair.id).collect();
         // Before the copies: what is answered in between is found among them.
-        let unanswered = self.unanswered_authors(&pairs).await?;
+        let unanswered = self.unanswered_authors(&pairs, since).await?;
         let found = message_map::Entity::find()
             .filter(message_map::Column::TargetChat.eq(place.chat.get()))
             .filter(message_map::Column::TargetMessage.is_in(messages.iter().map(|(id, _)| id.get())))
@@ -127,11 +128,11 @@ impl Store {
     }
 
     /// Platform ids of the accounts that sent something for these pairs and have no answer yet.
-    async fn unanswered_authors(&self, pairs: &[uuid::Uuid]) -> Result<HashSet<i64>, StoreError> {
+    async fn unanswered_authors(&self, pairs: &[uuid::Uuid], since: i64) -> Result<HashSet<i64>, StoreError> {
         let waiting = delivery::Entity::find()
             .filter(delivery::Column::PairId.is_in(pairs.iter().copied()))
             .filter(delivery::Column::State.eq(DeliveryState::Pending.as_str()))
-            .filter(Expr::exists(unanswered_part()))
+            .filter(Expr::exists(unanswered_part(since)))
             .select_only()
             .column(delivery::Column::AccountId)
             .distinct()
@@ -213,7 +214,7 @@ impl Store {
 }
 
 /// For use inside a query over `deliveries`.
-fn unanswered_part() -> SelectStatement {
+fn unanswered_part(since: i64) -> SelectStatement {
     let delivery = (delivery_part::Entity, delivery_part::Column::DeliveryId);
     Query::select()
         .expr(Expr::val(1))
@@ -222,6 +223,7 @@ fn unanswered_part() -> SelectStatement {
         .and_where(
             Expr::col((delivery_part::Entity, delivery_part::Column::State)).eq(PartState::Sending.as_str()),
         )
+        .and_where(Expr::col((delivery_part::Entity, delivery_part::Column::SendingSince)).gte(since))
         .take()
 }
 

@@ -98,11 +98,21 @@ daemon_on_both_databases! {
 
     async fn a_pair_forwards_from_the_moment_it_is_added(data) {
         let world = World::start(SandboxConfig::default()).await;
-        let _daemon = Daemon::start(&world, &data).await;
+        let daemon = Daemon::start(&world, &data).await;
         let pair = world.pairs().remove(0);
         let (from, to) = ends(&pair);
         let (code, complaint) = fails(&data, &["pairs", "add", "--from", &from, "--to", &to], "").await;
         assert!(code == 69 && complaint.contains(&pair.id), "a twin is named: {complaint}");
+        let nowhere = format!("{}:-1009999999999", pair.source.account);
+        let said = ok(&data, &["pairs", "add", "--from", &nowhere, "--to", &to], "").await;
+        let blind = second_word(&said);
+        eventually("the pair to say that its source cannot be read", || async {
+            let pairs = list(&data, "pairs").await;
+            let pair = pairs.iter().find(|pair| pair["id"] == blind.as_str()).expect("the pair");
+            pair["text"].as_str().expect("a text").contains("cannot read its source").then_some(())
+        })
+        .await;
+        ok(&data, &["pairs", "remove", &blind], "").await;
         ok(&data, &["pairs", "remove", &pair.id], "").await;
         world.write_text(&pair.source, "while there was no pair").await;
         let said = ok(&data, &["pairs", "add", "--from", &from, "--to", &to], "").await;
@@ -117,6 +127,11 @@ daemon_on_both_databases! {
         assert_eq!(paused["paused"], json!(["admin"]));
         ok(&data, &["pairs", "resume", &id], "").await;
         assert_eq!(world.wait_for(&pair.target, 2).await, ["at once", "waits"]);
+        // What was removed stays removed, also where the sandbox seeds again.
+        let before = list(&data, "pairs").await.len();
+        assert!(daemon.terminate().await.success());
+        let _daemon = Daemon::start(&world, &data).await;
+        assert_eq!(list(&data, "pairs").await.len(), before);
         let nobody = "0193a0b0-0000-7000-8000-000000000001";
         for (from, to, why) in [
             (format!("{nobody}:5"), to.clone(), "there is no account"),

@@ -58,6 +58,12 @@ daemon_on_both_databases! {
         let (code, stderr) = run(serve(&data, &[&attach]), Vec::from_iter(store)).await;
         assert_eq!(code, Some(75), "{stderr}");
         assert!(sentence(&stderr).contains(&data.path().display().to_string()), "{stderr}");
+        // Also where both want one port, as two starts by hand do.
+        let address = std::fs::read_to_string(data.path().join("http-address")).expect("an address");
+        let path = data.path().display().to_string();
+        let same = ["serve", "--data-dir", &path, "--listen", address.trim(), &attach].map(str::to_owned);
+        let (code, stderr) = run(same.to_vec(), Vec::new()).await;
+        assert_eq!(code, Some(75), "{stderr}");
         let pair = world.pairs().remove(0);
         world.write_text(&pair.source, "still here").await;
         assert_eq!(world.wait_for(&pair.target, 1).await, ["still here"]);

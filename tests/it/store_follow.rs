@@ -83,7 +83,7 @@ async fn parts(store: &Store, pair: &Pair, id: i64) -> Option<u16> {
 }
 
 async fn origin(store: &Store, reader: AccountId, at: Place, id: i64, author: Option<i64>) -> Origin {
-    let origins = store.origins(reader, at, &[(message_id(id), author)]).await.unwrap();
+    let origins = store.origins(reader, at, &[(message_id(id), author)], 0).await.unwrap();
     origins.into_iter().next().unwrap()
 }
 
@@ -154,6 +154,14 @@ on_both_databases! {
         assert_eq!(origin(store, reader, room, 701, Some(us)).await, Origin::Undecided);
         assert_eq!(origin(store, reader, room, 701, None).await, Origin::Undecided, "nobody is named");
         assert_eq!(origin(store, reader, room, 701, Some(us + 1)).await, Origin::Foreign, "somebody else wrote it");
+        let refused = TryResult::Later { not_before: 0, counts: false, error: "403".to_owned(), unsent: Some(0) };
+        store.finish(ends.target, delivery.id, &refused).await.unwrap();
+        assert_eq!(origin(store, reader, room, 701, None).await, Origin::Foreign, "a refused send is none");
+        store.begin(ends.target, delivery.id, 0).await.unwrap();
+        assert_eq!(origin(store, reader, room, 701, None).await, Origin::Undecided);
+        let later = world.clock.millis() + 1;
+        let waited = store.origins(reader, room, &[(message_id(701), None)], later).await.unwrap();
+        assert_eq!(waited, [Origin::Foreign], "it is not waited for for ever");
         let elsewhere = place(Platform::Discord, ROOM + 1);
         assert_eq!(origin(store, reader, elsewhere, 701, Some(us)).await, Origin::Foreign);
         ends.sent(store, &delivery, 0, 701).await;
@@ -162,7 +170,7 @@ on_both_databases! {
         let telegram = place(Platform::Telegram, ROOM);
         assert_eq!(origin(store, reader, telegram, 701, Some(us)).await, Origin::Foreign);
         let two = [(message_id(702), None), (message_id(701), None)];
-        assert_eq!(store.origins(reader, room, &two).await.unwrap(), [Origin::Foreign, Origin::Copy]);
+        assert_eq!(store.origins(reader, room, &two, 0).await.unwrap(), [Origin::Foreign, Origin::Copy]);
     }
 
     async fn a_number_of_a_private_chat_means_something_to_its_own_account_only(world) {

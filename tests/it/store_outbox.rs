@@ -53,7 +53,7 @@ impl Lane {
 }
 
 fn later(not_before: i64, counts: bool) -> TryResult {
-    TryResult::Later { not_before, counts, error: "FLOOD_WAIT".to_owned() }
+    TryResult::Later { not_before, counts, error: "FLOOD_WAIT".to_owned(), unsent: None }
 }
 
 on_both_databases! {

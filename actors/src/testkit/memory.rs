@@ -322,6 +322,7 @@ impl Routes for MemoryStore {
         _: AccountId,
         place: Place,
         messages: &[(MessageId, Option<i64>)],
+        _: i64,
     ) -> Result<Vec<Origin>, StoreError> {
         let state = self.lock()?;
         let sending = |part: &Part| part.state == PartState::Sending;
@@ -459,7 +460,11 @@ impl Outbox for MemoryStore {
                     state.deliveries.remove(&key);
                 }
             }
-            TryResult::Later { not_before, counts, .. } => {
+            TryResult::Later { not_before, counts, unsent, .. } => {
+                let unsent = row.parts.iter_mut().find(|part| Some(part.index) == *unsent);
+                if let Some(part) = unsent {
+                    part.state = PartState::Queued;
+                }
                 row.not_before = Some(*not_before);
                 row.tries += u32::from(*counts);
             }

@@ -28,6 +28,8 @@ pub struct TreeConfig {
     pub retry: Backoff,
     /// Failures in a row after which an account's circuit opens.
     pub circuit_failures: u32,
+    /// How long what is read at a target waits for the answer to a send that it may be.
+    pub answer_wait: Duration,
     /// How often a pair or queue looks into the store without being woken.
     pub poll_interval: Duration,
     /// How long the node's lease lasts.

@@ -124,8 +124,20 @@ impl PairActor {
         self.busy = true;
         self.woken = false;
         let heartbeat = cx.heartbeat();
-        let round = round(self.args.clone(), self.pair.clone(), self.fence, move || heartbeat.beat());
-        cx.spawn(round, Self::finished);
+        let claimed = claim(self.args.deps.clone(), self.pair.clone(), move || heartbeat.beat());
+        // A drain cuts this short: it may wait for the answer to somebody's send.
+        cx.serve(claimed, |pair: &mut Self, claimed, cx| match claimed {
+            Ok(Some(claimed)) => pair.write(claimed, cx),
+            Ok(None) => pair.finished(Ok(Round { planned: 0, skipped: 0, more: false }), cx),
+            Err(error) => pair.finished(Err(error), cx),
+        });
+    }
+
+    fn write(&mut self, claimed: Claimed, cx: &mut Cx<'_, Self>) {
+        let heartbeat = cx.heartbeat();
+        let (deps, pair, fence) = (self.args.deps.clone(), self.pair.clone(), self.fence);
+        let written = async move { write(&deps, &pair, fence, claimed, || heartbeat.beat()).await };
+        cx.spawn(written, Self::finished);
     }
 
     fn finished(&mut self, round: Result<Round, StoreError>, cx: &mut Cx<'_, Self>) {
@@ -151,29 +163,52 @@ impl PairActor {
     }
 }
 
-/// One round: claim, plan, close.
-async fn round(args: PairArgs, pair: Pair, fence: Fence, beat: impl Fn()) -> Result<Round, StoreError> {
-    let deps = &args.deps;
+/// Routes that are planned together.
+struct Claimed {
+    routes: Vec<OpenRoute>,
+    /// What the store knows of the first of them, at least of one; `None` for a poison route, which is alone.
+    known: Option<Vec<Facts>>,
+    /// There is more to claim.
+    more: bool,
+}
+
+/// The first half of a round: claims what is open and learns what there is to know of it.
+async fn claim(deps: Deps, pair: Pair, beat: impl Fn()) -> Result<Option<Claimed>, StoreError> {
     let limit = deps.config.claim_batch;
-    let routes = deps.store.claim(pair.id, limit).await?;
+    let mut routes = deps.store.claim(pair.id, limit).await?;
     let full = u32::try_from(routes.len()).is_ok_and(|claimed| claimed >= limit);
-    let Some(first) = routes.first() else {
-        return Ok(Round { planned: 0, skipped: 0, more: false });
-    };
-    let batch = batch(&routes);
-    let mut more = full || batch.len() < routes.len();
-    let verdicts = if first.attempts > deps.config.poison_attempts {
+    let Some(first) = routes.first() else { return Ok(None) };
+    if first.attempts > deps.config.poison_attempts {
         tracing::error!(pair = %pair.id, route = %first.id, attempts = first.attempts, "route is skipped as poison");
-        more = true;
-        vec![(first.id, RouteVerdict::Skip(SkipReason::Poison))]
-    } else {
-        let known = until_decided(deps, &pair, batch, &beat).await?;
-        more |= known.len() < batch.len();
-        deps.failpoints.hit("pair.plan", &pair.id.to_string()).map_err(StoreError::Failed)?;
-        let decide = |(route, facts): (&OpenRoute, Facts)| {
-            (route.id, pipeline::plan(&route.event, &pair, facts, &deps.config.pipeline))
-        };
-        batch.iter().zip(known).map(decide).collect()
+        routes.truncate(1);
+        return Ok(Some(Claimed { routes, known: None, more: true }));
+    }
+    let together = batch(&routes).len();
+    let more = full || together < routes.len();
+    routes.truncate(together);
+    let known = until_decided(&deps, &pair, &routes, &beat).await?;
+    let more = more || known.len() < routes.len();
+    Ok(Some(Claimed { routes, known: Some(known), more }))
+}
+
+/// The second half: plans and closes.
+async fn write(
+    deps: &Deps,
+    pair: &Pair,
+    fence: Fence,
+    claimed: Claimed,
+    beat: impl Fn(),
+) -> Result<Round, StoreError> {
+    let Claimed { routes, known, more } = claimed;
+    let verdicts: Vec<_> = match known {
+        None => routes.iter().map(|route| (route.id, RouteVerdict::Skip(SkipReason::Poison))).collect(),
+        Some(known) => {
+            deps.failpoints.hit("pair.plan", &pair.id.to_string()).map_err(StoreError::Failed)?;
+            let decide = |(route, facts): (&OpenRoute, Facts)| {
+                (route.id, pipeline::plan(&route.event, pair, facts, &deps.config.pipeline))
+            };
+            routes.iter().zip(known).map(decide).collect()
+        }
     };
     // In place: a store that is away must not count as another attempt at these routes.
     until_stored(deps, fence, &beat, || deps.store.close(fence, pair.id, &verdicts)).await?;
@@ -218,7 +253,9 @@ async fn facts(deps: &Deps, pair: &Pair, batch: &[OpenRoute]) -> Result<Vec<Fact
     let written: Vec<_> = batch.iter().filter_map(|route| written(&route.event)).collect();
     let mut origins = HashMap::new();
     if !written.is_empty() {
-        let answers = deps.store.origins(pair.source_account, pair.source, &written).await?;
+        let wait = i64::try_from(deps.config.answer_wait.as_millis()).unwrap_or(i64::MAX);
+        let since = deps.now_ms().saturating_sub(wait);
+        let answers = deps.store.origins(pair.source_account, pair.source, &written, since).await?;
         origins.extend(written.iter().map(|(message, _)| *message).zip(answers));
     }
     let mut known = Vec::with_capacity(batch.len());

@@ -307,6 +307,7 @@ impl SessionActor {
     }
 
     fn read(&mut self, mut source: Box<dyn EventSource>, cx: &mut Cx<'_, Self>) {
+        self.troubles = source.troubles();
         let next = async move {
             let unit = source.next().await;
             (source, unit)
@@ -320,7 +321,6 @@ impl SessionActor {
     /// Records a unit before the next one is read. In flight, so that a drain finishes it.
     fn record(&mut self, source: Box<dyn EventSource>, unit: IntakeUnit, cx: &mut Cx<'_, Self>) {
         self.failures = 0;
-        self.troubles = source.troubles();
         let heartbeat = cx.heartbeat();
         let (deps, fence) = (self.args.deps.clone(), self.fence);
         let record = async move {

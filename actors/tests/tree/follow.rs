@@ -168,6 +168,41 @@ async fn there_and_back() -> World {
 }
 
 #[test]
+fn a_refused_send_holds_nobody_who_reads_its_target() {
+    run(|| async {
+        let world = there_and_back().await;
+        world.platform.script(account(1), [SendOutcome::PausePair { error: "403".to_owned() }]);
+        world.write(0, 1, "refused");
+        world.pass(Duration::from_secs(5)).await;
+        let own = world.store.account(account(1)).await.expect("an account").platform_id;
+        let by = Sender { id: own, name: "us".to_owned(), kind: SenderKind::Person };
+        let by_hand = Message { sender: Some(by), ..world.message(target(0), 9, "by hand") };
+        world.platform.write(account(1), SourceEvent::New(by_hand));
+        world.pass(Duration::from_secs(5)).await;
+        assert_eq!(world.platform.texts(source(0)), ["by hand"]);
+    });
+}
+
+#[test]
+fn a_drain_does_not_wait_for_an_answer_that_a_pair_waits_for() {
+    run(|| async {
+        let world = there_and_back().await;
+        let lost = || SendOutcome::Unclear { error: "timeout".to_owned() };
+        world.platform.script(account(1), std::iter::repeat_with(lost).take(50));
+        world.write(0, 1, "unanswered");
+        world.pass(Duration::from_secs(5)).await;
+        let own = world.store.account(account(1)).await.expect("an account").platform_id;
+        let by = Sender { id: own, name: "us".to_owned(), kind: SenderKind::Person };
+        let echo = Message { sender: Some(by), ..world.message(target(0), 9, "perhaps ours") };
+        world.platform.write(account(1), SourceEvent::New(echo));
+        world.pass(Duration::from_secs(5)).await;
+        assert_eq!(world.platform.texts(source(0)), Vec::<String>::new(), "not decided yet");
+        let report = world.root.drain(Duration::from_secs(30)).await;
+        assert!(report.is_clean(), "{report:?}");
+    });
+}
+
+#[test]
 fn a_copy_is_not_copied_back_however_early_it_is_seen() {
     run(|| async {
         let world = there_and_back().await;

@@ -69,6 +69,7 @@ pub(crate) fn config() -> TreeConfig {
         tries_max: 8,
         retry: Backoff { base: Duration::from_millis(500), ..Backoff::default() },
         circuit_failures: 3,
+        answer_wait: Duration::from_secs(600),
         poll_interval: Duration::from_secs(30),
         lease_ttl: Duration::from_secs(15),
         lease_renew: Duration::from_secs(5),

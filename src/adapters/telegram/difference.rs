@@ -213,6 +213,7 @@ impl Pump {
     fn lose_channel(&mut self, channel: i64, why: &str) {
         warn!(channel, why, "source channel can no longer be read");
         self.ledger.unfollow(channel);
+        self.lost.insert(channel, why.to_owned());
         self.boxes.end_channel_difference(PrematureEndReason::Banned);
     }
 

@@ -12,18 +12,19 @@ use async_trait::async_trait;
 use grammers_session::types::PeerInfo;
 use grammers_session::updates::{MessageBoxes, UpdatesLike};
 use grammers_tl_types as tl;
-use switchyard_actors::model::SourceEvent;
+use switchyard_actors::model::{ChatId, Place, Platform, SourceEvent};
 use switchyard_actors::ports::{ConnectionError, EventSource, IntakeUnit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::TelegramConfig;
 
-use super::book::{self, Book, chat_id};
+use super::book::{self, Book, channel_of, chat_id};
 use super::events::{events, in_order};
 use super::feed;
 use super::history::CatchUp;
 use super::ledger::CursorLedger;
 use super::link::{Arrival, Inbox, Link};
+use super::sources::input_peer;
 
 /// Reads one connection's updates.
 pub(crate) struct Pump {
@@ -40,6 +41,8 @@ pub(crate) struct Pump {
     pub(crate) ready: VecDeque<IntakeUnit>,
     /// Server time of the position where the connection began, Unix seconds.
     pub(crate) since: i32,
+    /// Source channels that can no longer be read, and why.
+    pub(crate) lost: BTreeMap<i64, String>,
     inbox: Inbox,
     unsaved: Vec<PeerInfo>,
     flush_at: Option<Instant>,
@@ -71,6 +74,7 @@ impl Pump {
             ledger,
             catch_up: VecDeque::new(),
             again: BTreeMap::new(),
+            lost: BTreeMap::new(),
             ready: VecDeque::new(),
             since,
             inbox,
@@ -234,5 +238,17 @@ impl EventSource for Pump {
             }
             self.step().await?;
         }
+    }
+
+    fn troubles(&self) -> Vec<(Place, String)> {
+        let why = |chat: ChatId| match channel_of(chat).and_then(|channel| self.lost.get(&channel)) {
+            Some(why) => Some(why.clone()),
+            None if input_peer(self.link.session(), chat).is_none() => {
+                Some("the account cannot find this chat: it is no member, or the id is another's".to_owned())
+            }
+            None => None,
+        };
+        let place = |chat| Place { platform: Platform::Telegram, chat, thread: None };
+        self.book.sources().filter_map(|chat| Some((place(chat), why(chat)?))).collect()
     }
 }

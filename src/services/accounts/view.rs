@@ -89,7 +89,7 @@ pub(super) fn account(
     }
 }
 
-fn health(state: AccountState, session: Option<&NodeView>) -> AccountHealth {
+pub(in crate::services) fn health(state: AccountState, session: Option<&NodeView>) -> AccountHealth {
     use AccountStatus::{Connected, Connecting, NeedsLogin, PlatformWait, Quarantined, Retrying, Stopped};
     let is = |status, text: &str, until| AccountHealth { status, text: text.to_owned(), until };
     match state {

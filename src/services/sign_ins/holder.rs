@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use switchyard_actors::model::UserId;
-use switchyard_actors::ports::{LoginError, LoginStep, SignIn};
+use switchyard_actors::ports::{Identified, LoginError, LoginStep, SignIn};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{SignInAnswer, SignInState, SignInView};
+use crate::services::accounts::ConnectedAccount;
 use crate::services::desk::Desk;
 use crate::services::fault::Fault;
 use crate::services::sensitive::Sensitive;
@@ -33,12 +34,18 @@ impl Holder {
             LoginStep::Scan { link, expires_at } => {
                 SignInState::Scan { link: Sensitive::from(link), link_expires_at: expires_at }
             }
-            LoginStep::Done(found) => match self.desk.admit(self.owner, *found).await {
+            LoginStep::Done(found) => match self.admit(found).await {
                 Ok(connected) => SignInState::Done(Box::new(connected)),
                 Err(fault) => SignInState::Failed { reason: fault.to_string() },
             },
         };
         self.turn(state)
+    }
+
+    /// To the end, whatever the deadline says: an account whose session was stopped must be started again.
+    async fn admit(&self, found: Box<Identified>) -> Result<ConnectedAccount, Fault> {
+        let (desk, owner) = (Arc::clone(&self.desk), self.owner);
+        self.desk.to_the_end(async move { desk.admit(owner, *found).await }).await
     }
 
     fn turn(self, state: SignInState) -> Option<Self> {

@@ -119,10 +119,12 @@ pub(super) async fn transmit(
     beat();
     permits.into_iter().for_each(|permit| permit.done(&report));
     let unclear = matches!(report.outcome, SendOutcome::Unclear { .. });
+    let unsent = (!unclear && part.sending_since.is_none()).then_some(part.index);
     let maybe_twice = blind && matches!(report.outcome, SendOutcome::Delivered { .. });
     let circumstances = Circumstances {
         part: part.index,
         removes,
+        unsent,
         tries: delivery.tries,
         failures,
         circuit_open,
@@ -177,7 +179,12 @@ async fn note_blind_repeat(
     beat: &impl Fn(),
 ) -> Result<(), StoreError> {
     tracing::warn!(pair = %delivery.pair, delivery = %delivery.id, part = part.index, "{SENT_AGAIN}");
-    let note = TryResult::Later { not_before: deps.now_ms(), counts: false, error: SENT_AGAIN.to_owned() };
+    let note = TryResult::Later {
+        not_before: deps.now_ms(),
+        counts: false,
+        error: SENT_AGAIN.to_owned(),
+        unsent: None,
+    };
     until_stored(deps, fence, beat, || deps.store.finish(fence, delivery.id, &note)).await
 }
 

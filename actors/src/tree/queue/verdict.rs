@@ -40,6 +40,8 @@ pub(super) struct Circumstances<'a> {
     pub part: u16,
     /// Whether the part's copy was to be deleted.
     pub removes: bool,
+    /// The part, where it certainly is not at the target.
+    pub unsent: Option<u16>,
     /// Tries counted so far.
     pub tries: u32,
     /// Tries of this lane in a row that failed, counted or not: the exponent of the backoff.
@@ -101,11 +103,12 @@ fn later(
     let not_before = at.now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
     // A wait that the platform named is kept by the throttle, which knows its scope.
     let next = if health == Some(true) { Next::Retry(Duration::ZERO) } else { Next::Retry(wait) };
-    Verdict { result: Some(TryResult::Later { not_before, counts, error }), next, health }
+    Verdict { result: Some(TryResult::Later { not_before, counts, error, unsent: at.unsent }), next, health }
 }
 
 fn stop(at: &Circumstances<'_>, error: String, next: impl FnOnce(String) -> Next) -> Verdict {
-    let result = Some(TryResult::Later { not_before: at.now_ms, counts: false, error: error.clone() });
+    let (error_text, unsent) = (error.clone(), at.unsent);
+    let result = Some(TryResult::Later { not_before: at.now_ms, counts: false, error: error_text, unsent });
     Verdict { result, next: next(error), health: None }
 }
 
@@ -130,6 +133,7 @@ mod tests {
         Circumstances {
             part: 0,
             removes: false,
+            unsent: None,
             tries,
             failures: tries,
             circuit_open,
@@ -163,7 +167,10 @@ mod tests {
         let verdict = judge(SendOutcome::RetryAfter { wait, scope: HoldScope::Account }, &at(7, false));
         assert_eq!(verdict.next, Next::Retry(Duration::ZERO));
         let error = "platform asks to wait".to_owned();
-        assert_eq!(verdict.result, Some(TryResult::Later { not_before: 6_000, counts: false, error }));
+        assert_eq!(
+            verdict.result,
+            Some(TryResult::Later { not_before: 6_000, counts: false, error, unsent: None })
+        );
     }
 
     #[test]
