@@ -187,7 +187,9 @@ impl Desk {
         self.store.add_pair(&pair).await?;
         let reads = self.operator.pair_added(pair.id, self.config.source_wait).await?;
         tracing::info!(pair = %pair.id, source = %pair.source_account, target = %pair.target_account, reads, "pair was added");
-        self.show(&pair).await
+        // Asked of the session itself: what the tree shows may be a moment old.
+        let waits = || format!("waits until {} is connected and reads its source", reader.name);
+        Ok(view(&pair, (!reads).then(waits)))
     }
 
     async fn show(&self, pair: &Pair) -> Result<PairView, Fault> {
