@@ -1,4 +1,5 @@
-//! `doctor`: looks at everything that a daemon needs, whether one runs or not, and changes nothing.
+//! `doctor`: looks at everything that a daemon needs, whether one runs or not. It changes nothing that
+//! lasts: the probe write matches no row, and where no daemon runs the folder's lock is held meanwhile.
 
 mod accounts;
 mod place;

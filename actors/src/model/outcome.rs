@@ -105,3 +105,20 @@ pub enum SendOutcome {
         error: String,
     },
 }
+
+impl SendOutcome {
+    /// Whether the platform refused, or was never asked: the message certainly is not at the target by this try. A fault of
+    /// the server says nothing of that.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::RetryAfter { .. }
+            | Self::Offline { .. }
+            | Self::PausePair { .. }
+            | Self::Quarantine { .. }
+            | Self::SessionDead { .. }
+            | Self::Refused { .. } => true,
+            Self::Delivered { .. } | Self::Backoff { .. } | Self::Unclear { .. } => false,
+        }
+    }
+}

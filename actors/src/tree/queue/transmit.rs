@@ -119,7 +119,7 @@ pub(super) async fn transmit(
     beat();
     permits.into_iter().for_each(|permit| permit.done(&report));
     let unclear = matches!(report.outcome, SendOutcome::Unclear { .. });
-    let unsent = (!unclear && part.sending_since.is_none()).then_some(part.index);
+    let unsent = (report.outcome.is_refusal() && part.sending_since.is_none()).then_some(part.index);
     let maybe_twice = blind && matches!(report.outcome, SendOutcome::Delivered { .. });
     let circumstances = Circumstances {
         part: part.index,

@@ -25,14 +25,12 @@ use crate::config::TelegramConfig;
 
 use super::auth_key::AuthKeySource;
 use super::errors::Fault;
+use super::identity;
 use super::link::{CallError, Link};
 use super::session::StoredSession;
 use attempt::{Application, Attempt, Needs};
 use fault::{from_connection, login_error};
 use telethon::TelethonSession;
-
-/// Name under which a bot's token is kept: with it the bot can be signed in anew.
-pub(super) const BOT_TOKEN: &str = "token";
 
 /// Brings Telegram accounts in and signs them out.
 pub struct TelegramLogin {
@@ -83,7 +81,7 @@ impl TelegramLogin {
         if identified.kind != AccountKind::TelegramBot {
             return Err(LoginError::Refused("the token signs in somebody who is no bot".to_owned()));
         }
-        identified.secrets.push((BOT_TOKEN.to_owned(), SecretSlice::from(text.as_bytes().to_vec())));
+        identified.secrets.push((identity::TOKEN.to_owned(), SecretSlice::from(text.as_bytes().to_vec())));
         Ok(identified)
     }
 
