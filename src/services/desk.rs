@@ -87,14 +87,14 @@ impl Desk {
             (Caller::User(id), None) => Ok(id),
             (Caller::User(id), Some(named)) if named == id => Ok(id),
             (Caller::User(_), Some(_)) => Err(unknown()),
-            (Caller::Operator, Some(named)) => {
+            (Caller::Operator | Caller::Admin(..), Some(named)) => {
                 if self.store.has_user(named).await? {
                     Ok(named)
                 } else {
                     Err(unknown())
                 }
             }
-            (Caller::Operator, None) => self.only_user().await,
+            (Caller::Operator | Caller::Admin(..), None) => self.only_user().await,
         }
     }
 

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod caller;
 pub mod desk;
 pub mod doctor;
+pub mod entry;
 pub mod fault;
 mod gates;
 pub mod operator;

@@ -120,7 +120,7 @@ impl PairService {
 /// The cause for which a caller pauses.
 const fn own_cause(caller: Caller) -> PauseCause {
     match caller {
-        Caller::Operator => PauseCause::Admin,
+        Caller::Operator | Caller::Admin(..) => PauseCause::Admin,
         Caller::User(_) => PauseCause::User,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,8 +13,9 @@ use crate::ports::{Clock, Rng};
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
+        #[schemars(inline)]
         pub struct $name(Uuid);
 
         impl $name {
@@ -83,6 +85,27 @@ id!(
 id!(
     /// A daemon's data folder; it survives restarts.
     NodeId
+);
+
+id!(
+    /// Somebody of the staff, with a role.
+    AdminId
+);
+id!(
+    /// One sign-in of a user or of an admin: a chain of refresh tokens.
+    LoginSessionId
+);
+id!(
+    /// A key that a user's program calls the API with.
+    ApiKeyId
+);
+id!(
+    /// Long work that goes on by itself and shows its progress.
+    JobId
+);
+id!(
+    /// A text to many recipients.
+    AnnouncementId
 );
 
 /// Fencing token: grows with every assignment of an account to a node.

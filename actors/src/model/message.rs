@@ -1,6 +1,7 @@
 //! A platform-neutral message, as intake stores it and the pipeline reads it.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MessageId, Place, RichText};
@@ -33,7 +34,7 @@ pub enum SenderKind {
 }
 
 /// A reason why a message must never be forwarded, whatever the settings (feature F12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Restriction {
     /// The chat or the message forbids forwarding and saving (`noforwards`).

@@ -21,7 +21,8 @@ pub use delivery::{
 };
 pub use event::{EventKind, SourceEvent};
 pub use id::{
-    AccountId, AlertId, DeliveryId, Epoch, EventId, Fence, IdSource, NodeId, PairId, RouteId, UserId,
+    AccountId, AdminId, AlertId, AnnouncementId, ApiKeyId, DeliveryId, Epoch, EventId, Fence, IdSource,
+    JobId, LoginSessionId, NodeId, PairId, RouteId, UserId,
 };
 pub use message::{Attachment, AttachmentKind, Message, Restriction, Sender, SenderKind};
 pub use outcome::{DeadReason, HoldScope, SendOutcome, SkipReason};

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MessageId, Restriction};
 
 /// Why a pair does not send a message. Kept in the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "reason", content = "detail", rename_all = "snake_case")]
 pub enum SkipReason {
     /// It must never be forwarded (feature F12).
@@ -29,7 +30,7 @@ pub enum SkipReason {
 }
 
 /// Why a delivery was given up.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "reason", content = "detail", rename_all = "snake_case")]
 pub enum DeadReason {
     /// The platform refuses this message for good; its error name or code.
@@ -43,7 +44,7 @@ pub enum DeadReason {
 }
 
 /// What a wait applies to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldScope {
     /// The destination chat only: slow mode, a shared or per-channel limit.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::spec::SpecError;
@@ -47,7 +48,7 @@ impl fmt::Display for Segment {
 const ROOT: &str = "root";
 
 /// Where a child stands in the tree, for example `pairs/42`; the root itself is `root` and is no part of other paths.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct ChildPath(String);
 

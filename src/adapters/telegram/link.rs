@@ -125,6 +125,7 @@ impl Link {
             app_version: env!("CARGO_PKG_VERSION").to_owned(),
             system_lang_code: LANGUAGE.to_owned(),
             lang_code: LANGUAGE.to_owned(),
+            proxy_url: None,
             use_ipv6: session.uses_ipv6(),
             retry_policy: Box::new(NoRetries),
             updates_channel_capacity: config.updates_capacity,
