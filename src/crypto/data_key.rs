@@ -1,9 +1,11 @@
-//! Data keys: each user has one, wrapped by a master key; deleting it erases everything that it sealed.
+//! Data keys: each user has one and the installation too, wrapped by a master key; deleting it erases what it sealed.
 
 use std::fmt;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
+use switchyard_actors::model::UserId;
 use zeroize::Zeroizing;
 
 use super::blob::{Binding, Blob, VERSION};
@@ -18,10 +20,61 @@ pub struct WrappedKey {
     pub wrapped: Vec<u8>,
 }
 
-/// A data key ready for use. It lives in memory only.
+impl WrappedKey {
+    /// The master key that wraps it.
+    ///
+    /// # Errors
+    /// [`VaultError::Malformed`] or [`VaultError::UnknownVersion`].
+    pub fn master(&self) -> Result<KeyId, VaultError> {
+        parse(&self.wrapped).map(|parsed| parsed.key)
+    }
+}
+
+/// Whose data key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyOwner {
+    /// A user's: everything that is theirs is sealed by it, and goes with it.
+    User(UserId),
+    /// The installation's own.
+    System(SystemKey),
+}
+
+impl From<UserId> for KeyOwner {
+    fn from(user: UserId) -> Self {
+        Self::User(user)
+    }
+}
+
+/// What a key of the installation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SystemKey {
+    /// Seals what belongs to no user.
+    Sealing,
+    /// Keys for one purpose each are derived from it; it never changes, whatever is rotated.
+    Derivation,
+}
+
+impl SystemKey {
+    /// Every purpose.
+    pub const ALL: [Self; 2] = [Self::Sealing, Self::Derivation];
+
+    /// The name in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sealing => "sealing",
+            Self::Derivation => "derivation",
+        }
+    }
+}
+
+/// A data key ready for use, with those beside it that open only. It lives in memory only.
 pub struct DataKey {
     id: KeyId,
     key: LessSafeKey,
+    derivation: hmac::Key,
+    /// Keys that are about to seal, or did.
+    spares: Vec<(KeyId, LessSafeKey)>,
 }
 
 impl DataKey {
@@ -29,8 +82,20 @@ impl DataKey {
     pub(super) const LEN: usize = 32;
 
     pub(super) fn new(id: KeyId, bytes: &[u8]) -> Result<Self, VaultError> {
-        let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| VaultError::Malformed)?;
-        Ok(Self { id, key: LessSafeKey::new(key) })
+        let derivation = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        Ok(Self { id, key: cipher(bytes)?, derivation, spares: Vec::new() })
+    }
+
+    /// Adds a key that opens and never seals.
+    pub(super) fn add_spare(&mut self, id: KeyId, bytes: &[u8]) -> Result<(), VaultError> {
+        self.spares.push((id, cipher(bytes)?));
+        Ok(())
+    }
+
+    /// A key of its own for one purpose: HMAC-SHA256 over the purpose.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        super::keyring::derived(&self.derivation, purpose)
     }
 
     /// The key's id.
@@ -53,10 +118,18 @@ impl DataKey {
     /// [`VaultError`]: another key's, another place's, changed, or no blob at all.
     pub fn open(&self, binding: Binding<'_>, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let parsed = parse(blob)?;
-        if parsed.key != self.id {
-            return Err(VaultError::UnknownKey(parsed.key));
+        if parsed.key == self.id {
+            return open(&self.key, binding, parsed);
         }
-        open(&self.key, binding, parsed)
+        let spare = self.spares.iter().find(|(id, _)| *id == parsed.key);
+        let (_, key) = spare.ok_or(VaultError::UnknownKey(parsed.key))?;
+        open(key, binding, parsed)
+    }
+
+    /// Whether a blob is sealed by the very key that seals now.
+    #[must_use]
+    pub fn sealed(&self, blob: &[u8]) -> bool {
+        parse(blob).is_ok_and(|parsed| parsed.key == self.id)
     }
 }
 
@@ -64,6 +137,11 @@ impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DataKey").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+fn cipher(bytes: &[u8]) -> Result<LessSafeKey, VaultError> {
+    let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| VaultError::Malformed)?;
+    Ok(LessSafeKey::new(key))
 }
 
 pub(super) fn parse(blob: &[u8]) -> Result<Blob<'_>, VaultError> {

@@ -108,6 +108,15 @@ impl MasterKey {
     }
 }
 
+pub(super) fn derived(key: &hmac::Key, purpose: &str) -> Zeroizing<[u8; 32]> {
+    let tag = hmac::sign(key, format!("switchyard derived key: {purpose}").as_bytes());
+    let mut key = Zeroizing::new([0_u8; 32]);
+    for (to, from) in key.iter_mut().zip(tag.as_ref()) {
+        *to = *from;
+    }
+    key
+}
+
 /// The master keys: the first seals, all open.
 pub struct Keyring {
     active: MasterKey,
@@ -141,16 +150,11 @@ impl Keyring {
         Ok(Self { active, older: keys.collect() })
     }
 
-    /// A key of its own for one purpose, derived from the active master key (HMAC-SHA256 over the purpose).
+    /// A key of its own for one purpose, derived from the oldest master key (the last on the keyring), which stays when
+    /// newer ones come. For what is needed before the store is open; everything else uses the store's own derivation.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
-        let tag =
-            hmac::sign(&self.active.derivation, format!("switchyard derived key: {purpose}").as_bytes());
-        let mut key = Zeroizing::new([0_u8; 32]);
-        for (to, from) in key.iter_mut().zip(tag.as_ref()) {
-            *to = *from;
-        }
-        key
+        derived(&self.older.last().unwrap_or(&self.active).derivation, purpose)
     }
 
     /// The id of the key that seals.

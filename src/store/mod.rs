@@ -27,6 +27,7 @@ mod pools;
 mod rows;
 mod sealing;
 mod source_log;
+mod system_seal;
 mod throttles;
 mod users;
 mod writer;

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use sea_orm::EntityTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use secrecy::{ExposeSecret, SecretSlice};
 use switchyard_actors::model::{DeliveryId, EventId, PartBody, SourceEvent, UserId};
 use switchyard_actors::ports::StoreError;
 use uuid::Uuid;
 
 use super::Store;
-use super::entity::data_key;
+use super::entity::{data_key, spare_data_key};
 use super::error::{self, unreadable};
 use crate::crypto::{Binding, DataKey, KeyId, WrappedKey};
 
 /// Where the secrets of accounts lie.
 pub(super) const SECRET: (&str, &str) = ("account_secrets", "value");
+
+/// How often a key's rows are read until they agree. One replacement lies minutes from the next.
+pub(super) const READS_MAX: usize = 3;
 
 impl Store {
     /// The data key of a user, from the vault's cache or unwrapped anew.
@@ -22,13 +25,34 @@ impl Store {
         if let Some(key) = self.parts.vault.cached(user) {
             return Ok(key);
         }
-        let row = self.read(data_key::Entity::find_by_id(user.as_uuid()).one(&self.readers)).await?;
-        let row = row.ok_or_else(|| StoreError::NotFound(format!("data key of user {user}")))?;
-        let id = row.key_id.first_chunk::<{ KeyId::LEN }>().copied();
-        let id = id.ok_or_else(|| unreadable("data key", "its id is too short"))?;
-        let stored = WrappedKey { id: KeyId::from_bytes(id), wrapped: row.wrapped };
-        self.parts.vault.unwrap_data_key(user, &stored).map_err(|failure| error::vault("data key", failure))
+        for _ in 0..READS_MAX {
+            let spares =
+                spare_data_key::Entity::find().filter(spare_data_key::Column::UserId.eq(user.as_uuid()));
+            let spares = self.read(spares.all(&self.readers)).await?;
+            let row = self.read(data_key::Entity::find_by_id(user.as_uuid()).one(&self.readers)).await?;
+            let row = row.ok_or_else(|| StoreError::NotFound(format!("data key of user {user}")))?;
+            if spares.iter().any(|spare| spare.key_id == row.key_id) {
+                continue;
+            }
+            let spares: Result<Vec<_>, _> =
+                spares.into_iter().map(|spare| wrapped(&spare.key_id, spare.wrapped)).collect();
+            let stored = wrapped(&row.key_id, row.wrapped)?;
+            let opened = self.parts.vault.unwrap_data_keys(user, &stored, &spares?);
+            return opened.map_err(|failure| error::vault("data key", failure));
+        }
+        Err(changing())
     }
+}
+
+/// A key that took its place between the two reads shows in both: then the one whose place it took is not among them yet.
+pub(super) fn changing() -> StoreError {
+    StoreError::Unavailable("the data key is being replaced: try again".to_owned())
+}
+
+/// A wrapped key as its row has it.
+pub(super) fn wrapped(id: &[u8], wrapped: Vec<u8>) -> Result<WrappedKey, StoreError> {
+    let id = id.try_into().map_err(|_| unreadable("data key", "its id has another length"))?;
+    Ok(WrappedKey { id: KeyId::from_bytes(id), wrapped })
 }
 
 pub(super) fn seal_event(key: &DataKey, id: EventId, event: &SourceEvent) -> Result<Vec<u8>, StoreError> {

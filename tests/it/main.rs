@@ -56,5 +56,6 @@ mod store_open;
 mod store_outbox;
 mod store_secrets;
 mod store_source_log;
+mod store_system_secrets;
 mod two_systems;
 mod webhooks;
