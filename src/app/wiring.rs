@@ -15,6 +15,7 @@ use crate::http::Services;
 use crate::services::accounts::AccountService;
 use crate::services::admin::{Admin, AdminError, Health};
 use crate::services::desk::{Desk, DeskConfig, DeskParts};
+use crate::services::entry::Entries;
 use crate::services::pairs::PairService;
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::store::Store;
@@ -52,6 +53,7 @@ pub(super) fn services(
         admin,
         accounts: Arc::new(AccountService::new(Arc::clone(&desk))),
         pairs: Arc::new(PairService::new(desk)),
+        entry: Arc::new(Entries::default()),
     }
 }
 

@@ -8,6 +8,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::StreamExt;
 use futures_util::future::{Ready, ready};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -156,7 +157,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 }
 
 /// For routes that take no query: any parameter is refused.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
@@ -185,14 +186,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for Params<T> {
 mod tests {
     use super::*;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Outer {
         #[expect(dead_code, reason = "only its parsing is looked at")]
         inner: Vec<Inner>,
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Inner {
         #[expect(dead_code, reason = "only its parsing is looked at")]

@@ -2,6 +2,7 @@
 //! documents, every one.
 
 mod actor;
+pub mod api;
 mod extract;
 mod middleware;
 mod operator;
@@ -13,8 +14,8 @@ mod wire;
 
 pub use actor::{HttpActor, HttpArgs};
 pub use routes::{
-    Accepted, Access, AccountOrder, HealthStatus, LoginAnswerOrder, LoginMethod, LoginOrder, PairOrder,
-    ROUTES, RemoveQuery, RemovedPair, RestartOrder, RouteSpec, SupervisionPage,
+    Accepted, AccountOrder, HealthStatus, LoginAnswerOrder, LoginMethod, LoginOrder, PairOrder, RemoveQuery,
+    RemovedPair, RestartOrder, SupervisionPage, table,
 };
 pub use server::{HttpHandle, HttpServer, serve};
 pub use state::{HttpState, Services};

@@ -9,7 +9,9 @@
 //! | `malformed_body` | 400 | the body is not JSON |
 //! | `invalid_request` | 400 | a field, path or query parameter is unknown, missing or wrong |
 //! | `unauthorized` | 401 | no token, or a wrong one |
-//! | `forbidden` | 403 | the caller may not do this from where it is |
+//! | `token_expired` | 401 | the access token was valid until a moment ago: refresh it |
+//! | `forbidden` | 403 | the caller may not do this, or not from where it is |
+//! | `suspended` | 403 | the caller's account is suspended |
 //! | `not_found` | 404 | there is no such path or thing |
 //! | `method_not_allowed` | 405 | the path has other methods: see `Allow` |
 //! | `request_timeout` | 408 | the request did not arrive in time |
@@ -38,6 +40,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Media type of a problem document.
@@ -49,7 +52,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TYPE_BASE: &str = "tag:switchyard.example,2026:problem/";
 
 /// What went wrong, as a caller's program reads it. Never renamed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the table of this module documents each")]
 pub enum ProblemCode {
@@ -57,7 +60,9 @@ pub enum ProblemCode {
     MalformedBody,
     InvalidRequest,
     Unauthorized,
+    TokenExpired,
     Forbidden,
+    Suspended,
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
@@ -83,12 +88,14 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::MalformedRequest,
         Self::MalformedBody,
         Self::InvalidRequest,
         Self::Unauthorized,
+        Self::TokenExpired,
         Self::Forbidden,
+        Self::Suspended,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -121,7 +128,9 @@ impl ProblemCode {
             Self::MalformedBody => ("malformed_body", StatusCode::BAD_REQUEST, "The body is not valid JSON"),
             Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST, "The request is not valid"),
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Authentication is needed"),
+            Self::TokenExpired => ("token_expired", StatusCode::UNAUTHORIZED, "The access token has expired"),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This is not allowed"),
+            Self::Suspended => ("suspended", StatusCode::FORBIDDEN, "The account is suspended"),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "There is nothing here"),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed here")
@@ -215,7 +224,7 @@ impl ProblemCode {
 }
 
 /// One field at fault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldError {
     /// JSON pointer into the body.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -238,8 +247,9 @@ pub struct Problem {
 }
 
 /// The document on the wire.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Problem")]
 pub struct ProblemDocument {
     /// Identifies the kind of problem.
     pub r#type: String,
@@ -265,7 +275,7 @@ impl Problem {
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         let mut problem =
             Self { code, detail: detail.into(), errors: Vec::new(), request_id: None, headers: Vec::new() };
-        if code == ProblemCode::Unauthorized {
+        if code.status() == StatusCode::UNAUTHORIZED {
             problem.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         problem

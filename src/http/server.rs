@@ -13,7 +13,7 @@ use actix_web::{App, rt, web};
 
 use crate::config::HttpConfig;
 
-use super::middleware::edge;
+use super::middleware::{edge, when_serving};
 use super::routes;
 use super::state::{Bounds, HttpState};
 use super::wire::WireStream;
@@ -83,6 +83,7 @@ pub fn serve(listener: TcpListener, state: Arc<HttpState>, config: &HttpConfig) 
                 .app_data(web::Data::from(Arc::clone(&state)))
                 .app_data(web::Data::new(bounds))
                 .configure(routes::configure)
+                .wrap(from_fn(when_serving))
                 .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")))
                 .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
                 .wrap(from_fn(edge))

@@ -1,6 +1,6 @@
 //! What the server knows: in which phase the daemon is, who the operator is, and its bounds.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -12,9 +12,11 @@ use switchyard_actors::ports::{Clock, Rng};
 use crate::config::HttpConfig;
 use crate::services::accounts::Accounts;
 use crate::services::admin::{Admin, Health};
+use crate::services::entry::Entry;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
 
+use super::api::Published;
 use super::operator::OperatorVerifier;
 use super::problem::{Problem, ProblemCode};
 
@@ -30,6 +32,8 @@ pub struct Services {
     pub accounts: Arc<dyn Accounts>,
     /// Pairs.
     pub pairs: Arc<dyn Pairs>,
+    /// Who comes in.
+    pub entry: Arc<dyn Entry>,
 }
 
 /// In which part of its life the daemon is.
@@ -46,6 +50,7 @@ pub struct HttpState {
     operator: OperatorVerifier,
     clock: Arc<dyn Clock>,
     ids: IdSource,
+    published: OnceLock<Published>,
 }
 
 impl HttpState {
@@ -54,7 +59,13 @@ impl HttpState {
     pub fn migrating(operator: &OperatorAccess, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Arc<Self> {
         let operator = OperatorVerifier::new(operator, rng.as_ref());
         let ids = IdSource::new(Arc::clone(&clock), rng);
-        Arc::new(Self { phase: RwLock::new(Phase::Migrating), operator, clock, ids })
+        Arc::new(Self {
+            phase: RwLock::new(Phase::Migrating),
+            operator,
+            clock,
+            ids,
+            published: OnceLock::new(),
+        })
     }
 
     /// From now on requests are served.
@@ -115,6 +126,11 @@ impl HttpState {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
+    }
+
+    /// What the API says of itself; made when it is first asked for.
+    pub(crate) fn published(&self) -> &Published {
+        self.published.get_or_init(Published::new)
     }
 
     /// A new request id.

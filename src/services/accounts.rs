@@ -5,6 +5,7 @@ mod view;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::{Account, AccountId, AccountState, ChatId, Pair, UserId};
@@ -25,7 +26,7 @@ pub use view::{AccountHealth, AccountStatus, AccountView};
 pub(super) const CHAT: &str = "chat";
 
 /// An account that was connected.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectedAccount {
     /// The account.
     pub account: AccountView,
@@ -34,7 +35,7 @@ pub struct ConnectedAccount {
 }
 
 /// An account that was removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RemovedAccount {
     /// The account that was.
     pub id: AccountId,

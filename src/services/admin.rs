@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::AccountId;
 use switchyard_actors::supervision::{ChildPath, NodeView};
@@ -28,7 +29,7 @@ pub enum AdminError {
 }
 
 /// How well the daemon is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// The process and its root supervisor work.
     pub live: bool,

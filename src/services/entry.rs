@@ -69,3 +69,26 @@ pub trait Entry: Send + Sync {
     /// [`EntryFault`].
     async fn enter(&self, credential: Credential, from: IpAddr) -> Result<Entered, EntryFault>;
 }
+
+/// The doors of users and of the staff as one.
+#[derive(Clone, Default)]
+pub struct Entries {
+    /// Takes users' access tokens and API keys.
+    pub users: Option<std::sync::Arc<dyn Entry>>,
+    /// Takes admins' access tokens.
+    pub staff: Option<std::sync::Arc<dyn Entry>>,
+}
+
+#[async_trait]
+impl Entry for Entries {
+    async fn enter(&self, credential: Credential, from: IpAddr) -> Result<Entered, EntryFault> {
+        let door = match credential {
+            Credential::UserToken(_) | Credential::ApiKey(_) => &self.users,
+            Credential::AdminToken(_) => &self.staff,
+        };
+        match door {
+            Some(door) => door.enter(credential, from).await,
+            None => Err(EntryFault::Unknown),
+        }
+    }
+}

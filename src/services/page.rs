@@ -1,5 +1,6 @@
 //! Pages of lists: at most so many items after a cursor.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Most items of one page.
@@ -21,7 +22,8 @@ impl<K> Default for Page<K> {
 }
 
 /// One page.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
 pub struct Listed<T, K> {
     /// The items, oldest first.
     pub items: Vec<T>,

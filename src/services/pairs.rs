@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchyard_actors::model::{
@@ -20,7 +21,7 @@ use super::gates;
 use super::page::{Listed, Page};
 
 /// One end of a pair, as it is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndOrder {
     /// The account that reads or writes there.
@@ -33,7 +34,7 @@ pub struct EndOrder {
 }
 
 /// One end of a pair, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndView {
     /// The account that reads or writes there.
     pub account: AccountId,
@@ -47,7 +48,7 @@ pub struct EndView {
 }
 
 /// A pair.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PairView {
     /// Its id.
     pub id: PairId,

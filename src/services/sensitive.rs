@@ -1,7 +1,9 @@
 //! A text that callers hand in or are given and that nobody else sees: tokens, codes, passwords, sign-in links.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -23,6 +25,26 @@ impl Sensitive {
     #[must_use]
     pub fn into_secret(self) -> SecretString {
         self.0
+    }
+}
+
+impl JsonSchema for Sensitive {
+    fn schema_name() -> Cow<'static, str> {
+        "Sensitive".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "format": "password",
+            "minLength": 1,
+            "maxLength": LENGTH_MAX,
+            "description": "A secret: never shown again, never logged.",
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
     }
 }
 

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::UserId;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -28,7 +29,7 @@ const ORDERS_WAITING: usize = 4;
 const REMEMBERED: usize = 4;
 
 /// Names a sign-in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SignInId(Uuid);
 
@@ -65,7 +66,7 @@ pub enum SignInAnswer {
 }
 
 /// How a sign-in stands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SignInView {
     /// Its id.
     pub id: SignInId,
@@ -77,7 +78,7 @@ pub struct SignInView {
 }
 
 /// What a sign-in waits for, or how it ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SignInState {
     /// The code that the platform sent.

@@ -15,6 +15,7 @@ use switchyard::crypto::{SystemRng, install_ring_provider};
 use switchyard::http::problem::{PROBLEM_JSON, ProblemDocument};
 use switchyard::http::{HttpHandle, HttpState, Services, serve};
 use switchyard::services::admin::{Admin, AdminError, Health};
+use switchyard::services::entry::Entries;
 use switchyard::services::operator::OperatorAccess;
 use switchyard_actors::model::AccountId;
 use switchyard_actors::ports::Clock;
@@ -99,7 +100,8 @@ impl Admin for FakeAdmin {
 /// A fake admin beside accounts and pairs that are not there.
 pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
     let desk = Arc::new(FakeDesk);
-    Services { admin, accounts: desk.clone(), pairs: desk }
+    let entry = Arc::new(Entries::default());
+    Services { admin, accounts: desk.clone(), pairs: desk, entry }
 }
 
 /// A server that runs, and a client for it.

@@ -4,4 +4,4 @@ mod edge;
 mod gate;
 
 pub(super) use edge::edge;
-pub(super) use gate::{known_caller, operator_only, when_serving};
+pub(super) use gate::when_serving;

@@ -1,23 +1,24 @@
 //! Accounts: list, connect, sign in, remove. What is secret in a request is never in an answer.
 
-use actix_web::HttpResponse;
-use actix_web::http::header::LOCATION;
-use actix_web::web::{self, Json};
+use actix_web::web::Json;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::{AccountId, AccountKind, UserId};
 use switchyard_actors::ports::NewCredential;
 
 use super::faults::{Asking, page};
+use crate::http::api::{Access, Created, Endpoint, Upserted, delete, get, post};
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::Serving;
-use crate::services::accounts::{AccountView, RemovedAccount};
+use crate::services::accounts::{AccountView, ConnectedAccount, RemovedAccount};
+use crate::services::caller::Scope;
 use crate::services::page::Listed;
 use crate::services::sensitive::Sensitive;
 use crate::services::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView};
 
 /// Which accounts are asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AccountsQuery {
     /// At most this many, 1 to 200.
@@ -27,7 +28,7 @@ struct AccountsQuery {
 }
 
 /// An account to be connected, with the one credential that fits its kind.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountOrder {
     /// Its kind.
@@ -82,7 +83,7 @@ impl AccountOrder {
 }
 
 /// How a Telegram user signs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginMethod {
     /// A code is sent to a telephone number.
@@ -92,7 +93,7 @@ pub enum LoginMethod {
 }
 
 /// A sign-in to be begun.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginOrder {
     /// How.
@@ -106,7 +107,7 @@ pub struct LoginOrder {
 }
 
 /// What a sign-in waits for: one of the two.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginAnswerOrder {
     /// The code that the platform sent.
@@ -118,7 +119,7 @@ pub struct LoginAnswerOrder {
 }
 
 /// How an account is removed.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveQuery {
     /// Remove it also when its platform does not confirm the log-out.
@@ -126,37 +127,70 @@ pub struct RemoveQuery {
     pub force: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct AccountParam {
     id: AccountId,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct SignInParam {
     id: SignInId,
 }
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .service(
-            web::resource("")
-                .route(web::get().to(list))
-                .route(web::head().to(list))
-                .route(web::post().to(connect)),
-        )
-        .service(web::resource("/telegram/logins").route(web::post().to(begin)))
-        .service(
-            web::resource("/telegram/logins/{id}")
-                .route(web::get().to(login))
-                .route(web::head().to(login))
-                .route(web::post().to(answer)),
-        )
-        .service(
-            web::resource("/{id}")
-                .route(web::get().to(get))
-                .route(web::head().to(get))
-                .route(web::delete().to(remove)),
-        );
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    use ProblemCode::{
+        CodeExpired, Conflict, CredentialRefused, OutOfStep, PlatformUnreachable, PlatformWait, WrongCode,
+        WrongPassword,
+    };
+    const READ: Access = Access::User(Scope::AccountsRead);
+    const WRITE: Access = Access::User(Scope::AccountsWrite);
+    const TAG: &str = "accounts";
+    vec![
+        get("/api/v1/accounts", READ).id("list_accounts").tag(TAG).summary("List accounts, oldest first").to(list),
+        post("/api/v1/accounts", WRITE)
+            .id("connect_account")
+            .tag(TAG)
+            .summary("Connect an account by a credential")
+            .describe(
+                "Connects a bot by its token, a webhook by its address, a Telegram user by a session made elsewhere. An account \
+                 that is connected already has its login renewed. A platform account of another user is refused: `conflict`.",
+            )
+            .problems(&[Conflict, CredentialRefused, PlatformUnreachable, PlatformWait])
+            .to(connect),
+        post("/api/v1/accounts/telegram/logins", WRITE)
+            .id("begin_telegram_login")
+            .tag(TAG)
+            .summary("Begin a sign-in of a Telegram user")
+            .problems(&[Conflict, CredentialRefused, PlatformUnreachable, PlatformWait])
+            .to(begin),
+        get("/api/v1/accounts/telegram/logins/{id}", READ)
+            .id("get_telegram_login")
+            .tag(TAG)
+            .summary("How a sign-in stands")
+            .to(login),
+        post("/api/v1/accounts/telegram/logins/{id}", WRITE)
+            .id("answer_telegram_login")
+            .tag(TAG)
+            .summary("Tell a sign-in the code or the password")
+            .problems(&[
+                CodeExpired,
+                Conflict,
+                CredentialRefused,
+                OutOfStep,
+                PlatformUnreachable,
+                PlatformWait,
+                WrongCode,
+                WrongPassword,
+            ])
+            .to(answer),
+        get("/api/v1/accounts/{id}", READ).id("get_account").tag(TAG).summary("One account").to(get_one),
+        delete("/api/v1/accounts/{id}", WRITE)
+            .id("remove_account")
+            .tag(TAG)
+            .summary("Remove an account with its pairs, and log it out at its platform")
+            .problems(&[Conflict, PlatformUnreachable, PlatformWait])
+            .to(remove),
+    ]
 }
 
 async fn list(
@@ -168,7 +202,7 @@ async fn list(
     Ok(Json(services.accounts.list(caller, page).await?))
 }
 
-async fn get(
+async fn get_one(
     Serving(services): Serving,
     Asking(caller): Asking,
     _: Query<Nothing>,
@@ -183,12 +217,11 @@ async fn connect(
     Asking(caller): Asking,
     _: Query<Nothing>,
     Body(order): Body<AccountOrder>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Upserted<ConnectedAccount>, Problem> {
     let (user, credential) = order.parts()?;
     let connected = services.accounts.connect(caller, user, credential).await?;
-    let mut answer = if connected.renewed { HttpResponse::Ok() } else { HttpResponse::Created() };
-    answer.insert_header((LOCATION, format!("/api/v1/accounts/{}", connected.account.id)));
-    Ok(answer.json(connected))
+    let location = format!("/api/v1/accounts/{}", connected.account.id);
+    Ok(Upserted { created: !connected.renewed, location, body: connected })
 }
 
 async fn remove(
@@ -205,7 +238,7 @@ async fn begin(
     Asking(caller): Asking,
     _: Query<Nothing>,
     Body(order): Body<LoginOrder>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Created<SignInView>, Problem> {
     let wrong = |detail: &str| {
         Err(Problem::new(ProblemCode::InvalidRequest, "the body is not what is expected here")
             .at_pointer("/phone", detail))
@@ -217,8 +250,8 @@ async fn begin(
         (LoginMethod::Qr, Some(_)) => return wrong("it does not belong to the method qr"),
     };
     let begun = services.accounts.begin_sign_in(caller, order.user, method).await?;
-    let place = format!("/api/v1/accounts/telegram/logins/{}", begun.id);
-    Ok(HttpResponse::Created().insert_header((LOCATION, place)).json(begun))
+    let location = format!("/api/v1/accounts/telegram/logins/{}", begun.id);
+    Ok(Created { location, body: begun })
 }
 
 async fn login(

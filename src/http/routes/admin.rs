@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::web::{self, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::AccountId;
 use switchyard_actors::supervision::{ChildPath, NodeView};
 
+use crate::http::api::{self, Access, Endpoint, get, post};
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::{HttpState, Serving};
 use crate::services::admin::AdminError;
+use crate::services::caller::Role;
 
 const PAGE_MAX: usize = 200;
 
 /// What part of the tree is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SupervisionQuery {
     /// Only actors at or below this path.
@@ -28,7 +30,7 @@ struct SupervisionQuery {
 }
 
 /// One page of the tree.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SupervisionPage {
     /// Actors, the root first, then in order of paths.
     pub items: Vec<NodeView>,
@@ -37,7 +39,7 @@ pub struct SupervisionPage {
 }
 
 /// Which actor is to be restarted.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestartOrder {
     /// Its path, such as `pairs/0190…`.
@@ -45,27 +47,43 @@ pub struct RestartOrder {
 }
 
 /// An order that was given and is being carried out.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// The actor it is about.
     pub path: ChildPath,
 }
 
 /// The path's account.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct AccountParam {
     id: AccountId,
 }
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .service(
-            web::resource("/supervision")
-                .route(web::get().to(supervision))
-                .route(web::head().to(supervision)),
-        )
-        .service(web::resource("/actors/restart").route(web::post().to(restart)))
-        .service(web::resource("/sessions/{id}/reconnect").route(web::post().to(reconnect)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    use ProblemCode::{Conflict, NeedsLogin, PlatformWait};
+    const SUPPORT: Access = Access::Staff(&[Role::Owner, Role::Support]);
+    const TAG: &str = "operations";
+    vec![
+        get("/api/v1/admin/supervision", SUPPORT)
+            .id("get_supervision")
+            .tag(TAG)
+            .summary("The tree of actors with the state of each")
+            .problems(&[ProblemCode::NotFound])
+            .to(supervision),
+        post("/api/v1/admin/actors/restart", SUPPORT)
+            .id("restart_actor")
+            .tag(TAG)
+            .summary("Restart an actor; its queue is kept")
+            .problems(&[ProblemCode::NotFound, Conflict])
+            .to(restart),
+        post("/api/v1/admin/sessions/{id}/reconnect", SUPPORT)
+            .id("reconnect_session")
+            .tag(TAG)
+            .summary("Close a session's connection and make a new one")
+            .describe("Never shortens a platform's wait, and cannot lift a revoked session: `needs_login`.")
+            .problems(&[Conflict, NeedsLogin, PlatformWait])
+            .to(reconnect),
+    ]
 }
 
 async fn supervision(
@@ -90,10 +108,10 @@ async fn restart(
     _: Query<Nothing>,
     state: web::Data<HttpState>,
     Body(order): Body<RestartOrder>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<api::Accepted<Accepted>, Problem> {
     services.admin.restart(&order.path).await.map_err(|error| refused(error, &state))?;
     tracing::info!(path = %order.path, "operator restarted an actor");
-    Ok(HttpResponse::Accepted().json(Accepted { path: order.path }))
+    Ok(api::Accepted(Accepted { path: order.path }))
 }
 
 async fn reconnect(
@@ -101,12 +119,12 @@ async fn reconnect(
     _: Query<Nothing>,
     state: web::Data<HttpState>,
     Params(account): Params<AccountParam>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<api::Accepted<Accepted>, Problem> {
     let path = ChildPath::parse(&format!("sessions/{}", account.id))
         .map_err(|_| Problem::plain(ProblemCode::InternalError))?;
     services.admin.reconnect(account.id).await.map_err(|error| refused(error, &state))?;
     tracing::info!(account = %account.id, "operator reconnected a session");
-    Ok(HttpResponse::Accepted().json(Accepted { path }))
+    Ok(api::Accepted(Accepted { path }))
 }
 
 fn refused(error: AdminError, state: &HttpState) -> Problem {

@@ -5,6 +5,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::{Ready, ready};
 
+use crate::http::api::Input;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::services::caller::Caller;
 use crate::services::fault::Fault;
@@ -47,6 +48,8 @@ impl FromRequest for Asking {
         ready(caller.map(Self).ok_or_else(|| Problem::plain(ProblemCode::Unauthorized)))
     }
 }
+
+impl Input for Asking {}
 
 /// The page that a query asks for.
 pub(super) fn page<K>(limit: Option<usize>, cursor: Option<K>) -> Result<Page<K>, Problem> {

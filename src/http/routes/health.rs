@@ -1,14 +1,16 @@
 //! `/healthz`: the process and its root supervisor work. `/readyz`: messages are taken and forwarded.
 
 use actix_web::web::{self, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::http::api::{Access, Endpoint, get};
 use crate::http::extract::{Nothing, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::HttpState;
 
 /// The answer of a daemon that is well.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthStatus {
     /// `live` or `ready`.
     pub status: String,
@@ -16,10 +18,22 @@ pub struct HealthStatus {
     pub reasons: Vec<String>,
 }
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .service(web::resource("/healthz").route(web::get().to(live)).route(web::head().to(live)))
-        .service(web::resource("/readyz").route(web::get().to(ready)).route(web::head().to(ready)));
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    const TAG: &str = "health";
+    vec![
+        get("/healthz", Access::Open)
+            .id("healthz")
+            .tag(TAG)
+            .summary("Whether the process and its root supervisor work")
+            .problems(&[ProblemCode::NotReady])
+            .to(live),
+        get("/readyz", Access::Open)
+            .id("readyz")
+            .tag(TAG)
+            .summary("Whether messages are taken and forwarded")
+            .problems(&[ProblemCode::NotReady])
+            .to(ready),
+    ]
 }
 
 async fn live(state: web::Data<HttpState>, _: Query<Nothing>) -> Result<Json<HealthStatus>, Problem> {

@@ -1,13 +1,14 @@
 //! How an account is shown: what it is, and how it is in words for people.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchyard_actors::model::{Account, AccountId, AccountKind, AccountState, ChatId, Platform, UserId};
 use switchyard_actors::supervision::{NodeState, NodeView};
 
 /// An account, without its secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountView {
     /// Its id, also that of its session and queue.
     pub id: AccountId,
@@ -33,7 +34,7 @@ pub struct AccountView {
 }
 
 /// How an account is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountHealth {
     /// In one word.
     pub status: AccountStatus,
@@ -45,7 +46,7 @@ pub struct AccountHealth {
 }
 
 /// How an account is, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountStatus {
     /// Connected.

@@ -1,0 +1,145 @@
+//! Admission: what happens to a request between the router and the handler, in this order: the daemon serves, the caller is
+//! known, the caller may. Which networks reach the staff's routes is decided before the router, by path.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use actix_web::{HttpMessage, HttpRequest};
+use secrecy::SecretString;
+
+use super::access::Access;
+use super::endpoint::EndpointSpec;
+use crate::http::problem::{Problem, ProblemCode};
+use crate::http::state::{HttpState, Services, shared};
+use crate::services::caller::{Caller, Scope};
+use crate::services::entry::{Credential, Entered, EntryFault, Via};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Lets a request through to its handler. Who asks is then in the request's extensions: [`Caller`] and [`Via`].
+pub(super) async fn admit(spec: &EndpointSpec, req: &HttpRequest) -> Result<(), Problem> {
+    if spec.path.starts_with("/api/") { let_in(spec.access, req).await } else { Ok(()) }
+}
+
+/// Lets a caller of this class in.
+pub(crate) async fn let_in(access: Access, req: &HttpRequest) -> Result<(), Problem> {
+    let state = shared::<HttpState>(req)?;
+    let services = state.services()?;
+    if !access.needs_credential() {
+        return Ok(());
+    }
+    let entered = enter(access, req, state, &services).await?;
+    check(access, &entered)?;
+    let mut extensions = req.extensions_mut();
+    extensions.insert(entered.caller);
+    extensions.insert(entered.via);
+    Ok(())
+}
+
+/// Who asks.
+async fn enter(
+    access: Access,
+    req: &HttpRequest,
+    state: &HttpState,
+    services: &Services,
+) -> Result<Entered, Problem> {
+    let credential = match given(req.headers())? {
+        Given::Key(key) if access.is_staff() => {
+            drop(key);
+            return Err(unauthorized("API keys open no route of the staff"));
+        }
+        Given::Key(key) => Credential::ApiKey(key),
+        Given::Token(token) if access.is_staff() => Credential::AdminToken(token),
+        Given::Token(token) => Credential::UserToken(token),
+        Given::OperatorToken | Given::Nothing => {
+            state.operator().check(req.peer_addr(), req.headers())?;
+            return Ok(Entered { caller: Caller::Operator, via: Via::OperatorToken, scopes: None });
+        }
+    };
+    let from = req.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
+    services.entry.enter(credential, from).await.map_err(Problem::from)
+}
+
+/// What a request brought.
+enum Given {
+    Key(SecretString),
+    Token(SecretString),
+    OperatorToken,
+    Nothing,
+}
+
+/// A JSON Web Token has dots (RFC 7519, section 3), the operator's token has none.
+fn given(headers: &HeaderMap) -> Result<Given, Problem> {
+    let keys: Vec<_> = headers.get_all(API_KEY).collect();
+    let tokens: Vec<_> = headers.get_all(AUTHORIZATION).collect();
+    let text =
+        |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap_or_default().trim().to_owned();
+    match (keys.as_slice(), tokens.as_slice()) {
+        ([], []) => Ok(Given::Nothing),
+        ([key], []) => Ok(Given::Key(SecretString::from(text(key)))),
+        ([], [token]) => {
+            let token = text(token);
+            match token.split_once(' ') {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && token.contains('.') => {
+                    Ok(Given::Token(SecretString::from(token.trim())))
+                }
+                _ => Ok(Given::OperatorToken),
+            }
+        }
+        _ => Err(unauthorized("one credential is taken, not several")),
+    }
+}
+
+/// Whether the caller may.
+fn check(access: Access, entered: &Entered) -> Result<(), Problem> {
+    let forbidden = |detail: String| Err(Problem::new(ProblemCode::Forbidden, detail));
+    match (access, entered.caller) {
+        (Access::Open | Access::StaffDoor, _)
+        | (Access::User(_) | Access::Staff(_) | Access::Operator, Caller::Operator) => Ok(()),
+        (Access::Person, Caller::Operator) => {
+            forbidden("this is a user's own affair: it is done by the user who signed in".to_owned())
+        }
+        (Access::User(scope), Caller::User(_)) => has_scope(entered, scope),
+        (Access::Person, Caller::User(_)) => match entered.via {
+            Via::Session(_) => Ok(()),
+            Via::ApiKey(_) | Via::OperatorToken => forbidden("no API key opens this: sign in".to_owned()),
+        },
+        (Access::Staff(roles), Caller::Admin(_, role)) if roles.contains(&role) => Ok(()),
+        (Access::Staff(_), Caller::Admin(_, role)) => {
+            forbidden(format!("the role {} may not do this", role.as_str()))
+        }
+        (Access::Operator, Caller::Admin(..)) => {
+            forbidden("only the operator on the daemon's own machine may do this".to_owned())
+        }
+        (Access::User(_) | Access::Person, Caller::Admin(..))
+        | (Access::Staff(_) | Access::Operator, Caller::User(_)) => {
+            Err(unauthorized("the token is not meant for this"))
+        }
+    }
+}
+
+fn has_scope(entered: &Entered, scope: Scope) -> Result<(), Problem> {
+    match &entered.scopes {
+        Some(scopes) if !scopes.contains(&scope) => Err(Problem::new(
+            ProblemCode::Forbidden,
+            format!("the API key lacks the scope {}", scope.as_str()),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn unauthorized(detail: &str) -> Problem {
+    Problem::new(ProblemCode::Unauthorized, detail)
+}
+
+impl From<EntryFault> for Problem {
+    fn from(fault: EntryFault) -> Self {
+        let code = match fault {
+            EntryFault::Unknown => ProblemCode::Unauthorized,
+            EntryFault::Expired => ProblemCode::TokenExpired,
+            EntryFault::Suspended(_) => ProblemCode::Suspended,
+            EntryFault::Unavailable(_) => ProblemCode::Unavailable,
+        };
+        Self::new(code, fault.to_string())
+    }
+}

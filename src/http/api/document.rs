@@ -1,0 +1,165 @@
+//! The OpenAPI document, put together from the endpoints.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::access::Access;
+use super::endpoint::{Endpoint, EndpointSpec};
+use super::schema::{Describer, Operation, settle};
+use crate::http::problem::{PROBLEM_JSON, ProblemCode, ProblemDocument};
+use crate::http::routes;
+
+/// What may go wrong at every endpoint.
+const ANYWHERE: [ProblemCode; 4] = [
+    ProblemCode::InvalidRequest,
+    ProblemCode::HeadTooLarge,
+    ProblemCode::InternalError,
+    ProblemCode::AnswerTimeout,
+];
+
+/// The OpenAPI 3.1 document of this version.
+#[must_use]
+pub fn document() -> Value {
+    let endpoints = routes::endpoints();
+    let mut describer = Describer::new();
+    let problem = describer.output::<ProblemDocument>();
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for endpoint in &endpoints {
+        endpoint.describe(&mut describer);
+        let spec = endpoint.spec();
+        let said = operation(spec, describer.take_operation(), &problem);
+        paths.entry(spec.path).or_default().insert(spec.method.as_str().to_ascii_lowercase(), said);
+    }
+    let schemas = describer.schemas();
+    let paths = settle(json!(paths), &schemas);
+    let schemas = settle(Value::Object(schemas.clone()), &schemas);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Switchyard",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Forwards messages between Telegram and Discord",
+            "description": DESCRIPTION,
+            "license": { "name": "MIT", "identifier": "MIT" },
+        },
+        "servers": [{ "url": "/" }],
+        "tags": tags(&endpoints),
+        "paths": paths,
+        "components": { "schemas": schemas, "securitySchemes": security_schemes() },
+    })
+}
+
+const DESCRIPTION: &str = "\
+Ids are UUIDv7 strings, times RFC 3339 in UTC. Lists take `limit` (1 to 200) and `cursor`, and answer `next_cursor`. \
+Unknown fields are refused. Every error is a problem document (RFC 9457) with a `code` from a closed list; `errors` names the \
+fields at fault. `X-Request-Id` is taken and given back. A path that answers GET answers HEAD.";
+
+fn tags(endpoints: &[Endpoint]) -> Value {
+    let names: BTreeSet<&str> = endpoints.iter().map(|endpoint| endpoint.spec().tag).collect();
+    names.into_iter().map(|name| json!({ "name": name })).collect()
+}
+
+fn security_schemes() -> Value {
+    let bearer = |description: &str, format: &str| json!({ "type": "http", "scheme": "bearer", "bearerFormat": format, "description": description });
+    json!({
+        "user_token": bearer("Access token of a user who signed in.", "JWT"),
+        "admin_token": bearer("Access token of an admin who signed in.", "JWT"),
+        "operator_token": bearer(
+            "The operator's token of this run, from the file `operator-token` in the data folder; from loopback only.", "opaque"),
+        "api_key": {
+            "type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "A user's API key, within its scopes.",
+        },
+    })
+}
+
+fn security(access: Access) -> Value {
+    match access {
+        Access::Open | Access::StaffDoor => json!([]),
+        Access::User(_) => json!([{ "user_token": [] }, { "api_key": [] }, { "operator_token": [] }]),
+        Access::Person => json!([{ "user_token": [] }]),
+        Access::Staff(_) => json!([{ "admin_token": [] }, { "operator_token": [] }]),
+        Access::Operator => json!([{ "operator_token": [] }]),
+    }
+}
+
+fn operation(spec: &EndpointSpec, said: Operation, problem: &Value) -> Value {
+    let mut problems = said.problems;
+    problems.extend(ANYWHERE);
+    problems.extend(spec.problems);
+    if spec.path.starts_with("/api/") {
+        problems.extend([ProblemCode::NotReady, ProblemCode::Unavailable, ProblemCode::TooManyRequests]);
+    }
+    if spec.access.needs_credential() {
+        problems.extend([
+            ProblemCode::Unauthorized,
+            ProblemCode::TokenExpired,
+            ProblemCode::Forbidden,
+            ProblemCode::Suspended,
+        ]);
+    }
+    if spec.access.is_staff() {
+        problems.insert(ProblemCode::Forbidden);
+    }
+    let mut responses: BTreeMap<String, Value> = said
+        .answers
+        .into_iter()
+        .map(|(status, answer)| (status.to_string(), with_request_id(answer)))
+        .collect();
+    let mut by_status: BTreeMap<u16, Vec<ProblemCode>> = BTreeMap::new();
+    for code in problems {
+        by_status.entry(code.status().as_u16()).or_default().push(code);
+    }
+    for (status, codes) in by_status {
+        responses.insert(status.to_string(), refusal(&codes, problem));
+    }
+    let mut operation = json!({
+        "operationId": spec.id,
+        "tags": [spec.tag],
+        "summary": spec.summary,
+        "description": description(spec),
+        "security": security(spec.access),
+        "parameters": said.parameters,
+        "responses": responses,
+        "x-access": spec.access.describe(),
+    });
+    if let (Some(body), Some(operation)) = (said.body, operation.as_object_mut()) {
+        let content = json!({ "application/json": { "schema": body } });
+        operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+    }
+    operation
+}
+
+fn description(spec: &EndpointSpec) -> String {
+    let text = if spec.description.is_empty() { spec.summary } else { spec.description };
+    format!("{}\n\nAccess: {}.", text.trim_end_matches('.').to_owned() + ".", spec.access.describe())
+}
+
+/// The answer of one status: one document, with the codes that may stand in it.
+fn refusal(codes: &[ProblemCode], problem: &Value) -> Value {
+    let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+    let lines: Vec<String> =
+        codes.iter().map(|code| format!("- `{}`: {}", code.as_str(), code.title())).collect();
+    let schema = json!({
+        "allOf": [problem, { "type": "object", "properties": { "code": { "enum": names } } }],
+    });
+    let examples: Map<String, Value> = codes
+        .iter()
+        .map(|code| {
+            (
+                code.as_str().to_owned(),
+                json!({ "value": crate::http::problem::Problem::plain(*code).document() }),
+            )
+        })
+        .collect();
+    let content = json!({ PROBLEM_JSON: { "schema": schema, "examples": examples } });
+    with_request_id(json!({ "description": lines.join("\n"), "content": content }))
+}
+
+fn with_request_id(mut answer: Value) -> Value {
+    if let Some(answer) = answer.as_object_mut() {
+        let id = json!({ "description": "The request's id, as in the log.", "schema": { "type": "string" } });
+        answer.insert("headers".to_owned(), json!({ "X-Request-Id": id }));
+    }
+    answer
+}
