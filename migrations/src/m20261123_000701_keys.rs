@@ -89,6 +89,7 @@ async fn master_keys(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(blob_null("cursor"))
         .col(big_integer("total"))
         .col(big_integer("done"))
+        .col(big_integer("steps"))
         .col(big_integer_null("wait_until"))
         .col(text_null("error"))
         .col(big_integer("started_at"))

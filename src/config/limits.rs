@@ -21,4 +21,9 @@ pub struct LimitsConfig {
     /// How long the answer to a new pair waits until its source is read.
     #[serde(deserialize_with = "units::positive")]
     pub source_wait: Duration,
+    /// Whether users' proxies and webhooks may lie in private networks or on this machine.
+    pub private_targets: bool,
+    /// Longest time to resolve the name of a target that a user gave.
+    #[serde(deserialize_with = "units::positive")]
+    pub lookup_timeout: Duration,
 }

@@ -26,7 +26,7 @@ impl WrappedKey {
     /// # Errors
     /// [`VaultError::Malformed`] or [`VaultError::UnknownVersion`].
     pub fn master(&self) -> Result<KeyId, VaultError> {
-        parse(&self.wrapped).map(|parsed| parsed.key)
+        sealing_key(&self.wrapped)
     }
 }
 
@@ -137,6 +137,14 @@ impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DataKey").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// The key that sealed a blob, as the blob says; whether it is whole is not looked at.
+///
+/// # Errors
+/// [`VaultError::Malformed`] or [`VaultError::UnknownVersion`].
+pub fn sealing_key(blob: &[u8]) -> Result<KeyId, VaultError> {
+    parse(blob).map(|parsed| parsed.key)
 }
 
 fn cipher(bytes: &[u8]) -> Result<LessSafeKey, VaultError> {

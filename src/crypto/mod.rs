@@ -9,7 +9,7 @@ mod random;
 mod vault;
 
 pub use blob::Binding;
-pub use data_key::{DataKey, KeyOwner, SystemKey, WrappedKey};
+pub use data_key::{DataKey, KeyOwner, SystemKey, WrappedKey, sealing_key};
 pub use key_sources::{CREDENTIAL_NAME, KEY_VARIABLE, KeySources, SANDBOX_KEYRING};
 pub use keyring::{KeyId, Keyring, KeyringError};
 pub use provider::install_ring_provider;

@@ -13,6 +13,7 @@ pub struct Model {
     pub cursor: Option<Vec<u8>>,
     pub total: i64,
     pub done: i64,
+    pub steps: i64,
     pub wait_until: Option<i64>,
     pub error: Option<String>,
     pub started_at: i64,
