@@ -51,6 +51,7 @@ mod store_accounts;
 mod store_claims;
 mod store_follow;
 mod store_intake;
+mod store_key_rotation;
 mod store_lease;
 mod store_open;
 mod store_outbox;

@@ -97,6 +97,39 @@ impl Fixture {
         Store::open(self.config.clone(), parts).await.unwrap()
     }
 
+    /// As [`Self::open_with`], by a node that keeps no data key in memory.
+    pub(crate) async fn open_asking(&self, node: u128, key: &str) -> Store {
+        let mut parts = parts(key, &self.clock, &self.ids, NodeId::from_uuid(Uuid::from_u128(node)));
+        let vault = Vault::new(Keyring::parse(key, "a test").unwrap(), 100);
+        parts.vault = Arc::new(vault.with_data_key_ttl(Duration::ZERO));
+        Store::open(self.config.clone(), parts).await.unwrap()
+    }
+
+    /// So many users with a data key each, written at once.
+    pub(crate) async fn users(&self, many: u128) {
+        let vault = Vault::new(Keyring::parse(&self.key, "a test").unwrap(), 1);
+        let raw = self.raw().await;
+        let numbers: Vec<u128> = (1_000_000..1_000_000 + many).collect();
+        for some in numbers.chunks(500) {
+            let (mut users, mut keys) = (Vec::new(), Vec::new());
+            for number in some {
+                let id = Uuid::from_u128(*number);
+                let key = vault.create_data_key(switchyard_actors::model::UserId::from_uuid(id)).unwrap();
+                let (key_id, wrapped) = (hex::encode(key.id.as_bytes()), hex::encode(key.wrapped));
+                users.push(format!("(x'{}', 'Somebody', 0)", id.simple()));
+                keys.push(format!("(x'{}', x'{key_id}', x'{wrapped}', 0)", id.simple()));
+            }
+            let insert = format!(
+                "BEGIN; INSERT INTO users (id, name, created_at) VALUES {}; \
+                 INSERT INTO data_keys (user_id, key_id, wrapped, created_at) VALUES {}; COMMIT",
+                users.join(","),
+                keys.join(","),
+            );
+            raw.execute_unprepared(&insert).await.unwrap();
+        }
+        raw.close().await.unwrap();
+    }
+
     /// The same database with other settings, for the same node.
     pub(crate) async fn open_config(&self, config: StoreConfig) -> Store {
         let node = NodeId::from_uuid(Uuid::from_u128(1));
