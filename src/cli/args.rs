@@ -52,6 +52,9 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page, or write those of all verbs into a folder.
     Man(ManArgs),
+    /// Print the OpenAPI document of this version's HTTP API.
+    #[command(name = "openapi")]
+    OpenApi,
 }
 
 /// Where a running daemon has its data.

@@ -1,4 +1,4 @@
-//! `completions`, `man`: what shells and manuals know of the command line, made from the command line itself.
+//! `completions`, `man`, `openapi`: what shells, manuals and programs know of this version, made from the code itself.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use clap_mangen::Man;
 use super::args::Cli;
 use super::console::Console;
 use super::exit::ExitCode;
+use crate::http::api::document;
 
 /// The program's name, and the first part of every page's.
 const NAME: &str = "switchyard";
@@ -54,6 +55,12 @@ pub(super) fn man(args: &ManArgs, console: &mut Console) -> ExitCode {
             ExitCode::Io
         }
     }
+}
+
+/// Prints the OpenAPI document.
+pub(super) fn openapi(console: &mut Console) -> ExitCode {
+    console.print(&document().to_string(), true);
+    ExitCode::Ok
 }
 
 fn command() -> Command {

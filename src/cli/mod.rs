@@ -57,6 +57,7 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
     let result = match command {
         Command::Completions(args) => return Some(generate::completions(args, console)),
         Command::Man(args) => return Some(generate::man(args, console)),
+        Command::OpenApi => return Some(generate::openapi(console)),
         Command::Status(args) => status::run(args, console).await,
         Command::Restart(args) => orders::restart(args, console).await,
         Command::Reconnect(args) => orders::reconnect(args, console).await,

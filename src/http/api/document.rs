@@ -25,10 +25,11 @@ pub fn document() -> Value {
     let mut describer = Describer::new();
     let problem = describer.output::<ProblemDocument>();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut refusals = Refusals { problem, named: Map::new() };
     for endpoint in &endpoints {
         endpoint.describe(&mut describer);
         let spec = endpoint.spec();
-        let said = operation(spec, describer.take_operation(), &problem);
+        let said = operation(spec, describer.take_operation(), &mut refusals);
         paths.entry(spec.path).or_default().insert(spec.method.as_str().to_ascii_lowercase(), said);
     }
     let schemas = describer.schemas();
@@ -46,7 +47,9 @@ pub fn document() -> Value {
         "servers": [{ "url": "/" }],
         "tags": tags(&endpoints),
         "paths": paths,
-        "components": { "schemas": schemas, "securitySchemes": security_schemes() },
+        "components": {
+            "schemas": schemas, "responses": refusals.named, "securitySchemes": security_schemes(),
+        },
     })
 }
 
@@ -83,7 +86,7 @@ fn security(access: Access) -> Value {
     }
 }
 
-fn operation(spec: &EndpointSpec, said: Operation, problem: &Value) -> Value {
+fn operation(spec: &EndpointSpec, said: Operation, refusals: &mut Refusals) -> Value {
     let mut problems = said.problems;
     problems.extend(ANYWHERE);
     problems.extend(spec.problems);
@@ -111,7 +114,7 @@ fn operation(spec: &EndpointSpec, said: Operation, problem: &Value) -> Value {
         by_status.entry(code.status().as_u16()).or_default().push(code);
     }
     for (status, codes) in by_status {
-        responses.insert(status.to_string(), refusal(&codes, problem));
+        responses.insert(status.to_string(), refusals.name(status, &codes));
     }
     let mut operation = json!({
         "operationId": spec.id,
@@ -133,6 +136,23 @@ fn operation(spec: &EndpointSpec, said: Operation, problem: &Value) -> Value {
 fn description(spec: &EndpointSpec) -> String {
     let text = if spec.description.is_empty() { spec.summary } else { spec.description };
     format!("{}\n\nAccess: {}.", text.trim_end_matches('.').to_owned() + ".", spec.access.describe())
+}
+
+/// The ways to be refused, each written down once and named by its status and codes.
+struct Refusals {
+    problem: Value,
+    named: Map<String, Value>,
+}
+
+impl Refusals {
+    fn name(&mut self, status: u16, codes: &[ProblemCode]) -> Value {
+        let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+        let name = format!("{status}-{}", names.join("."));
+        if !self.named.contains_key(&name) {
+            self.named.insert(name.clone(), refusal(codes, &self.problem));
+        }
+        json!({ "$ref": format!("#/components/responses/{name}") })
+    }
 }
 
 /// The answer of one status: one document, with the codes that may stand in it.

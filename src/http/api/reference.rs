@@ -56,10 +56,8 @@ fn page(document: &Value) -> String {
     contents(&mut html, &tags, &operations);
     for tag in &tags {
         push(&mut html, format_args!("<h2>{}</h2>", escape(tag)));
-        for (method, path, operation) in &operations {
-            if text(operation, "/tags/0") == *tag {
-                section(&mut html, method, path, operation);
-            }
+        for entry in operations.iter().filter(|(.., operation)| text(operation, "/tags/0") == *tag) {
+            section(&mut html, document, entry);
         }
     }
     html.push_str("<h2>Schemas</h2>");
@@ -101,7 +99,7 @@ fn contents(html: &mut String, tags: &[&str], operations: &[Entry<'_>]) {
     html.push_str("</nav>");
 }
 
-fn section(html: &mut String, method: &str, path: &str, operation: &Value) {
+fn section(html: &mut String, document: &Value, (method, path, operation): &Entry<'_>) {
     let id = escape(text(operation, "/operationId"));
     push(html, format_args!("<section id=\"{id}\"><h3><b>{method}</b> <code>{}</code></h3>", escape(path)));
     push(html, format_args!("<p><strong>{}</strong></p>", escape(text(operation, "/summary"))));
@@ -130,6 +128,7 @@ fn section(html: &mut String, method: &str, path: &str, operation: &Value) {
     }
     html.push_str("<table><tr><th>status<th>answer</tr>");
     for (status, answer) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
+        let answer = resolve(document, answer);
         push(html, format_args!("<tr><td>{status}<td>{}", prose(text(answer, "/description"))));
         for (media, content) in answer.get("content").and_then(Value::as_object).into_iter().flatten() {
             push(html, format_args!("<small>{}</small>", escape(media)));
@@ -140,6 +139,12 @@ fn section(html: &mut String, method: &str, path: &str, operation: &Value) {
         html.push_str("</tr>");
     }
     html.push_str("</table></section>");
+}
+
+/// What a reference inside the document leads to; anything else is itself.
+fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+    let target = value.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix('#'));
+    target.and_then(|pointer| document.pointer(pointer)).unwrap_or(value)
 }
 
 fn push(html: &mut String, text: std::fmt::Arguments<'_>) {

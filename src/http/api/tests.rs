@@ -69,7 +69,10 @@ fn every_reference_leads_somewhere_and_every_schema_is_needed() {
     let mut found = BTreeSet::new();
     refs(&document, &mut found);
     let schemas = document["components"]["schemas"].as_object().unwrap();
-    let there: BTreeSet<String> = schemas.keys().map(|name| format!("#/components/schemas/{name}")).collect();
+    let responses = document["components"]["responses"].as_object().unwrap();
+    let schema_refs = schemas.keys().map(|name| format!("#/components/schemas/{name}"));
+    let there: BTreeSet<String> =
+        schema_refs.chain(responses.keys().map(|name| format!("#/components/responses/{name}"))).collect();
     assert_eq!(found, there);
     let numbered: Vec<&String> = schemas.keys().filter(|name| name.ends_with(char::is_numeric)).collect();
     assert!(numbered.is_empty(), "two types have one name: rename one of {numbered:?}");

@@ -22,6 +22,7 @@ use crate::services::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView
 #[serde(deny_unknown_fields)]
 struct AccountsQuery {
     /// At most this many, 1 to 200.
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
     /// Only accounts after this one: the `next_cursor` of the page before.
     cursor: Option<AccountId>,

@@ -24,6 +24,7 @@ struct SupervisionQuery {
     /// Only actors at or below this path.
     prefix: Option<ChildPath>,
     /// At most this many, 1 to 200.
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
     /// Only actors after this one: the `next_cursor` of the page before.
     cursor: Option<ChildPath>,

@@ -19,6 +19,7 @@ use crate::services::pairs::{EndOrder, PairView};
 #[serde(deny_unknown_fields)]
 struct PairsQuery {
     /// At most this many, 1 to 200.
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
     /// Only pairs after this one: the `next_cursor` of the page before.
     cursor: Option<PairId>,
