@@ -23,6 +23,7 @@ mod m20261122_000008_store_meta;
 mod m20261122_000009_throttle_states;
 mod m20261122_000010_events_by_age;
 mod m20261122_000011_follow_ups;
+mod m20261123_000101_identity;
 mod m20261123_000701_keys;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000009_throttle_states::Migration),
             Box::new(m20261122_000010_events_by_age::Migration),
             Box::new(m20261122_000011_follow_ups::Migration),
+            Box::new(m20261123_000101_identity::Migration),
             Box::new(m20261123_000701_keys::Migration),
         ]
     }

@@ -1,5 +1,6 @@
 //! Configuration: `config.toml` compiled in, under a file, under the environment, under flags; checked as a whole.
 
+mod auth;
 mod check;
 mod discord;
 mod doctor;
@@ -8,6 +9,7 @@ mod http;
 mod layers;
 mod limits;
 mod log;
+mod mail;
 mod queue;
 mod retention;
 mod sandbox;
@@ -25,6 +27,7 @@ use serde::Deserialize;
 
 use check::Check;
 
+pub use auth::AuthConfig;
 pub use discord::DiscordConfig;
 pub use doctor::DoctorConfig;
 pub use error::{ConfigError, Fault};
@@ -32,6 +35,7 @@ pub use http::HttpConfig;
 pub use layers::{Flag, REFERENCE, Sources};
 pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};
+pub use mail::MailConfig;
 pub use queue::QueueConfig;
 pub use retention::RetentionConfig;
 pub use sandbox::{SandboxLimits, SandboxMode, SandboxPairs, SandboxSettings};
@@ -76,6 +80,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// The doctor.
     pub doctor: DoctorConfig,
+    /// Signing in.
+    pub auth: AuthConfig,
+    /// Letters.
+    pub mail: MailConfig,
 }
 
 impl Config {
@@ -104,6 +112,8 @@ impl Config {
         self.log.check(check);
         self.sandbox.check(check);
         self.doctor.check(check);
+        self.auth.check(check);
+        self.mail.check(check);
         check.refuse_if(
             self.queue.event_attempts_max.get() <= self.supervision.restarts_max,
             "queue.event_attempts_max",

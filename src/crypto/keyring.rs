@@ -157,6 +157,12 @@ impl Keyring {
         derived(&self.older.last().unwrap_or(&self.active).derivation, purpose)
     }
 
+    /// A key for one purpose from the master key with this id: what a key signed is known until it leaves the keyring.
+    #[must_use]
+    pub fn derive_by(&self, id: KeyId, purpose: &str) -> Option<Zeroizing<[u8; 32]>> {
+        self.find(id).map(|master| derived(&master.derivation, purpose))
+    }
+
     /// The id of the key that seals.
     #[must_use]
     pub fn active_id(&self) -> KeyId {

@@ -12,6 +12,7 @@ mod entity;
 mod error;
 mod fence;
 mod group_commit;
+pub mod identity;
 mod inspect;
 mod intake;
 mod jobs;

@@ -19,8 +19,13 @@ impl Store {
         let now = self.now();
         let fresh =
             self.parts.vault.create_data_key(id).map_err(|failure| error::vault("data key", failure))?;
-        let user =
-            user::ActiveModel { id: Set(id.as_uuid()), name: Set(name.to_owned()), created_at: Set(now) };
+        let user = user::ActiveModel {
+            id: Set(id.as_uuid()),
+            name: Set(name.to_owned()),
+            created_at: Set(now),
+            state_at: Set(now),
+            ..Default::default()
+        };
         let key = data_key::ActiveModel {
             user_id: Set(id.as_uuid()),
             key_id: Set(fresh.id.as_bytes().to_vec()),
