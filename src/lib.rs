@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod http;
+pub mod network;
 pub mod outgoing;
 pub mod services;
 pub mod store;

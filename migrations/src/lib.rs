@@ -24,6 +24,9 @@ mod m20261122_000009_throttle_states;
 mod m20261122_000010_events_by_age;
 mod m20261122_000011_follow_ups;
 mod m20261123_000101_identity;
+mod m20261123_000201_audit_log;
+mod m20261123_000202_admin_networks;
+mod m20261123_000203_admins;
 mod m20261123_000701_keys;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
@@ -48,6 +51,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000010_events_by_age::Migration),
             Box::new(m20261122_000011_follow_ups::Migration),
             Box::new(m20261123_000101_identity::Migration),
+            Box::new(m20261123_000201_audit_log::Migration),
+            Box::new(m20261123_000202_admin_networks::Migration),
+            Box::new(m20261123_000203_admins::Migration),
             Box::new(m20261123_000701_keys::Migration),
         ]
     }

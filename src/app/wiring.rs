@@ -14,8 +14,10 @@ use crate::config::Config;
 use crate::http::Services;
 use crate::services::accounts::AccountService;
 use crate::services::admin::{Admin, AdminError, Health};
+use crate::services::audit::{Audit, AuditLog};
 use crate::services::desk::{Desk, DeskConfig, DeskParts};
 use crate::services::entry::Entries;
+use crate::services::networks::{AdminAllowList, Networks, NetworksConfig};
 use crate::services::pairs::PairService;
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::store::Store;
@@ -46,6 +48,7 @@ pub(super) fn services(
         source_wait: config.limits.source_wait,
     };
     let runtime = Handle::current();
+    let (networks, audit) = staff(config, &store, &ids);
     let admin = Arc::new(TreeAdmin { operator: operator.clone(), settled });
     let desk = DeskParts { store, operator, login, clock, ids, profile, runtime, config: bounds };
     let desk = Desk::new(desk);
@@ -54,7 +57,22 @@ pub(super) fn services(
         accounts: Arc::new(AccountService::new(Arc::clone(&desk))),
         pairs: Arc::new(PairService::new(desk)),
         entry: Arc::new(Entries::default()),
+        networks,
+        audit,
     }
+}
+
+/// What stands around everything that staff do: from where they may call, and the record of it.
+fn staff(config: &Config, store: &Store, ids: &IdSource) -> (Arc<dyn Networks>, Arc<dyn Audit>) {
+    let networks = NetworksConfig {
+        configured: config.admin.networks.clone(),
+        stored_max: config.admin.networks_max.get(),
+        refresh: config.admin.networks_refresh,
+    };
+    (
+        Arc::new(AdminAllowList::new(store.clone(), networks)),
+        Arc::new(AuditLog::new(store.clone(), ids.clone(), config.admin.audit_value_max.len())),
+    )
 }
 
 /// The admin verbs over the tree.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::check::Check;
+use super::networks;
 use super::units::{self, ByteSize};
+use crate::network::Network;
 
 /// The HTTP server.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,6 +19,11 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Whether an address outside loopback is meant.
     pub allow_public: bool,
+    /// Proxies whose word about the caller's address counts.
+    #[serde(deserialize_with = "networks::list")]
+    pub trusted_proxies: Vec<Network>,
+    /// Longest chain of trusted proxies.
+    pub proxy_hops_max: NonZeroUsize,
     /// Threads that serve requests.
     pub workers: NonZeroUsize,
     /// Open connections, all workers together.

@@ -1,5 +1,6 @@
 //! Configuration: `config.toml` compiled in, under a file, under the environment, under flags; checked as a whole.
 
+mod admin;
 mod auth;
 mod check;
 mod discord;
@@ -10,6 +11,7 @@ mod layers;
 mod limits;
 mod log;
 mod mail;
+mod networks;
 mod queue;
 mod retention;
 mod sandbox;
@@ -27,6 +29,7 @@ use serde::Deserialize;
 
 use check::Check;
 
+pub use admin::AdminConfig;
 pub use auth::AuthConfig;
 pub use discord::DiscordConfig;
 pub use doctor::DoctorConfig;
@@ -84,6 +87,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Letters.
     pub mail: MailConfig,
+    /// The staff's side of the API.
+    pub admin: AdminConfig,
 }
 
 impl Config {
@@ -114,6 +119,7 @@ impl Config {
         self.doctor.check(check);
         self.auth.check(check);
         self.mail.check(check);
+        self.admin.check(check);
         check.refuse_if(
             self.queue.event_attempts_max.get() <= self.supervision.restarts_max,
             "queue.event_attempts_max",

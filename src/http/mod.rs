@@ -2,7 +2,9 @@
 //! documents, every one.
 
 mod actor;
+mod address;
 pub mod api;
+mod changes;
 mod extract;
 mod middleware;
 mod operator;

@@ -65,7 +65,7 @@ impl OperatorVerifier {
 }
 
 /// Headers that a proxy adds: with one, a loopback peer says nothing about the caller.
-fn forwards(name: &str) -> bool {
+pub(super) fn forwards(name: &str) -> bool {
     let known = [
         "forwarded",
         "via",

@@ -13,7 +13,8 @@ use actix_web::{App, rt, web};
 
 use crate::config::HttpConfig;
 
-use super::middleware::{edge, when_serving};
+use super::address::TrustedProxies;
+use super::middleware::{edge, from_allowed_networks, when_serving};
 use super::routes;
 use super::state::{Bounds, HttpState};
 use super::wire::WireStream;
@@ -82,7 +83,9 @@ pub fn serve(listener: TcpListener, state: Arc<HttpState>, config: &HttpConfig) 
             let app = App::new()
                 .app_data(web::Data::from(Arc::clone(&state)))
                 .app_data(web::Data::new(bounds))
+                .app_data(web::Data::new(TrustedProxies::from(&config)))
                 .configure(routes::configure)
+                .wrap(from_fn(from_allowed_networks))
                 .wrap(from_fn(when_serving))
                 .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")))
                 .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))

@@ -12,7 +12,9 @@ use switchyard_actors::ports::{Clock, Rng};
 use crate::config::HttpConfig;
 use crate::services::accounts::Accounts;
 use crate::services::admin::{Admin, Health};
+use crate::services::audit::Audit;
 use crate::services::entry::Entry;
+use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
 
@@ -34,6 +36,10 @@ pub struct Services {
     pub pairs: Arc<dyn Pairs>,
     /// Who comes in.
     pub entry: Arc<dyn Entry>,
+    /// From where admins may call.
+    pub networks: Arc<dyn Networks>,
+    /// What staff did.
+    pub audit: Arc<dyn Audit>,
 }
 
 /// In which part of its life the daemon is.
@@ -138,6 +144,10 @@ impl HttpState {
         self.ids.uuid().to_string()
     }
 }
+
+/// The id of a request, in its extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
 
 /// Bounds of one server, for extractors and middleware.
 #[derive(Clone, Copy, Debug)]

@@ -2,12 +2,14 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod audit;
 pub mod caller;
 pub mod desk;
 pub mod doctor;
 pub mod entry;
 pub mod fault;
 mod gates;
+pub mod networks;
 pub mod operator;
 pub mod page;
 pub mod pairs;

@@ -4,6 +4,10 @@
 //! platform said or a user wrote is sealed under the user's data key before it comes near a statement.
 
 mod accounts;
+mod admin_networks;
+mod admin_sessions;
+mod admins;
+mod audit;
 mod claims;
 mod config;
 mod credentials;
@@ -54,6 +58,10 @@ use tokio::time::timeout;
 use crate::crypto::Vault;
 
 pub use accounts::Connected;
+pub use admin_networks::{AdminNetworks, StoredNetwork};
+pub use admin_sessions::{NewAdminSession, Refreshed};
+pub use admins::{AdminChange, AdminRow, NewAdmin, TryBounds};
+pub use audit::{AuditActor, AuditFilter, AuditPhase, AuditRecord, AuditRow};
 pub use config::{SQLITE_FILE, StoreConfig, StoreTarget};
 pub use data_dir::{DataDir, LOCK_FILE, LockError};
 pub use error::OpenError;

@@ -25,6 +25,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::http_desk::FakeDesk;
+use crate::http_staff::FakeStaff;
 
 /// Longer than anything here takes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -101,7 +102,8 @@ impl Admin for FakeAdmin {
 pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
     let desk = Arc::new(FakeDesk);
     let entry = Arc::new(Entries::default());
-    Services { admin, accounts: desk.clone(), pairs: desk, entry }
+    let staff = Arc::new(FakeStaff::default());
+    Services { admin, accounts: desk.clone(), pairs: desk, entry, networks: staff.clone(), audit: staff }
 }
 
 /// A server that runs, and a client for it.

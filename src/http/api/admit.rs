@@ -1,14 +1,13 @@
 //! Admission: what happens to a request between the router and the handler, in this order: the daemon serves, the caller is
 //! known, the caller may. Which networks reach the staff's routes is decided before the router, by path.
 
-use std::net::IpAddr;
-
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::{HttpMessage, HttpRequest};
 use secrecy::SecretString;
 
 use super::access::Access;
 use super::endpoint::EndpointSpec;
+use crate::http::address::caller_address;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::{HttpState, Services, shared};
 use crate::services::caller::{Caller, Scope};
@@ -56,7 +55,7 @@ async fn enter(
             return Ok(Entered { caller: Caller::Operator, via: Via::OperatorToken, scopes: None });
         }
     };
-    let from = req.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
+    let from = caller_address(req)?.ip();
     services.entry.enter(credential, from).await.map_err(Problem::from)
 }
 

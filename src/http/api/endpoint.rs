@@ -11,7 +11,9 @@ use super::access::Access;
 use super::admit::admit;
 use super::answer::Answer;
 use super::input::Input;
+use super::record::record;
 use super::schema::Describer;
+use crate::http::middleware::problem_of;
 use crate::http::problem::{Problem, ProblemCode};
 
 /// What is known of an endpoint without calling it.
@@ -165,8 +167,16 @@ where
     T: Answer,
 {
     admit(&spec, &req).await?;
-    let args = Args::from_request(&req, &mut payload).await.map_err(Into::into)?;
-    Ok(handler.call(args).await?.respond())
+    // Before the inputs are read: the handler's notes go to this record.
+    let on_record = record(&spec, &req).await?;
+    let answer = match Args::from_request(&req, &mut payload).await {
+        Ok(args) => handler.call(args).await.map(Answer::respond),
+        Err(error) => Err(problem_of(&error.into())),
+    };
+    if let Some(order) = on_record {
+        order.end(&answer).await?;
+    }
+    Ok(answer?)
 }
 
 /// Puts endpoints under their paths. Those whose path has no parameter come first: `/logins` is no `{id}`.

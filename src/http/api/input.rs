@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, web};
 use schemars::JsonSchema;
 
 use super::schema::Describer;
+use crate::http::changes::Changes;
 use crate::http::extract::{Body, Params, Query};
 use crate::http::problem::ProblemCode;
 use crate::http::state::Serving;
@@ -15,6 +16,7 @@ pub trait Input {
 }
 
 impl Input for Serving {}
+impl Input for Changes {}
 impl Input for HttpRequest {}
 impl<T> Input for web::Data<T> {}
 

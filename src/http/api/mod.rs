@@ -8,6 +8,7 @@ mod answer;
 mod document;
 mod endpoint;
 mod input;
+mod record;
 mod reference;
 mod schema;
 

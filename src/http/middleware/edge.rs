@@ -6,13 +6,14 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError};
+use actix_web::{Error, HttpMessage, ResponseError};
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::http::address::caller_address;
 use crate::http::problem::{Problem, ProblemCode, REQUEST_ID};
-use crate::http::state::{Bounds, HttpState, shared};
+use crate::http::state::{Bounds, HttpState, RequestId, shared};
 
 const REQUEST_ID_MAX: usize = 64;
 
@@ -25,7 +26,15 @@ pub(crate) async fn edge(
     let id = given_id(&req)
         .map_or_else(|| shared::<HttpState>(req.request()).map(|state| state.request_id()), Ok)?;
     let method = req.method().clone();
-    let span = tracing::info_span!("http_request", request_id = %id, %method);
+    let address = caller_address(req.request())?;
+    let span = tracing::info_span!("http_request", request_id = %id, %method, from = %address.ip());
+    if address.vouched().is_none() {
+        span.in_scope(|| {
+            tracing::debug!("caller's address is not certain: headers of a proxy that is not trusted")
+        });
+    }
+    req.extensions_mut().insert(address);
+    req.extensions_mut().insert(RequestId(id.clone()));
     let started = Instant::now();
     let answer =
         AssertUnwindSafe(tokio::time::timeout(bounds.answer_timeout, async { next.call(req).await }))
@@ -98,7 +107,8 @@ fn problem_in<B>(response: &ServiceResponse<B>) -> Problem {
     }
 }
 
-fn problem_of(error: &Error) -> Problem {
+/// The problem that an error is, or one for what the framework says.
+pub(crate) fn problem_of(error: &Error) -> Problem {
     error.as_error::<Problem>().cloned().unwrap_or_else(|| {
         let status = error.as_response_error().status_code();
         if status.is_server_error() {

@@ -3,5 +3,5 @@
 mod edge;
 mod gate;
 
-pub(super) use edge::edge;
-pub(super) use gate::when_serving;
+pub(super) use edge::{edge, problem_of};
+pub(super) use gate::{from_allowed_networks, when_serving};

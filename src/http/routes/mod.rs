@@ -6,6 +6,7 @@ mod documents;
 mod faults;
 mod health;
 mod pairs;
+mod staff;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -26,6 +27,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         accounts::endpoints(),
         pairs::endpoints(),
         admin::endpoints(),
+        staff::endpoints(),
     ]
     .into_iter()
     .flatten()

@@ -4,9 +4,14 @@
 
 pub(super) mod account;
 pub(super) mod account_secret;
+pub(super) mod admin;
+pub(super) mod admin_network;
+pub(super) mod admin_session;
 pub(super) mod alert;
 pub(super) mod api_key;
 pub(super) mod assignment;
+pub(super) mod audit_head;
+pub(super) mod audit_log;
 pub(super) mod cursor;
 pub(super) mod data_key;
 pub(super) mod delivery;
