@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bot::BotConfig;
 use crate::clock::ClockMode;
 use crate::discord::DiscordConfig;
 use crate::telegram::TelegramConfig;
@@ -92,6 +93,8 @@ pub struct SandboxConfig {
     pub telegram_listen: SocketAddr,
     /// Address of Discord's REST API and gateway. Loopback only.
     pub discord_listen: SocketAddr,
+    /// Address of the Bot API. Loopback only.
+    pub bot_listen: SocketAddr,
     /// Folder of the journals; the world lives in memory only when this is `None`.
     pub data_dir: Option<PathBuf>,
     /// Encrypts the journals when given. They hold message texts, tokens and authorisation keys.
@@ -108,6 +111,8 @@ pub struct SandboxConfig {
     pub discord: DiscordConfig,
     /// Bounds of the Telegram data centre.
     pub telegram: TelegramConfig,
+    /// Bounds of the Bot API server.
+    pub bot: BotConfig,
 }
 
 impl Default for SandboxConfig {
@@ -117,6 +122,7 @@ impl Default for SandboxConfig {
             control_listen: any,
             telegram_listen: any,
             discord_listen: any,
+            bot_listen: any,
             data_dir: None,
             world_key: None,
             seed: 1,
@@ -125,6 +131,7 @@ impl Default for SandboxConfig {
             shape: SeedShape::default(),
             discord: DiscordConfig::default(),
             telegram: TelegramConfig::default(),
+            bot: BotConfig::default(),
         }
     }
 }

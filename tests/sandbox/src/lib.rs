@@ -3,6 +3,7 @@
 //! The daemon is verified and demonstrated against this crate with its real clients. A [`Sandbox`] is a value: two of
 //! them live side by side in one process, each with its own clock, seed, faults and violation counters.
 
+pub mod bot;
 pub mod clock;
 pub mod config;
 mod control;

@@ -12,6 +12,8 @@ pub enum Platform {
     Telegram,
     /// Discord, over REST and the gateway.
     Discord,
+    /// Telegram's Bot API, over HTTP.
+    Bot,
 }
 
 impl Platform {
@@ -21,6 +23,7 @@ impl Platform {
         match self {
             Self::Telegram => "telegram",
             Self::Discord => "discord",
+            Self::Bot => "bot",
         }
     }
 }

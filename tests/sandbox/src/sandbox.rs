@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use crate::bot::{Bot, BotError};
 use crate::clock::SandboxClock;
 use crate::config::SandboxConfig;
 use crate::control::{Control, ControlState, restore_clock};
@@ -57,7 +58,9 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`]
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
-        for address in [config.control_listen, config.telegram_listen, config.discord_listen] {
+        for address in
+            [config.control_listen, config.telegram_listen, config.discord_listen, config.bot_listen]
+        {
             if !address.ip().is_loopback() {
                 return Err(SandboxError::NotLoopback(address));
             }
@@ -88,7 +91,21 @@ impl Sandbox {
                 });
             }
         };
-        let state = Arc::new(ControlState { seed, shared, telegram, discord, journal: clock });
+        let started = journal(Platform::Bot.as_str())
+            .map_err(BotError::from)
+            .and_then(|journal| Bot::start(shared.clone(), config.bot, &seed, journal, config.bot_listen));
+        let bot = match started {
+            Ok(bot) => bot,
+            Err(error) => {
+                telegram.stop().await;
+                discord.stop().await;
+                return Err(match error {
+                    BotError::Journal(error) => SandboxError::Journal(error),
+                    BotError::Listen(source) => SandboxError::Listen { address: config.bot_listen, source },
+                });
+            }
+        };
+        let state = Arc::new(ControlState { seed, shared, telegram, discord, bot, journal: clock });
         match Control::start(Arc::clone(&state), config.control_listen) {
             Ok(control) => Ok(Self { state, control }),
             Err(source) => {
@@ -138,6 +155,12 @@ impl Sandbox {
     #[must_use]
     pub fn discord_address(&self) -> SocketAddr {
         self.state.discord.address()
+    }
+
+    /// The Bot API server, for tests that drive it without the control API.
+    #[must_use]
+    pub fn bot(&self) -> &Bot {
+        &self.state.bot
     }
 
     /// The Telegram data centre, for tests that drive it without the control API.

@@ -48,6 +48,12 @@ pub enum Rule {
     TelegramCallDuringWait,
     /// A client that does not read what it is sent.
     TelegramSlowReader,
+    /// A message of the bot over a published limit.
+    BotRateLimit,
+    /// A message of the bot while an earlier 429 still forbade it.
+    BotCallDuringWait,
+    /// A call of the bot whose parameters cannot be read.
+    BotMalformedRequest,
 }
 
 impl Rule {
@@ -76,6 +82,9 @@ impl Rule {
             Self::TelegramRateLimit => "telegram.rate_limit",
             Self::TelegramCallDuringWait => "telegram.call_during_wait",
             Self::TelegramSlowReader => "telegram.slow_reader",
+            Self::BotRateLimit => "bot.rate_limit",
+            Self::BotCallDuringWait => "bot.call_during_wait",
+            Self::BotMalformedRequest => "bot.malformed_request",
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Identity {
     control: String,
     telegram: TelegramIdentity,
     discord: DiscordIdentity,
+    bot: BotIdentity,
     user: User,
     accounts: Vec<Account>,
     chats: Vec<Chat>,
@@ -35,6 +36,16 @@ struct TelegramIdentity {
 struct DiscordIdentity {
     api_base: String,
     gateway: String,
+}
+
+/// The bot through which the daemon writes to people.
+#[derive(Serialize)]
+struct BotIdentity {
+    /// What stands in the place of `https://api.telegram.org`.
+    api_base: String,
+    id: String,
+    username: String,
+    token: String,
 }
 
 #[derive(Serialize)]
@@ -130,6 +141,12 @@ impl Identity {
             discord: DiscordIdentity {
                 api_base: state.discord.api_base(),
                 gateway: state.discord.gateway_url(),
+            },
+            bot: BotIdentity {
+                api_base: state.bot.api_base(),
+                id: seed.bot.id.to_string(),
+                username: seed.bot.username.clone(),
+                token: seed.bot.token.reveal().to_owned(),
             },
             user: User { id: seed.user.id, name: seed.user.name.clone() },
             accounts: accounts(state),

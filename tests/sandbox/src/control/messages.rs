@@ -62,6 +62,7 @@ pub(super) fn post(
     let id = match platform {
         Platform::Telegram => state.telegram.post_message(chat, &message),
         Platform::Discord => state.discord.post_message(chat, &message),
+        Platform::Bot => state.bot.post_message(chat, &message),
     }?;
     Ok(HttpResponse::Ok().json(Created { id }))
 }
@@ -81,6 +82,7 @@ pub(super) fn list(
     let items = match platform {
         Platform::Telegram => state.telegram.list_messages(chat, after, limit),
         Platform::Discord => state.discord.list_messages(chat, after, limit),
+        Platform::Bot => state.bot.list_messages(chat, after, limit),
     }?;
     Ok(HttpResponse::Ok().json(Listed { items }))
 }
@@ -94,6 +96,7 @@ pub(super) fn get(
     let item = match platform {
         Platform::Telegram => state.telegram.get_message(chat, id),
         Platform::Discord => state.discord.get_message(chat, id),
+        Platform::Bot => state.bot.get_message(chat, id),
     }?;
     Ok(HttpResponse::Ok().json(item))
 }
@@ -111,6 +114,7 @@ pub(super) fn edit(
     let item = match platform {
         Platform::Telegram => state.telegram.edit_message(chat, id, &edit),
         Platform::Discord => state.discord.edit_message(chat, id, &edit),
+        Platform::Bot => state.bot.edit_message(chat, id, &edit),
     }?;
     Ok(HttpResponse::Ok().json(item))
 }
@@ -124,6 +128,7 @@ pub(super) fn delete(
     match platform {
         Platform::Telegram => state.telegram.delete_message(chat, id),
         Platform::Discord => state.discord.delete_message(chat, id),
+        Platform::Bot => state.bot.delete_message(chat, id),
     }?;
     Ok(HttpResponse::NoContent().finish())
 }

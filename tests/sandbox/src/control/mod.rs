@@ -15,6 +15,13 @@
 //! POST   /sandbox/telegram/chats/{chat}/members            {user_id, role: admin | member | restricted | null}
 //! POST   /sandbox/telegram/login-tokens/accept             {token?: base64url, user_id} -> {token, user_id}: scans a QR code,
 //!                                                          without a token the one that was shown last
+//! GET    /sandbox/bot/messages                             {items}: everything that the bot wrote; ?count=true: {chat: count}
+//! GET    /sandbox/bot/chats                                {items}: every chat of the bot, and what it is there
+//! POST   /sandbox/bot/chats                                {id, kind, title, username?, admins?}, the bot not in it yet;
+//!                                                          {first, count}: so many people start the bot
+//! POST   /sandbox/bot/chats/{chat}/role                    {role: administrator | member | left | kicked, by?};
+//!                                                          kicked in a private chat: the person blocks the bot
+//! POST   /sandbox/bot/chats/{chat}/migrate                 {to}: a group becomes a supergroup
 //! POST   /sandbox/faults                                   {target, kind, count | seconds, wait?} -> {items}
 //! GET    /sandbox/faults                                   {items}; DELETE ends them all
 //! POST   /sandbox/clock                                    {advance_seconds} -> {now, offset_seconds}
@@ -22,6 +29,7 @@
 //! ```
 
 mod body;
+mod bot;
 mod discord;
 mod identity;
 mod messages;
@@ -36,6 +44,7 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::bot::Bot;
 use crate::discord::Discord;
 use crate::http::{self, HttpHandle};
 use crate::journal::Journal;
@@ -55,6 +64,7 @@ pub(crate) struct ControlState {
     pub(crate) shared: Shared,
     pub(crate) telegram: Telegram,
     pub(crate) discord: Discord,
+    pub(crate) bot: Bot,
     /// Keeps the clock's offset.
     pub(crate) journal: Journal,
 }
@@ -70,6 +80,7 @@ impl ControlState {
     pub(crate) async fn stop(&self) {
         self.telegram.stop().await;
         self.discord.stop().await;
+        self.bot.stop().await;
         self.journal.close();
     }
 }
@@ -112,6 +123,10 @@ enum Route<'a> {
     DiscordRights(&'a str),
     AuthKeys,
     AcceptLoginToken,
+    BotMessages,
+    BotChats,
+    BotRole(&'a str),
+    BotMigrate(&'a str),
     Members(&'a str),
     Faults,
     Clock,
@@ -127,6 +142,10 @@ impl<'a> Route<'a> {
             ["discord", "chats", chat, "messages", "bulk-delete"] => Self::DiscordBulkDelete(chat),
             ["discord", "chats", chat, "permissions"] => Self::DiscordChatPermissions(chat),
             ["discord", "bots", account, "intents" | "permissions"] => Self::DiscordRights(account),
+            ["bot", "messages"] => Self::BotMessages,
+            ["bot", "chats"] => Self::BotChats,
+            ["bot", "chats", chat, "role"] => Self::BotRole(chat),
+            ["bot", "chats", chat, "migrate"] => Self::BotMigrate(chat),
             ["telegram", "auth-keys"] => Self::AuthKeys,
             ["telegram", "login-tokens", "accept"] => Self::AcceptLoginToken,
             ["telegram", "chats", chat, "members"] => Self::Members(chat),
@@ -141,8 +160,9 @@ impl<'a> Route<'a> {
 
     const fn methods(&self) -> &'static [Method] {
         match self {
-            Self::Identity | Self::Violations => &[Method::GET],
-            Self::Messages(..) => &[Method::GET, Method::POST],
+            Self::Identity | Self::Violations | Self::BotMessages => &[Method::GET],
+            Self::Messages(..) | Self::BotChats => &[Method::GET, Method::POST],
+            Self::BotRole(_) | Self::BotMigrate(_) => &[Method::POST],
             Self::Message(..) => &[Method::GET, Method::PATCH, Method::DELETE],
             Self::AuthKeys | Self::AcceptLoginToken | Self::Members(_) | Self::Clock => &[Method::POST],
             Self::DiscordBulkDelete(_) | Self::DiscordChatPermissions(_) | Self::DiscordRights(_) => {
@@ -154,7 +174,9 @@ impl<'a> Route<'a> {
 }
 
 fn platform_named(name: &str) -> Option<Platform> {
-    [Platform::Telegram, Platform::Discord].into_iter().find(|platform| platform.as_str() == name)
+    [Platform::Telegram, Platform::Discord, Platform::Bot]
+        .into_iter()
+        .find(|platform| platform.as_str() == name)
 }
 
 async fn answer(state: &ControlState, request: &HttpRequest, body: web::Payload) -> HttpResponse {
@@ -183,6 +205,11 @@ fn dispatch(state: &ControlState, request: &HttpRequest, body: &[u8]) -> Result<
         Route::DiscordBulkDelete(chat) => discord::bulk_delete(state, chat, body),
         Route::DiscordChatPermissions(chat) => discord::set_chat_permissions(state, chat, body),
         Route::DiscordRights(account) => discord::set_rights(state, account, body),
+        Route::BotMessages => bot::sent(state, request.query_string()),
+        Route::BotChats if method == Method::POST => bot::set_chats(state, body),
+        Route::BotChats => Ok(bot::chats(state)),
+        Route::BotRole(chat) => bot::set_role(state, chat, body),
+        Route::BotMigrate(chat) => bot::migrate(state, chat, body),
         Route::AuthKeys => sign_in::register_auth_key(state, body),
         Route::Members(chat) => sign_in::set_member(state, chat, body),
         Route::AcceptLoginToken => sign_in::accept_login_token(state, body),

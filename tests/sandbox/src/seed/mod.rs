@@ -2,6 +2,7 @@
 //!
 //! Everything is derived from the seed's number and shape, so that a daemon that comes back finds the same ids.
 
+mod bot;
 mod derive;
 mod discord;
 mod secret;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use crate::config::{PairCounts, SeedShape};
 use crate::platform::Platform;
+pub use bot::NoticeBot;
 use derive::Derive;
 pub use discord::{DiscordBot, DiscordChannel, DiscordGuild, DiscordSeed, DiscordWebhook};
 pub use secret::Secret;
@@ -82,6 +84,8 @@ pub struct Seed {
     pub telegram: TelegramSeed,
     /// The Discord side.
     pub discord: DiscordSeed,
+    /// The bot through which the daemon writes to people.
+    pub bot: NoticeBot,
     /// The pairs; sources and targets are all different chats.
     pub pairs: Vec<SeedPair>,
 }
@@ -98,9 +102,10 @@ impl Seed {
         let derive = Derive::new(value);
         let telegram = TelegramSeed::new(&derive, shape);
         let discord = DiscordSeed::new(&derive, shape);
+        let bot = NoticeBot::new(&derive);
         let user = SeedUser { id: derive.uuid("user"), name: "Sandbox User".to_owned() };
         let pairs = pairs(&derive, &telegram, &discord);
-        Ok(Self { value, shape, derive, user, telegram, discord, pairs })
+        Ok(Self { value, shape, derive, user, telegram, discord, bot, pairs })
     }
 
     /// The number that everything is derived from.
