@@ -1,6 +1,7 @@
 //! The composition root: the only place that sees every room. Starts a whole daemon as a value, and stops it.
 
 mod doctor;
+mod identity;
 mod migrate;
 mod serve;
 mod settings;
@@ -189,7 +190,12 @@ impl App {
             .map_err(|error| io("the operator's token cannot be written", error))?;
 
         let vault = Arc::new(Vault::new(keyring, config.vault.data_keys_cached.get()));
-        let parts = StoreParts { vault, clock: Arc::clone(&clock), ids: ids.clone(), node: data_dir.node() };
+        let parts = StoreParts {
+            vault: Arc::clone(&vault),
+            clock: Arc::clone(&clock),
+            ids: ids.clone(),
+            node: data_dir.node(),
+        };
         let store = Store::open(settings::store(&config), parts).await?;
         store.migrate().await?;
         let seed = claim(&config, &store, embedded.as_ref(), clock.as_ref()).await?;
@@ -215,7 +221,8 @@ impl App {
         early.stop().await;
         root.start().await;
         let settled = Arc::new(AtomicBool::new(false));
-        let parts = wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids };
+        let kit = identity::Kit::new(&config, store.clone(), vault, Arc::clone(&clock), rng).await?;
+        let parts = wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids, kit };
         http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;

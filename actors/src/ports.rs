@@ -13,12 +13,14 @@ use crate::model::{
     RouteVerdict, SourceEvent,
 };
 pub use login::{Identified, Login, LoginError, LoginStep, NewCredential, SignIn};
+pub use mail::{Letter, MailError, Mailer};
 pub use platform::{
     ConnectRequest, Connection, ConnectionError, EventSource, MessageSender, Operation, PlatformConnector,
     RateLimitHint, SendReport, SendRequest, Steering, StoreErrorText,
 };
 
 mod login;
+mod mail;
 mod platform;
 
 /// The system's one clock. Durations are measured on tokio's clock, which tests may pause; this one tells the time of day.

@@ -3,6 +3,7 @@
 mod connectors;
 pub mod discord;
 mod logins;
+pub mod mail;
 pub mod telegram;
 
 pub use connectors::Connectors;

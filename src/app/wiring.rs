@@ -10,6 +10,7 @@ use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError}
 use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartError};
 use tokio::runtime::Handle;
 
+use super::identity::Kit;
 use crate::config::Config;
 use crate::http::Services;
 use crate::services::accounts::AccountService;
@@ -32,6 +33,7 @@ pub(super) struct Parts {
     pub(super) login: Arc<dyn Login>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: IdSource,
+    pub(super) kit: Kit,
 }
 
 pub(super) fn services(
@@ -40,7 +42,7 @@ pub(super) fn services(
     parts: Parts,
     settled: Arc<AtomicBool>,
 ) -> Services {
-    let Parts { operator, store, login, clock, ids } = parts;
+    let Parts { operator, store, login, clock, ids, kit } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
         sign_ins_max: config.limits.sign_ins_max.get(),
@@ -52,13 +54,16 @@ pub(super) fn services(
     let admin = Arc::new(TreeAdmin { operator: operator.clone(), settled });
     let desk = DeskParts { store, operator, login, clock, ids, profile, runtime, config: bounds };
     let desk = Desk::new(desk);
+    let accounts = Arc::new(AccountService::new(Arc::clone(&desk)));
+    let (identity, users) = kit.open(config, accounts.clone());
     Services {
         admin,
-        accounts: Arc::new(AccountService::new(Arc::clone(&desk))),
+        accounts,
         pairs: Arc::new(PairService::new(desk)),
-        entry: Arc::new(Entries::default()),
         networks,
         audit,
+        identity,
+        entry: Arc::new(Entries { users: Some(users), staff: None }),
     }
 }
 

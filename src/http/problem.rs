@@ -10,8 +10,11 @@
 //! | `invalid_request` | 400 | a field, path or query parameter is unknown, missing or wrong |
 //! | `unauthorized` | 401 | no token, or a wrong one |
 //! | `token_expired` | 401 | the access token was valid until a moment ago: refresh it |
+//! | `sign_in_refused` | 401 | address, password or code does not fit |
+//! | `second_factor_needed` | 401 | the password is right: send a one-time code with it |
 //! | `forbidden` | 403 | the caller may not do this, or not from where it is |
 //! | `suspended` | 403 | the caller's account is suspended |
+//! | `fresh_sign_in_needed` | 403 | the sign-in is too old for this: sign in again first |
 //! | `not_found` | 404 | there is no such path or thing |
 //! | `method_not_allowed` | 405 | the path has other methods: see `Allow` |
 //! | `request_timeout` | 408 | the request did not arrive in time |
@@ -20,6 +23,7 @@
 //! | `platform_wait` | 409 | the platform asked to wait: see `Retry-After` |
 //! | `code_expired` | 409 | the code of a sign-in is too old: it begins anew |
 //! | `out_of_step` | 409 | the sign-in waits for something else |
+//! | `precondition_failed` | 412 | `If-Match` names a version that is not the present one: read it again |
 //! | `body_too_large` | 413 | the body is longer than `http.body_max` |
 //! | `unsupported_media_type` | 415 | the body is not `application/json` |
 //! | `expectation_failed` | 417 | an `Expect` header that is not known |
@@ -61,8 +65,11 @@ pub enum ProblemCode {
     InvalidRequest,
     Unauthorized,
     TokenExpired,
+    SignInRefused,
+    SecondFactorNeeded,
     Forbidden,
     Suspended,
+    FreshSignInNeeded,
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
@@ -71,6 +78,7 @@ pub enum ProblemCode {
     PlatformWait,
     CodeExpired,
     OutOfStep,
+    PreconditionFailed,
     BodyTooLarge,
     UnsupportedMediaType,
     ExpectationFailed,
@@ -88,14 +96,17 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::MalformedRequest,
         Self::MalformedBody,
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::TokenExpired,
+        Self::SignInRefused,
+        Self::SecondFactorNeeded,
         Self::Forbidden,
         Self::Suspended,
+        Self::FreshSignInNeeded,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -104,6 +115,7 @@ impl ProblemCode {
         Self::PlatformWait,
         Self::CodeExpired,
         Self::OutOfStep,
+        Self::PreconditionFailed,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::ExpectationFailed,
@@ -129,6 +141,15 @@ impl ProblemCode {
             Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST, "The request is not valid"),
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Authentication is needed"),
             Self::TokenExpired => ("token_expired", StatusCode::UNAUTHORIZED, "The access token has expired"),
+            Self::SignInRefused => {
+                ("sign_in_refused", StatusCode::UNAUTHORIZED, "Address, password or code is wrong")
+            }
+            Self::SecondFactorNeeded => {
+                ("second_factor_needed", StatusCode::UNAUTHORIZED, "A one-time code is needed")
+            }
+            Self::FreshSignInNeeded => {
+                ("fresh_sign_in_needed", StatusCode::FORBIDDEN, "A fresh sign-in is needed")
+            }
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This is not allowed"),
             Self::Suspended => ("suspended", StatusCode::FORBIDDEN, "The account is suspended"),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "There is nothing here"),
@@ -143,6 +164,9 @@ impl ProblemCode {
             Self::PlatformWait => ("platform_wait", StatusCode::CONFLICT, "The platform asked to wait"),
             Self::CodeExpired => ("code_expired", StatusCode::CONFLICT, "The code has expired"),
             Self::OutOfStep => ("out_of_step", StatusCode::CONFLICT, "The sign-in waits for something else"),
+            Self::PreconditionFailed => {
+                ("precondition_failed", StatusCode::PRECONDITION_FAILED, "It was changed meanwhile")
+            }
             Self::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
@@ -211,6 +235,7 @@ impl ProblemCode {
             405 => Self::MethodNotAllowed,
             408 => Self::RequestTimeout,
             409 => Self::Conflict,
+            412 => Self::PreconditionFailed,
             413 => Self::BodyTooLarge,
             415 => Self::UnsupportedMediaType,
             417 => Self::ExpectationFailed,

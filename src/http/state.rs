@@ -15,6 +15,7 @@ use crate::services::admin::{Admin, Health};
 use crate::services::audit::Audit;
 use crate::services::entry::Entry;
 use crate::services::networks::Networks;
+use crate::services::identity::Identity;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
 
@@ -34,6 +35,8 @@ pub struct Services {
     pub accounts: Arc<dyn Accounts>,
     /// Pairs.
     pub pairs: Arc<dyn Pairs>,
+    /// Users as people who sign in.
+    pub identity: Arc<dyn Identity>,
     /// Who comes in.
     pub entry: Arc<dyn Entry>,
     /// From where admins may call.

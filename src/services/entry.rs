@@ -41,6 +41,8 @@ pub struct Entered {
     pub via: Via,
     /// What an API key is for; none where everything is allowed.
     pub scopes: Option<BTreeSet<Scope>>,
+    /// Why the holder is suspended, if so: sees, but does not change.
+    pub suspended: Option<String>,
 }
 
 /// Why a credential is no way in. None of them says more than its holder knows.

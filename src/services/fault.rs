@@ -6,6 +6,8 @@ use switchyard_actors::ports::{LoginError, StoreError};
 use switchyard_actors::tree::ChangeError;
 use thiserror::Error;
 
+use crate::crypto::PasswordError;
+
 /// Why it was not done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
@@ -49,6 +51,30 @@ pub enum Fault {
     /// The platform cannot be reached: nothing was changed.
     #[error("{0}")]
     Unreachable(String),
+    /// Address, password or code do not fit. Which of them is nobody's affair.
+    #[error("address, password or code is wrong")]
+    SignInRefused,
+    /// The password is right, and a one-time code is asked for.
+    #[error("a one-time code is needed: send it with the password")]
+    SecondFactorNeeded,
+    /// There were too many failures.
+    #[error("too many failures: try again in {} s", .wait.as_secs().saturating_add(1))]
+    SlowDown {
+        /// How long.
+        wait: Duration,
+    },
+    /// A token of a sign-in or a letter does not count, or no more.
+    #[error("the token is not valid, or is no more: sign in again, or ask for a new one")]
+    SessionOver,
+    /// The sign-in is too old for this.
+    #[error("sign in again first: this needs a fresh sign-in")]
+    NotFresh,
+    /// Somebody else changed it since it was read.
+    #[error("it was changed meanwhile: read it again")]
+    Stale,
+    /// It is not offered here.
+    #[error("{0}")]
+    Closed(String),
     /// A bound of this daemon is reached.
     #[error("{0}")]
     TooMany(String),
@@ -70,6 +96,16 @@ impl From<StoreError> for Fault {
             StoreError::NotFound(what) => Self::NotFound(what),
             StoreError::Conflict(what) => Self::Conflict(what),
             other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<PasswordError> for Fault {
+    fn from(error: PasswordError) -> Self {
+        let text = error.to_string();
+        match error {
+            PasswordError::Busy => Self::TooMany(text),
+            PasswordError::Failed(_) => Self::Unavailable(text),
         }
     }
 }

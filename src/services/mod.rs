@@ -10,6 +10,7 @@ pub mod entry;
 pub mod fault;
 mod gates;
 pub mod networks;
+pub mod identity;
 pub mod operator;
 pub mod page;
 pub mod pairs;

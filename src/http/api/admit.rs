@@ -29,6 +29,12 @@ pub(crate) async fn let_in(access: Access, req: &HttpRequest) -> Result<(), Prob
     }
     let entered = enter(access, req, state, &services).await?;
     check(access, &entered)?;
+    // What guards the account itself stays open: a suspended user may sign out, change the password, take the data and go.
+    if let (Access::User(_), Some(reason)) = (access, entered.suspended)
+        && !req.method().is_safe()
+    {
+        return Err(Problem::from(EntryFault::Suspended(reason)));
+    }
     let mut extensions = req.extensions_mut();
     extensions.insert(entered.caller);
     extensions.insert(entered.via);
@@ -52,7 +58,12 @@ async fn enter(
         Given::Token(token) => Credential::UserToken(token),
         Given::OperatorToken | Given::Nothing => {
             state.operator().check(req.peer_addr(), req.headers())?;
-            return Ok(Entered { caller: Caller::Operator, via: Via::OperatorToken, scopes: None });
+            return Ok(Entered {
+                caller: Caller::Operator,
+                via: Via::OperatorToken,
+                scopes: None,
+                suspended: None,
+            });
         }
     };
     let from = caller_address(req)?.ip();

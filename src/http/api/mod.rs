@@ -11,6 +11,7 @@ mod input;
 mod record;
 mod reference;
 mod schema;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use document::document;
 pub use endpoint::{Draft, Endpoint, EndpointSpec, delete, get, patch, post, put};
 pub use input::Input;
 pub use schema::Describer;
+pub use version::{IfMatch, Tagged};
 
 pub(super) use admit::let_in;
 pub(super) use endpoint::{mount, specs};

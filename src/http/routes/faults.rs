@@ -21,6 +21,15 @@ impl From<Fault> for Problem {
             Fault::PlatformWait { wait, .. } => {
                 return Self::new(ProblemCode::PlatformWait, text).retry_after(wait);
             }
+            Fault::SlowDown { wait } => {
+                return Self::new(ProblemCode::TooManyRequests, text).retry_after(wait);
+            }
+            Fault::SignInRefused => ProblemCode::SignInRefused,
+            Fault::SecondFactorNeeded => ProblemCode::SecondFactorNeeded,
+            Fault::SessionOver => ProblemCode::Unauthorized,
+            Fault::NotFresh => ProblemCode::FreshSignInNeeded,
+            Fault::Closed(_) => ProblemCode::Forbidden,
+            Fault::Stale => ProblemCode::PreconditionFailed,
             Fault::NotFound(_) => ProblemCode::NotFound,
             Fault::Conflict(_) => ProblemCode::Conflict,
             Fault::Refused(_) => ProblemCode::CredentialRefused,

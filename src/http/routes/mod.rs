@@ -2,11 +2,14 @@
 
 mod accounts;
 mod admin;
+mod auth;
 mod documents;
 mod faults;
 mod health;
+mod me;
 mod pairs;
 mod staff;
+mod who;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -24,6 +27,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         health::endpoints(),
         documents::endpoints(),
+        auth::endpoints(),
+        me::endpoints(),
         accounts::endpoints(),
         pairs::endpoints(),
         admin::endpoints(),
