@@ -14,8 +14,8 @@ use crate::services::accounts::Accounts;
 use crate::services::admin::{Admin, Health};
 use crate::services::audit::Audit;
 use crate::services::entry::Entry;
-use crate::services::networks::Networks;
 use crate::services::identity::Identity;
+use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
 

@@ -25,6 +25,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::http_desk::FakeDesk;
+use crate::http_nobody::Nobody;
 use crate::http_staff::FakeStaff;
 
 /// Longer than anything here takes.
@@ -103,7 +104,16 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
     let desk = Arc::new(FakeDesk);
     let entry = Arc::new(Entries::default());
     let staff = Arc::new(FakeStaff::default());
-    Services { admin, accounts: desk.clone(), pairs: desk, entry, networks: staff.clone(), audit: staff }
+    let identity = Arc::new(Nobody);
+    Services {
+        admin,
+        accounts: desk.clone(),
+        pairs: desk,
+        identity,
+        entry,
+        networks: staff.clone(),
+        audit: staff,
+    }
 }
 
 /// A server that runs, and a client for it.

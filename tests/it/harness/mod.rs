@@ -6,5 +6,6 @@ pub(crate) mod clock;
 #[macro_use]
 pub(crate) mod daemon;
 pub(crate) mod operator;
+pub(crate) mod people;
 pub(crate) mod postgres;
 pub(crate) mod values;
