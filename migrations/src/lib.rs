@@ -27,6 +27,8 @@ mod m20261123_000101_identity;
 mod m20261123_000201_audit_log;
 mod m20261123_000202_admin_networks;
 mod m20261123_000203_admins;
+mod m20261123_000301_rate_limits;
+mod m20261123_000302_idempotency_keys;
 mod m20261123_000701_keys;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
@@ -54,6 +56,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000201_audit_log::Migration),
             Box::new(m20261123_000202_admin_networks::Migration),
             Box::new(m20261123_000203_admins::Migration),
+            Box::new(m20261123_000301_rate_limits::Migration),
+            Box::new(m20261123_000302_idempotency_keys::Migration),
             Box::new(m20261123_000701_keys::Migration),
         ]
     }

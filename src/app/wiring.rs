@@ -18,10 +18,12 @@ use crate::services::admin::{Admin, AdminError, Health};
 use crate::services::audit::{Audit, AuditLog};
 use crate::services::desk::{Desk, DeskConfig, DeskParts};
 use crate::services::entry::Entries;
+use crate::services::idempotency::{KeyBounds, StoredOrders};
+use crate::services::limiter::{Allowance, ApiLimit, CallLimits, FixedLimits};
 use crate::services::networks::{AdminAllowList, Networks, NetworksConfig};
 use crate::services::pairs::PairService;
 use crate::services::sandbox::{self, SandboxSeed};
-use crate::store::Store;
+use crate::store::{RateLimits, RateLimitsConfig, Store};
 
 /// Throttle profile of accounts that are connected outside the sandbox, until their owner chooses another.
 const PROFILE: &str = "cautious";
@@ -51,6 +53,15 @@ pub(super) fn services(
     };
     let runtime = Handle::current();
     let (networks, audit) = staff(config, &store, &ids);
+    let limits = call_limits(config, &store);
+    let orders = Arc::new(StoredOrders::new(
+        store.clone(),
+        KeyBounds {
+            lease: config.limits.idempotency_lease,
+            keep: config.retention.idempotency_keys_after,
+            keys_max: config.limits.idempotency_keys_max.get().into(),
+        },
+    ));
     let admin = Arc::new(TreeAdmin { operator: operator.clone(), settled });
     let desk = DeskParts { store, operator, login, clock, ids, profile, runtime, config: bounds };
     let desk = Desk::new(desk);
@@ -64,6 +75,8 @@ pub(super) fn services(
         audit,
         identity,
         entry: Arc::new(Entries { users: Some(users), staff: None }),
+        limits,
+        orders,
     }
 }
 
@@ -78,6 +91,22 @@ fn staff(config: &Config, store: &Store, ids: &IdSource) -> (Arc<dyn Networks>, 
         Arc::new(AdminAllowList::new(store.clone(), networks)),
         Arc::new(AuditLog::new(store.clone(), ids.clone(), config.admin.audit_value_max.len())),
     )
+}
+
+/// Limits of the API, as the configuration has them; what a plan says stands before them.
+fn call_limits(config: &Config, store: &Store) -> CallLimits {
+    let limits = &config.limits;
+    let limit = |requests, window| ApiLimit { requests, window };
+    let allowance = Allowance {
+        user: limit(limits.user_requests, limits.user_window),
+        key: limit(limits.key_requests, limits.key_window),
+    };
+    let fixed = FixedLimits {
+        open: limit(limits.open_requests, limits.open_window),
+        admin: limit(limits.admin_requests, limits.admin_window),
+    };
+    let bounds = RateLimitsConfig { subjects_max: limits.rate_subjects_max };
+    CallLimits::new(Arc::new(RateLimits::new(store.clone(), bounds)), Arc::new(allowance), fixed)
 }
 
 /// The admin verbs over the tree.

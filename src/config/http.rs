@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::check::Check;
 use super::networks;
+use super::origins::Origins;
 use super::units::{self, ByteSize};
 use crate::network::Network;
 
@@ -47,6 +48,8 @@ pub struct HttpConfig {
     /// How long running requests may take after the server was told to stop.
     #[serde(deserialize_with = "units::positive")]
     pub stop_deadline: Duration,
+    /// Origins whose pages may read answers.
+    pub cors_origins: Origins,
 }
 
 impl HttpConfig {

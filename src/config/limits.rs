@@ -1,6 +1,6 @@
 //! Section `limits`: how much one daemon takes on.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -26,4 +26,31 @@ pub struct LimitsConfig {
     /// Longest time to resolve the name of a target that a user gave.
     #[serde(deserialize_with = "units::positive")]
     pub lookup_timeout: Duration,
+    /// Requests of one user in `user_window`, whatever they are sent with, where the plan says nothing else.
+    pub user_requests: NonZeroU32,
+    /// The window for it.
+    #[serde(deserialize_with = "units::positive")]
+    pub user_window: Duration,
+    /// Requests with one API key in `key_window`, where the plan says nothing else.
+    pub key_requests: NonZeroU32,
+    /// The window for it.
+    #[serde(deserialize_with = "units::positive")]
+    pub key_window: Duration,
+    /// Requests of one admin in `admin_window`.
+    pub admin_requests: NonZeroU32,
+    /// The window for it.
+    #[serde(deserialize_with = "units::positive")]
+    pub admin_window: Duration,
+    /// Requests that need no credential, of one address in `open_window`.
+    pub open_requests: NonZeroU32,
+    /// The window for it.
+    #[serde(deserialize_with = "units::positive")]
+    pub open_window: Duration,
+    /// Callers whose counts are kept in memory.
+    pub rate_subjects_max: NonZeroUsize,
+    /// Idempotency keys that one caller may have.
+    pub idempotency_keys_max: NonZeroU32,
+    /// How long one try of an order with such a key may take.
+    #[serde(deserialize_with = "units::positive")]
+    pub idempotency_lease: Duration,
 }

@@ -12,6 +12,7 @@ mod limits;
 mod log;
 mod mail;
 mod networks;
+mod origins;
 mod queue;
 mod retention;
 mod sandbox;
@@ -39,6 +40,7 @@ pub use layers::{Flag, REFERENCE, Sources};
 pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::MailConfig;
+pub use origins::Origins;
 pub use queue::QueueConfig;
 pub use retention::RetentionConfig;
 pub use sandbox::{SandboxLimits, SandboxMode, SandboxPairs, SandboxSettings};
@@ -120,6 +122,11 @@ impl Config {
         self.auth.check(check);
         self.mail.check(check);
         self.admin.check(check);
+        check.refuse_if(
+            self.limits.idempotency_lease <= self.http.answer_timeout,
+            "limits.idempotency_lease",
+            "it must be longer than http.answer_timeout",
+        );
         check.refuse_if(
             self.queue.event_attempts_max.get() <= self.supervision.restarts_max,
             "queue.event_attempts_max",

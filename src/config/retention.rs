@@ -19,4 +19,7 @@ pub struct RetentionConfig {
     pub purge_interval: Duration,
     /// Rows that one purge deletes at most.
     pub purge_batch: NonZeroU32,
+    /// How long the answer to an order with an idempotency key is kept.
+    #[serde(deserialize_with = "units::positive")]
+    pub idempotency_keys_after: Duration,
 }

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::{Problem, ProblemCode};
 use super::state::{Bounds, shared};
+use super::strict::Strict;
 
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -35,14 +36,25 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
                     "the body must be application/json in UTF-8",
                 ));
             }
-            let bytes = tokio::time::timeout(bounds.body_timeout, read(payload, declared, bounds.body_max))
-                .await
-                .map_err(|_| {
-                    Problem::new(ProblemCode::RequestTimeout, "the body did not arrive in time")
-                })??;
+            let bytes = in_time(payload, declared, bounds).await?;
             parse(&bytes).map(Self)
         })
     }
+}
+
+/// Reads a body, whatever it is.
+pub(super) async fn read_body(
+    req: &HttpRequest,
+    payload: &mut Payload,
+    bounds: Bounds,
+) -> Result<Vec<u8>, Problem> {
+    in_time(payload.take(), declared_length(req), bounds).await
+}
+
+async fn in_time(payload: Payload, declared: Option<usize>, bounds: Bounds) -> Result<Vec<u8>, Problem> {
+    tokio::time::timeout(bounds.body_timeout, read(payload, declared, bounds.body_max))
+        .await
+        .map_err(|_| Problem::new(ProblemCode::RequestTimeout, "the body did not arrive in time"))?
 }
 
 fn is_json(req: &HttpRequest) -> bool {
@@ -80,7 +92,7 @@ async fn read(mut payload: Payload, declared: Option<usize>, limit: usize) -> Re
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut json)).map_err(|error| {
         let path = error.path().clone();
         let inner = error.into_inner();
         if !inner.is_data() {
@@ -141,19 +153,25 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(web::Query::<T>::from_query(req.query_string()).map(|query| Self(query.into_inner())).map_err(
-            |error| {
-                let text = error.to_string();
-                let detail = text.strip_prefix("Query deserialize error: ").unwrap_or(&text);
-                let problem =
-                    Problem::new(ProblemCode::InvalidRequest, format!("the query is not valid: {detail}"));
-                match field_of(detail) {
-                    Some(name) => problem.at_parameter(name, detail),
-                    None => problem,
-                }
-            },
-        ))
+        ready(read_query(req.query_string()).map(Self))
     }
+}
+
+/// Reads a query; an error names the parameter at fault.
+fn read_query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    let pairs = form_urlencoded::parse(text.as_bytes());
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
+        let name = match error.path().iter().next() {
+            Some(serde_path_to_error::Segment::Map { key }) => Some(key.clone()),
+            _ => None,
+        };
+        let detail = error.into_inner().to_string();
+        let problem = Problem::new(ProblemCode::InvalidRequest, format!("the query is not valid: {detail}"));
+        match field_of(&detail).map(str::to_owned).or(name) {
+            Some(name) => problem.at_parameter(name, detail),
+            None => problem,
+        }
+    })
 }
 
 /// For routes that take no query: any parameter is refused.
@@ -214,6 +232,48 @@ mod tests {
         assert_eq!(fault(r#"{"inner":[{}]}"#), invalid("/inner/0/a"));
         assert_eq!(fault(r#"{"other":1}"#), invalid("/other"));
         assert_eq!(fault("[]"), invalid(""));
+        assert_eq!(fault("[[]]"), invalid(""), "the fields in their order are no object");
+        assert_eq!(fault(r#"{"inner":[[1]]}"#), invalid("/inner/0"));
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_not_read() {
+        let deep = format!("{{\"inner\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(fault(&deep).0, ProblemCode::InvalidRequest, "an array is no item");
+        let unknown = format!("{{\"other\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(fault(&unknown), (ProblemCode::InvalidRequest, Some("/other".to_owned())));
+        let mut json = serde_json::Deserializer::from_str(&deep);
+        let value = serde_json::Value::deserialize(Strict(&mut json));
+        assert!(value.unwrap_err().to_string().contains("recursion limit"), "128 levels are the most");
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Filter {
+        #[expect(dead_code, reason = "only its parsing is looked at")]
+        limit: Option<usize>,
+        #[expect(dead_code, reason = "only its parsing is looked at")]
+        cursor: Option<switchyard_actors::model::PairId>,
+    }
+
+    #[test]
+    fn a_parameter_at_fault_is_named() {
+        for (query, name) in [
+            ("limit=-1", "limit"),
+            ("limit=x", "limit"),
+            ("limit=", "limit"),
+            ("cursor=x", "cursor"),
+            ("limit=1&cursor=%ff", "cursor"),
+            ("limit=1&limit=2", "limit"),
+            ("colour=red", "colour"),
+        ] {
+            let problem = read_query::<Filter>(query).unwrap_err();
+            let errors = problem.document().errors;
+            assert_eq!(errors.first().and_then(|error| error.parameter.as_deref()), Some(name), "{query}");
+        }
+        for query in ["", "limit=5", "cursor=0193a0b0-0000-7000-8000-000000000001&limit=1"] {
+            assert!(read_query::<Filter>(query).is_ok(), "{query}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod problem;
 mod routes;
 mod server;
 mod state;
+mod strict;
 mod wire;
 
 pub use actor::{HttpActor, HttpArgs};

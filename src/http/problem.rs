@@ -22,6 +22,7 @@
 //! | `needs_login` | 409 | the platform ended the session: only a new login helps |
 //! | `platform_wait` | 409 | the platform asked to wait: see `Retry-After` |
 //! | `code_expired` | 409 | the code of a sign-in is too old: it begins anew |
+//! | `request_in_progress` | 409 | the same order with the same idempotency key is being carried out: see `Retry-After` |
 //! | `out_of_step` | 409 | the sign-in waits for something else |
 //! | `precondition_failed` | 412 | `If-Match` names a version that is not the present one: read it again |
 //! | `body_too_large` | 413 | the body is longer than `http.body_max` |
@@ -30,6 +31,7 @@
 //! | `credential_refused` | 422 | the credential is malformed, never taken, or refused by its platform |
 //! | `wrong_code` | 422 | not the code that the platform sent: another try may follow |
 //! | `wrong_password` | 422 | not the second-factor password: another try may follow |
+//! | `idempotency_key_reused` | 422 | the idempotency key was used for another order |
 //! | `too_many_requests` | 429 | a limit was reached: see `Retry-After` |
 //! | `head_too_large` | 431 | request line and headers are too long |
 //! | `internal_error` | 500 | a fault of the daemon; the log has it under the request id |
@@ -42,7 +44,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,6 +79,7 @@ pub enum ProblemCode {
     NeedsLogin,
     PlatformWait,
     CodeExpired,
+    RequestInProgress,
     OutOfStep,
     PreconditionFailed,
     BodyTooLarge,
@@ -85,6 +88,7 @@ pub enum ProblemCode {
     CredentialRefused,
     WrongCode,
     WrongPassword,
+    IdempotencyKeyReused,
     TooManyRequests,
     HeadTooLarge,
     InternalError,
@@ -96,7 +100,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::MalformedRequest,
         Self::MalformedBody,
         Self::InvalidRequest,
@@ -114,6 +118,7 @@ impl ProblemCode {
         Self::NeedsLogin,
         Self::PlatformWait,
         Self::CodeExpired,
+        Self::RequestInProgress,
         Self::OutOfStep,
         Self::PreconditionFailed,
         Self::BodyTooLarge,
@@ -122,6 +127,7 @@ impl ProblemCode {
         Self::CredentialRefused,
         Self::WrongCode,
         Self::WrongPassword,
+        Self::IdempotencyKeyReused,
         Self::TooManyRequests,
         Self::HeadTooLarge,
         Self::InternalError,
@@ -163,6 +169,9 @@ impl ProblemCode {
             Self::NeedsLogin => ("needs_login", StatusCode::CONFLICT, "The session needs a new login"),
             Self::PlatformWait => ("platform_wait", StatusCode::CONFLICT, "The platform asked to wait"),
             Self::CodeExpired => ("code_expired", StatusCode::CONFLICT, "The code has expired"),
+            Self::RequestInProgress => {
+                ("request_in_progress", StatusCode::CONFLICT, "The same request is being carried out")
+            }
             Self::OutOfStep => ("out_of_step", StatusCode::CONFLICT, "The sign-in waits for something else"),
             Self::PreconditionFailed => {
                 ("precondition_failed", StatusCode::PRECONDITION_FAILED, "It was changed meanwhile")
@@ -185,6 +194,11 @@ impl ProblemCode {
             Self::WrongPassword => {
                 ("wrong_password", StatusCode::UNPROCESSABLE_ENTITY, "The password is wrong")
             }
+            Self::IdempotencyKeyReused => (
+                "idempotency_key_reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The idempotency key was used for another request",
+            ),
             Self::TooManyRequests => {
                 ("too_many_requests", StatusCode::TOO_MANY_REQUESTS, "There were too many requests")
             }
@@ -340,6 +354,13 @@ impl Problem {
     #[must_use]
     pub(crate) fn allow(mut self, methods: HeaderValue) -> Self {
         self.headers.push((ALLOW, methods));
+        self
+    }
+
+    /// Adds headers; one that is there already is replaced.
+    #[must_use]
+    pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
+        self.headers.extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         self
     }
 

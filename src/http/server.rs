@@ -8,13 +8,13 @@ use actix_http::{HttpService, Protocol};
 use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
-use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::{App, rt, web};
 
 use crate::config::HttpConfig;
 
 use super::address::TrustedProxies;
-use super::middleware::{edge, from_allowed_networks, when_serving};
+use super::middleware::{Edge, edge, from_allowed_networks, when_serving};
 use super::routes;
 use super::state::{Bounds, HttpState};
 use super::wire::WireStream;
@@ -84,11 +84,10 @@ pub fn serve(listener: TcpListener, state: Arc<HttpState>, config: &HttpConfig) 
                 .app_data(web::Data::from(Arc::clone(&state)))
                 .app_data(web::Data::new(bounds))
                 .app_data(web::Data::new(TrustedProxies::from(&config)))
+                .app_data(web::Data::new(Edge::from(&config)))
                 .configure(routes::configure)
                 .wrap(from_fn(from_allowed_networks))
                 .wrap(from_fn(when_serving))
-                .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")))
-                .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
                 .wrap(from_fn(edge))
                 .into_factory()
                 .map_err(|error: actix_web::Error| error.error_response());

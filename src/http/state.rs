@@ -14,7 +14,9 @@ use crate::services::accounts::Accounts;
 use crate::services::admin::{Admin, Health};
 use crate::services::audit::Audit;
 use crate::services::entry::Entry;
+use crate::services::idempotency::Idempotency;
 use crate::services::identity::Identity;
+use crate::services::limiter::CallLimits;
 use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
@@ -43,6 +45,10 @@ pub struct Services {
     pub networks: Arc<dyn Networks>,
     /// What staff did.
     pub audit: Arc<dyn Audit>,
+    /// How often.
+    pub limits: CallLimits,
+    /// Orders that may be sent twice.
+    pub orders: Arc<dyn Idempotency>,
 }
 
 /// In which part of its life the daemon is.

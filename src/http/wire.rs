@@ -13,6 +13,7 @@ use actix_web::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::middleware::DEFAULTS;
 use super::problem::{PROBLEM_JSON, Problem, ProblemCode, REQUEST_ID};
 use super::state::HttpState;
 
@@ -146,10 +147,13 @@ fn with_body(status: StatusCode, head: &str, request_id: &str) -> Vec<u8> {
         other => ProblemCode::of_status(other),
     };
     let body = Problem::plain(code).with_request_id(request_id).body();
-    let headers = format!(
+    let mut headers = format!(
         "content-length: {}\r\ncontent-type: {PROBLEM_JSON}\r\n{REQUEST_ID}: {request_id}\r\n",
         body.len()
     );
+    for (name, value) in DEFAULTS {
+        headers.push_str(&format!("{name}: {value}\r\n"));
+    }
     let mut response = head.replacen(NO_BODY, &headers, 1).into_bytes();
     response.extend_from_slice(&body);
     response

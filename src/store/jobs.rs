@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::claims::route_state;
 use super::entity::{alert, delivery, event, job, route};
 use super::error::run_time;
-use super::{Store, time_of};
+use super::{Store, idempotency, rates, time_of};
 
 /// Rows that one statement may name: SQLite takes 32,766 values.
 const ROWS_MAX: u32 = 10_000;
@@ -60,11 +60,16 @@ impl Jobs for Store {
             .column(alert::Column::Id)
             .into_tuple::<Uuid>();
         let alerts = self.read(alerts.all(&self.readers)).await?;
-        if events.is_empty() && alerts.is_empty() {
-            return Ok(0);
-        }
+        let now = self.now();
         let write = self.writer.run(move |transaction| {
-            Box::pin(async move { delete(transaction, before, events, alerts).await })
+            Box::pin(async move {
+                let mut gone = rates::purge(transaction, now, limit).await?;
+                gone += idempotency::purge(transaction, now, limit).await?;
+                if !events.is_empty() || !alerts.is_empty() {
+                    gone += delete(transaction, before, events, alerts).await?;
+                }
+                Ok(gone)
+            })
         });
         write.await
     }

@@ -106,6 +106,20 @@ pub(super) const SEALED: &[SealedColumn] = &[
         owner: Owner::User("user_id"),
     },
     SealedColumn {
+        table: "idempotency_keys",
+        column: "user_answer",
+        key: &[("id", Part::Text)],
+        bound: &[("id", Part::Text)],
+        owner: Owner::User("user_id"),
+    },
+    SealedColumn {
+        table: "idempotency_keys",
+        column: "system_answer",
+        key: &[("id", Part::Text)],
+        bound: &[("id", Part::Text)],
+        owner: Owner::System,
+    },
+    SealedColumn {
         table: "provider_secrets",
         column: "value",
         key: &[("name", Part::Text)],

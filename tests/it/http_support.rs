@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +17,11 @@ use switchyard::http::problem::{PROBLEM_JSON, ProblemDocument};
 use switchyard::http::{HttpHandle, HttpState, Services, serve};
 use switchyard::services::admin::{Admin, AdminError, Health};
 use switchyard::services::entry::Entries;
+use switchyard::services::fault::Fault;
+use switchyard::services::idempotency::{Attempt, Begun, Idempotency, KeptAnswer, KeyedOrder};
+use switchyard::services::limiter::{
+    Allowance, ApiLimit, CallLimits, FixedLimits, Limiter, Subject, Verdict,
+};
 use switchyard::services::operator::OperatorAccess;
 use switchyard_actors::model::AccountId;
 use switchyard_actors::ports::Clock;
@@ -103,6 +109,9 @@ impl Admin for FakeAdmin {
 pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
     let desk = Arc::new(FakeDesk);
     let entry = Arc::new(Entries::default());
+    let limit = ApiLimit { requests: NonZeroU32::MAX, window: DEADLINE };
+    let allowance = Arc::new(Allowance { user: limit, key: limit });
+    let limits = CallLimits::new(Arc::new(NoLimits), allowance, FixedLimits { open: limit, admin: limit });
     let staff = Arc::new(FakeStaff::default());
     let identity = Arc::new(Nobody);
     Services {
@@ -113,6 +122,36 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
         entry,
         networks: staff.clone(),
         audit: staff,
+        limits,
+        orders: Arc::new(NoOrders),
+    }
+}
+
+/// Grants everything.
+struct NoLimits;
+
+#[async_trait]
+impl Limiter for NoLimits {
+    async fn take(&self, _: &[Subject]) -> Result<Verdict, Fault> {
+        Ok(Verdict { granted: true, policies: Vec::new() })
+    }
+}
+
+/// Knows no keys.
+struct NoOrders;
+
+#[async_trait]
+impl Idempotency for NoOrders {
+    async fn begin(&self, _: &KeyedOrder) -> Result<Begun, Fault> {
+        Err(Fault::Unavailable("there is no store".to_owned()))
+    }
+
+    async fn finish(&self, _: &Attempt, _: &KeptAnswer) -> Result<(), Fault> {
+        Err(Fault::Unavailable("there is no store".to_owned()))
+    }
+
+    async fn release(&self, _: &Attempt) -> Result<(), Fault> {
+        Err(Fault::Unavailable("there is no store".to_owned()))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Admission: what happens to a request between the router and the handler, in this order: the daemon serves, the caller is
-//! known, the caller may. Which networks reach the staff's routes is decided before the router, by path.
+//! known and has not called too often, the caller may. Which networks reach the staff's routes is decided before the router, by path.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::{HttpMessage, HttpRequest};
@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::access::Access;
 use super::endpoint::EndpointSpec;
+use super::rates::{count_known, count_unknown};
 use crate::http::address::caller_address;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::{HttpState, Services, shared};
@@ -24,10 +25,19 @@ pub(super) async fn admit(spec: &EndpointSpec, req: &HttpRequest) -> Result<(), 
 pub(crate) async fn let_in(access: Access, req: &HttpRequest) -> Result<(), Problem> {
     let state = shared::<HttpState>(req)?;
     let services = state.services()?;
+    let from = caller_address(req)?.ip();
     if !access.needs_credential() {
-        return Ok(());
+        return count_unknown(&services, from, req).await;
     }
-    let entered = enter(access, req, state, &services).await?;
+    let entered = match enter(access, req, state, &services).await {
+        // Who tries credentials is known by address only.
+        Err(problem) if problem.code() == ProblemCode::Unauthorized => {
+            count_unknown(&services, from, req).await?;
+            return Err(problem);
+        }
+        entered => entered?,
+    };
+    count_known(&services, &entered, req).await?;
     check(access, &entered)?;
     // What guards the account itself stays open: a suspended user may sign out, change the password, take the data and go.
     if let (Access::User(_), Some(reason)) = (access, entered.suspended)

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::access::Access;
 use super::endpoint::{Endpoint, EndpointSpec};
+use super::keyed;
 use super::schema::{Describer, Operation, settle};
 use crate::http::problem::{PROBLEM_JSON, ProblemCode, ProblemDocument};
 use crate::http::routes;
@@ -56,7 +57,10 @@ pub fn document() -> Value {
 const DESCRIPTION: &str = "\
 Ids are UUIDv7 strings, times RFC 3339 in UTC. Lists take `limit` (1 to 200) and `cursor`, and answer `next_cursor`. \
 Unknown fields are refused. Every error is a problem document (RFC 9457) with a `code` from a closed list; `errors` names the \
-fields at fault. `X-Request-Id` is taken and given back. A path that answers GET answers HEAD.";
+fields at fault. `X-Request-Id` is taken and given back. A path that answers GET answers HEAD. `RateLimit-Policy` and \
+`RateLimit` (draft-ietf-httpapi-ratelimit-headers-11) tell the limits that a call is under and what is left of them; a refused \
+call counts for none of them. A POST may carry an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): the same \
+order with the same key is carried out once, and answered again for a day; what was refused with 4xx leaves the key free.";
 
 fn tags(endpoints: &[Endpoint]) -> Value {
     let names: BTreeSet<&str> = endpoints.iter().map(|endpoint| endpoint.spec().tag).collect();
@@ -87,11 +91,15 @@ fn security(access: Access) -> Value {
 }
 
 fn operation(spec: &EndpointSpec, said: Operation, refusals: &mut Refusals) -> Value {
+    let limited = spec.path.starts_with("/api/");
     let mut problems = said.problems;
     problems.extend(ANYWHERE);
     problems.extend(spec.problems);
-    if spec.path.starts_with("/api/") {
+    if limited {
         problems.extend([ProblemCode::NotReady, ProblemCode::Unavailable, ProblemCode::TooManyRequests]);
+    }
+    if keyed::takes_key(spec) {
+        problems.extend([ProblemCode::RequestInProgress, ProblemCode::IdempotencyKeyReused]);
     }
     if spec.access.needs_credential() {
         problems.extend([
@@ -107,7 +115,7 @@ fn operation(spec: &EndpointSpec, said: Operation, refusals: &mut Refusals) -> V
     let mut responses: BTreeMap<String, Value> = said
         .answers
         .into_iter()
-        .map(|(status, answer)| (status.to_string(), with_request_id(answer)))
+        .map(|(status, answer)| (status.to_string(), with_headers(answer, limited)))
         .collect();
     let mut by_status: BTreeMap<u16, Vec<ProblemCode>> = BTreeMap::new();
     for code in problems {
@@ -116,13 +124,17 @@ fn operation(spec: &EndpointSpec, said: Operation, refusals: &mut Refusals) -> V
     for (status, codes) in by_status {
         responses.insert(status.to_string(), refusals.name(status, &codes));
     }
+    let mut parameters = said.parameters;
+    if keyed::takes_key(spec) {
+        parameters.push(keyed::parameter());
+    }
     let mut operation = json!({
         "operationId": spec.id,
         "tags": [spec.tag],
         "summary": spec.summary,
         "description": description(spec),
         "security": security(spec.access),
-        "parameters": said.parameters,
+        "parameters": parameters,
         "responses": responses,
         "x-access": spec.access.describe(),
     });
@@ -173,13 +185,20 @@ fn refusal(codes: &[ProblemCode], problem: &Value) -> Value {
         })
         .collect();
     let content = json!({ PROBLEM_JSON: { "schema": schema, "examples": examples } });
-    with_request_id(json!({ "description": lines.join("\n"), "content": content }))
+    with_headers(json!({ "description": lines.join("\n"), "content": content }), true)
 }
 
-fn with_request_id(mut answer: Value) -> Value {
+/// Headers of every answer, and those of an answer under limits.
+fn with_headers(mut answer: Value, limited: bool) -> Value {
     if let Some(answer) = answer.as_object_mut() {
         let id = json!({ "description": "The request's id, as in the log.", "schema": { "type": "string" } });
-        answer.insert("headers".to_owned(), json!({ "X-Request-Id": id }));
+        let text = |text: &str| json!({ "description": text, "schema": { "type": "string" } });
+        let mut headers = json!({ "X-Request-Id": id });
+        if limited && let Some(headers) = headers.as_object_mut() {
+            headers.insert("RateLimit".to_owned(), text("What is left of each limit."));
+            headers.insert("RateLimit-Policy".to_owned(), text("The limits that the call is under."));
+        }
+        answer.insert("headers".to_owned(), headers);
     }
     answer
 }

@@ -11,8 +11,10 @@ use super::access::Access;
 use super::admit::admit;
 use super::answer::Answer;
 use super::input::Input;
+use super::keyed;
 use super::record::record;
 use super::schema::Describer;
+use crate::http::address::caller_address;
 use crate::http::middleware::problem_of;
 use crate::http::problem::{Problem, ProblemCode};
 
@@ -159,6 +161,29 @@ async fn carry_out<F, Args, T>(
     spec: Rc<EndpointSpec>,
     handler: F,
     req: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, actix_web::Error>
+where
+    F: Handler<Args, Output = Result<T, Problem>>,
+    Args: FromRequest + 'static,
+    T: Answer + 'static,
+{
+    admit(&spec, &req).await?;
+    match keyed::key(&spec, &req)? {
+        None => call(spec, handler, req, payload).await,
+        Some(key) => {
+            let (from, what, whose) = (caller_address(&req)?.ip(), Rc::clone(&spec), req.clone());
+            keyed::once(&spec, &req, from, (key, payload), |payload| call(what, handler, whose, payload))
+                .await
+        }
+    }
+}
+
+/// Reads the request, calls the handler and shows its answer; what staff order is on record.
+async fn call<F, Args, T>(
+    spec: Rc<EndpointSpec>,
+    handler: F,
+    req: HttpRequest,
     mut payload: Payload,
 ) -> Result<HttpResponse, actix_web::Error>
 where
@@ -166,7 +191,6 @@ where
     Args: FromRequest,
     T: Answer,
 {
-    admit(&spec, &req).await?;
     // Before the inputs are read: the handler's notes go to this record.
     let on_record = record(&spec, &req).await?;
     let answer = match Args::from_request(&req, &mut payload).await {

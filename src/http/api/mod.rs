@@ -8,6 +8,8 @@ mod answer;
 mod document;
 mod endpoint;
 mod input;
+mod keyed;
+mod rates;
 mod record;
 mod reference;
 mod schema;

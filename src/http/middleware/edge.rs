@@ -1,21 +1,44 @@
-//! The outermost layer: request id, deadline, caught panics, and every error turned into a problem document.
+//! The outermost layer: request id, deadline, caught panics, every error turned into a problem document, and the headers that
+//! every answer has.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, ResponseError};
+use actix_web::{Error, HttpMessage, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::cors::{self, preflight};
+use super::headers::{AnswerHeaders, complete};
+use crate::config::{HttpConfig, Origins};
 use crate::http::address::caller_address;
 use crate::http::problem::{Problem, ProblemCode, REQUEST_ID};
 use crate::http::state::{Bounds, HttpState, RequestId, shared};
 
 const REQUEST_ID_MAX: usize = 64;
+
+/// What answers say of where they come from, and to whose pages.
+pub(crate) struct Edge {
+    origins: Origins,
+    tls: bool,
+}
+
+impl Edge {
+    fn complete(&self, headers: &mut HeaderMap, added: Vec<(HeaderName, HeaderValue)>) {
+        complete(headers, added, self.tls);
+    }
+}
+
+impl From<&HttpConfig> for Edge {
+    fn from(config: &HttpConfig) -> Self {
+        Self { origins: config.cors_origins.clone(), tls: false }
+    }
+}
 
 /// See the module.
 pub(crate) async fn edge(
@@ -36,11 +59,21 @@ pub(crate) async fn edge(
     req.extensions_mut().insert(address);
     req.extensions_mut().insert(RequestId(id.clone()));
     let started = Instant::now();
+    let edge = Arc::clone(shared::<Edge>(req.request())?);
+    if let Some(headers) = preflight(&edge.origins, &method, req.headers()) {
+        let mut response = HttpResponse::NoContent().finish();
+        edge.complete(response.headers_mut(), headers);
+        return Ok(with_id(req.into_response(response), &id));
+    }
+    let mut headers = cors::answer(&edge.origins, req.headers());
+    let added = AnswerHeaders::default();
+    req.extensions_mut().insert(added.clone());
     let answer =
         AssertUnwindSafe(tokio::time::timeout(bounds.answer_timeout, async { next.call(req).await }))
             .catch_unwind()
             .instrument(span.clone())
             .await;
+    headers.extend(added.take());
     let _entered = span.enter();
     let outcome = match answer {
         Ok(Ok(Ok(response))) => Ok(finish(response, &id)),
@@ -52,14 +85,17 @@ pub(crate) async fn edge(
         }
     };
     match outcome {
-        Ok(response) => {
+        Ok(mut response) => {
+            edge.complete(response.headers_mut(), headers);
             let route = response.request().match_pattern().unwrap_or_default();
             note(&route, response.status().as_u16(), started);
             Ok(response)
         }
         Err(problem) => {
             note("", problem.status_code().as_u16(), started);
-            Err(problem.with_request_id(&id).into())
+            let mut all = HeaderMap::new();
+            edge.complete(&mut all, headers);
+            Err(problem.with_headers(&all).with_request_id(&id).into())
         }
     }
 }
@@ -88,7 +124,10 @@ fn finish(response: ServiceResponse<impl MessageBody + 'static>, id: &str) -> Se
         let (req, _) = response.into_parts();
         return ServiceResponse::new(req, problem.error_response());
     }
-    let mut response = response.map_into_boxed_body();
+    with_id(response.map_into_boxed_body(), id)
+}
+
+fn with_id(mut response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
