@@ -63,6 +63,15 @@ pub struct Attempt {
     id: String,
     user: Option<UserId>,
     attempt: Uuid,
+    lease: Duration,
+}
+
+impl Attempt {
+    /// How long it may take: nobody else tries until then, and a little longer.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.lease.mul_f64(0.9)
+    }
 }
 
 /// What a key says.
@@ -101,7 +110,8 @@ impl Store {
         let parts = [order.owner.as_bytes(), order.operation.as_bytes(), order.key.as_bytes(), content];
         let id = hex::encode(tag(&key, &parts));
         let fingerprint = tag(&key, &[&order.order]);
-        let attempt = Attempt { id: id.clone(), user: order.user, attempt: self.parts.ids.uuid() };
+        let attempt =
+            Attempt { id: id.clone(), user: order.user, attempt: self.parts.ids.uuid(), lease: bounds.lease };
         for _ in 0..TRIES {
             let now = self.now();
             let row = Model {

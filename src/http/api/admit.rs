@@ -31,7 +31,7 @@ pub(crate) async fn let_in(access: Access, req: &HttpRequest) -> Result<(), Prob
     }
     let entered = match enter(access, req, state, &services).await {
         // Who tries credentials is known by address only.
-        Err(problem) if problem.code() == ProblemCode::Unauthorized => {
+        Err(problem) if problem.code().status().is_client_error() => {
             count_unknown(&services, from, req).await?;
             return Err(problem);
         }

@@ -1,7 +1,7 @@
 //! Orders with an `Idempotency-Key`: carried out once, answered as often as they are sent. The rules are those of
 //! [`crate::services::idempotency`].
 //!
-//! Once begun, such an order is carried out to its end even if its caller hangs up or `http.answer_timeout` ends the wait: the
+//! Once begun, such an order goes on, within its lease, even if its caller hangs up or `http.answer_timeout` ends the wait: the
 //! caller comes back with the same key and is told what came of it.
 
 use std::future::Future;
@@ -108,8 +108,12 @@ where
     };
     let work = carry_out(again(body));
     let running = rt::spawn(async move {
-        let outcome = tokio::time::timeout(bounds.answer_timeout, work).await.unwrap_or_else(|_| {
-            Err(Problem::new(ProblemCode::AnswerTimeout, "the order was not carried out in time").into())
+        let outcome = tokio::time::timeout(attempt.limit(), work).await.unwrap_or_else(|_| {
+            Err(Problem::new(
+                ProblemCode::AnswerTimeout,
+                "the order was not carried out before its lease ends",
+            )
+            .into())
         });
         settle(services.orders.as_ref(), &attempt, outcome).await
     });
