@@ -7,7 +7,7 @@ use switchyard_sandbox::{SandboxConfig, SeedShape};
 
 use crate::harness::daemon::{Daemon, DataDir, End, World, eventually};
 use crate::harness::operator::{list, webhook};
-use crate::harness::postgres;
+use crate::harness::{people, postgres};
 
 /// The API of one daemon, as the operator and as somebody unknown.
 #[derive(Clone)]
@@ -172,6 +172,45 @@ daemon_on_both_databases! {
         assert_eq!(made, 1, "and {replayed} were told the same");
         assert_eq!(pairs_to(&data, &wanted).await, 1);
         assert_eq!(api.add("same", &wanted).await.expect("an answer").status().as_u16(), 201);
+    }
+
+    /// Each key alone may as much as the user; all together may no more.
+    async fn ten_keys_of_a_user_at_once_get_what_the_user_may(data) {
+        let world = World::start(SandboxConfig::default()).await;
+        let limits = [
+            ("SWITCHYARD_LIMITS__USER_REQUESTS", "40"),
+            ("SWITCHYARD_LIMITS__USER_WINDOW", "1h"),
+            ("SWITCHYARD_LIMITS__KEY_REQUESTS", "40"),
+            ("SWITCHYARD_LIMITS__KEY_WINDOW", "1h"),
+        ];
+        let _daemon = Daemon::start_with(&world, &data, &limits).await;
+        let api = people::Api::of(&data);
+        let user = api.new_user("ann@example.org").await;
+        let order = json!({ "name": "a program", "scopes": ["pairs:read"] });
+        let mut keys = Vec::new();
+        for number in 0..10 {
+            let make = || {
+                let request = api.user(&user, Method::POST, "/me/api-keys").json(&order);
+                people::answer(request.header("idempotency-key", format!("key-{number}")))
+            };
+            let (status, made) = make().await;
+            assert_eq!(status, 201, "{made}");
+            if number == 0 {
+                assert_eq!(make().await, (201, made.clone()), "what is shown once is shown again to who asks again");
+            }
+            keys.push(made["secret"].as_str().expect("a key").to_owned());
+        }
+        // Eleven of the user's forty are used.
+        let calls = (0..100).map(|number| people::answer(api.key(&keys[number % 10], Method::GET, "/pairs")));
+        let answers = futures_util::future::join_all(calls).await;
+        let granted = answers.iter().filter(|(status, _)| *status == 200).count();
+        assert!(answers.iter().all(|(status, _)| matches!(status, 200 | 429)), "{answers:?}");
+        assert_eq!(granted, 29);
+        let refused = api.key(&keys[0], Method::GET, "/pairs").send().await.expect("an answer");
+        assert_eq!(header(&refused, "ratelimit-policy"), "\"user\";q=40;w=3600, \"key\";q=40;w=3600");
+        assert!(!header(&refused, "retry-after").is_empty());
+        let other = api.new_user("bob@example.org").await;
+        assert_eq!(api.lets_in(&other).await, 200, "another user has limits of their own");
     }
 
     /// Killed at some instant between the order and its answer, and asked again until it is answered.
