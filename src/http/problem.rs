@@ -139,85 +139,71 @@ impl ProblemCode {
 
     /// Name, status and title.
     const fn parts(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+
         match self {
-            Self::MalformedRequest => {
-                ("malformed_request", StatusCode::BAD_REQUEST, "The request is not valid HTTP")
-            }
-            Self::MalformedBody => ("malformed_body", StatusCode::BAD_REQUEST, "The body is not valid JSON"),
-            Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST, "The request is not valid"),
-            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Authentication is needed"),
-            Self::TokenExpired => ("token_expired", StatusCode::UNAUTHORIZED, "The access token has expired"),
-            Self::SignInRefused => {
-                ("sign_in_refused", StatusCode::UNAUTHORIZED, "Address, password or code is wrong")
-            }
+            Self::MalformedRequest => ("malformed_request", S::BAD_REQUEST, "The request is not valid HTTP"),
+            Self::MalformedBody => ("malformed_body", S::BAD_REQUEST, "The body is not valid JSON"),
+            Self::InvalidRequest => ("invalid_request", S::BAD_REQUEST, "The request is not valid"),
+            Self::Unauthorized => ("unauthorized", S::UNAUTHORIZED, "Authentication is needed"),
+            Self::TokenExpired => ("token_expired", S::UNAUTHORIZED, "The access token has expired"),
+            Self::SignInRefused => ("sign_in_refused", S::UNAUTHORIZED, "Address, password or code is wrong"),
             Self::SecondFactorNeeded => {
-                ("second_factor_needed", StatusCode::UNAUTHORIZED, "A one-time code is needed")
+                ("second_factor_needed", S::UNAUTHORIZED, "A one-time code is needed")
             }
-            Self::FreshSignInNeeded => {
-                ("fresh_sign_in_needed", StatusCode::FORBIDDEN, "A fresh sign-in is needed")
-            }
-            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This is not allowed"),
-            Self::Suspended => ("suspended", StatusCode::FORBIDDEN, "The account is suspended"),
-            Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "There is nothing here"),
+            Self::FreshSignInNeeded => ("fresh_sign_in_needed", S::FORBIDDEN, "A fresh sign-in is needed"),
+            Self::Forbidden => ("forbidden", S::FORBIDDEN, "This is not allowed"),
+            Self::Suspended => ("suspended", S::FORBIDDEN, "The account is suspended"),
+            Self::NotFound => ("not_found", S::NOT_FOUND, "There is nothing here"),
             Self::MethodNotAllowed => {
-                ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed here")
+                ("method_not_allowed", S::METHOD_NOT_ALLOWED, "The method is not allowed here")
             }
             Self::RequestTimeout => {
-                ("request_timeout", StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time")
+                ("request_timeout", S::REQUEST_TIMEOUT, "The request did not arrive in time")
             }
-            Self::Conflict => ("conflict", StatusCode::CONFLICT, "The present state does not allow this"),
-            Self::NeedsLogin => ("needs_login", StatusCode::CONFLICT, "The session needs a new login"),
-            Self::PlatformWait => ("platform_wait", StatusCode::CONFLICT, "The platform asked to wait"),
-            Self::CodeExpired => ("code_expired", StatusCode::CONFLICT, "The code has expired"),
+            Self::Conflict => ("conflict", S::CONFLICT, "The present state does not allow this"),
+            Self::NeedsLogin => ("needs_login", S::CONFLICT, "The session needs a new login"),
+            Self::PlatformWait => ("platform_wait", S::CONFLICT, "The platform asked to wait"),
+            Self::CodeExpired => ("code_expired", S::CONFLICT, "The code has expired"),
             Self::RequestInProgress => {
-                ("request_in_progress", StatusCode::CONFLICT, "The same request is being carried out")
+                ("request_in_progress", S::CONFLICT, "The same request is being carried out")
             }
-            Self::OutOfStep => ("out_of_step", StatusCode::CONFLICT, "The sign-in waits for something else"),
+            Self::OutOfStep => ("out_of_step", S::CONFLICT, "The sign-in waits for something else"),
             Self::PreconditionFailed => {
-                ("precondition_failed", StatusCode::PRECONDITION_FAILED, "It was changed meanwhile")
+                ("precondition_failed", S::PRECONDITION_FAILED, "It was changed meanwhile")
             }
-            Self::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                S::UNSUPPORTED_MEDIA_TYPE,
                 "The body's media type is not supported",
             ),
-            Self::ExpectationFailed => (
-                "expectation_failed",
-                StatusCode::EXPECTATION_FAILED,
-                "The request expects what is not offered",
-            ),
+            Self::ExpectationFailed => {
+                ("expectation_failed", S::EXPECTATION_FAILED, "The request expects what is not offered")
+            }
             Self::CredentialRefused => {
-                ("credential_refused", StatusCode::UNPROCESSABLE_ENTITY, "The credential is refused")
+                ("credential_refused", S::UNPROCESSABLE_ENTITY, "The credential is refused")
             }
-            Self::WrongCode => ("wrong_code", StatusCode::UNPROCESSABLE_ENTITY, "The code is wrong"),
-            Self::WrongPassword => {
-                ("wrong_password", StatusCode::UNPROCESSABLE_ENTITY, "The password is wrong")
-            }
+            Self::WrongCode => ("wrong_code", S::UNPROCESSABLE_ENTITY, "The code is wrong"),
+            Self::WrongPassword => ("wrong_password", S::UNPROCESSABLE_ENTITY, "The password is wrong"),
             Self::IdempotencyKeyReused => (
                 "idempotency_key_reused",
-                StatusCode::UNPROCESSABLE_ENTITY,
+                S::UNPROCESSABLE_ENTITY,
                 "The idempotency key was used for another request",
             ),
             Self::TooManyRequests => {
-                ("too_many_requests", StatusCode::TOO_MANY_REQUESTS, "There were too many requests")
+                ("too_many_requests", S::TOO_MANY_REQUESTS, "There were too many requests")
             }
-            Self::HeadTooLarge => (
-                "head_too_large",
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "The request's headers are too large",
-            ),
-            Self::InternalError => {
-                ("internal_error", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here")
+            Self::HeadTooLarge => {
+                ("head_too_large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's headers are too large")
             }
-            Self::NotReady => ("not_ready", StatusCode::SERVICE_UNAVAILABLE, "The daemon is not ready"),
-            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "A part does not answer"),
+            Self::InternalError => ("internal_error", S::INTERNAL_SERVER_ERROR, "Something went wrong here"),
+            Self::NotReady => ("not_ready", S::SERVICE_UNAVAILABLE, "The daemon is not ready"),
+            Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE, "A part does not answer"),
             Self::PlatformUnreachable => {
-                ("platform_unreachable", StatusCode::SERVICE_UNAVAILABLE, "The platform does not answer")
+                ("platform_unreachable", S::SERVICE_UNAVAILABLE, "The platform does not answer")
             }
-            Self::AnswerTimeout => {
-                ("answer_timeout", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long")
-            }
+            Self::AnswerTimeout => ("answer_timeout", S::SERVICE_UNAVAILABLE, "The answer took too long"),
         }
     }
 
