@@ -2,6 +2,7 @@
 
 mod doctor;
 mod identity;
+mod login;
 mod migrate;
 mod serve;
 mod settings;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use switchyard_actors::model::IdSource;
 use switchyard_actors::ports::{Clock, Login, PlatformConnector, Rng, StoreError};
 use switchyard_actors::supervision::{ChildPath, RuntimeConfig};
@@ -29,10 +31,12 @@ use crate::adapters::{Connectors, Logins};
 use crate::cli::{self, Command, Console, ExitCode};
 use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
-use crate::crypto::{Keyring, KeyringError, SystemRng, Vault};
+use crate::crypto::{Keyring, KeyringError, SystemRng, UploadKey, Vault};
 use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState};
 use crate::services::operator::OperatorAccess;
 use crate::services::sandbox::{self, AttachError, SandboxSeed};
+use crate::services::sealed::Uploads;
+use crate::services::sensitive::Sensitive;
 use crate::store::{DataDir, LockError, OpenError, OwnerError, Store, StoreOwner, StoreParts};
 
 /// How long a sandbox may take to say what it seeded.
@@ -133,7 +137,7 @@ pub fn run(command: &Command, console: &mut Console) -> ExitCode {
 
 async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
     match command {
-        Command::Serve(args) => serve::run(args, console).await,
+        Command::Serve(args) => Box::pin(serve::run(args, console)).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => standalone::run(args, console).await,
         #[cfg(not(feature = "sandbox"))]
@@ -142,7 +146,8 @@ async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
             ExitCode::Usage
         }
         Command::Migrate(args) => migrate::run(args, console).await,
-        Command::Doctor(args) => doctor::run(args, console).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, console)).await,
+        Command::Login(args) => Box::pin(login::run(args, console)).await,
         asking => cli::ask(asking, console).await.unwrap_or(ExitCode::Usage),
     }
 }
@@ -189,6 +194,7 @@ impl App {
             .publish(data_dir.path())
             .map_err(|error| io("the operator's token cannot be written", error))?;
 
+        let upload_key = UploadKey::of(&keyring);
         let vault = Arc::new(Vault::new(keyring, config.vault.data_keys_cached.get()));
         let parts = StoreParts {
             vault: Arc::clone(&vault),
@@ -222,7 +228,9 @@ impl App {
         root.start().await;
         let settled = Arc::new(AtomicBool::new(false));
         let kit = identity::Kit::new(&config, store.clone(), vault, Arc::clone(&clock), rng).await?;
-        let parts = wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids, kit };
+        let uploads = uploads(&config, seed.as_ref(), upload_key);
+        let (operator, store_of) = (root.operator(), store.clone());
+        let parts = wiring::Parts { operator, store: store_of, login, uploads, clock, ids, kit };
         http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;
@@ -394,6 +402,21 @@ async fn claim(
     Ok(Some(seed))
 }
 
+/// What customers seal their sessions for: the application is the sandbox's where one is.
+fn uploads(config: &Config, seed: Option<&SandboxSeed>, key: UploadKey) -> Uploads {
+    let sensitive = |text: &str| Sensitive::from(SecretString::from(text));
+    match seed {
+        Some(SandboxSeed { telegram, .. }) => {
+            Uploads { key, api_id: telegram.api_id, api_hash: Some(sensitive(&telegram.api_hash)) }
+        }
+        None => Uploads {
+            key,
+            api_id: config.telegram.api_id,
+            api_hash: config.telegram.api_hash.as_ref().map(|hash| sensitive(hash.expose())),
+        },
+    }
+}
+
 /// What connects accounts, and what brings them in.
 type Platforms = (Arc<dyn PlatformConnector>, Arc<dyn Login>);
 
@@ -406,6 +429,8 @@ fn connectors(
     rng: &Arc<dyn Rng>,
 ) -> Result<Platforms, StartError> {
     let (mut telegram, mut discord) = (config.telegram.clone(), config.discord.clone());
+    (telegram.private_proxies, discord.private_proxies) =
+        (config.limits.private_targets, config.limits.private_targets);
     let mut keys: Arc<dyn AuthKeySource> = Arc::new(ClientExchange);
     if let Some(seed) = seed {
         let address = seed.telegram.address.parse();

@@ -12,16 +12,20 @@ use crate::model::{
     MessageCopy, MessageId, NodeId, OpenRoute, Origin, Pair, PairId, PauseCause, Place, RouteId,
     RouteVerdict, SourceEvent,
 };
+pub use chats::{ChatDirectory, ChatKind, KnownChat};
 pub use login::{Identified, Login, LoginError, LoginStep, NewCredential, SignIn};
 pub use mail::{Letter, MailError, Mailer};
 pub use platform::{
     ConnectRequest, Connection, ConnectionError, EventSource, MessageSender, Operation, PlatformConnector,
     RateLimitHint, SendReport, SendRequest, Steering, StoreErrorText,
 };
+pub use proxy::{Proxy, ProxyError};
 
+mod chats;
 mod login;
 mod mail;
 mod platform;
+mod proxy;
 
 /// The system's one clock. Durations are measured on tokio's clock, which tests may pause; this one tells the time of day.
 pub trait Clock: Send + Sync {

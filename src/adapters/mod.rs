@@ -2,6 +2,7 @@
 
 mod connectors;
 pub mod discord;
+mod egress;
 mod logins;
 pub mod mail;
 pub mod telegram;

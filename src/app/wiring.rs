@@ -11,7 +11,7 @@ use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartErro
 use tokio::runtime::Handle;
 
 use super::identity::Kit;
-use crate::config::Config;
+use crate::config::{Config, ServerLogin};
 use crate::http::Services;
 use crate::services::accounts::AccountService;
 use crate::services::admin::{Admin, AdminError, Health};
@@ -23,6 +23,7 @@ use crate::services::limiter::{Allowance, ApiLimit, CallLimits, FixedLimits};
 use crate::services::networks::{AdminAllowList, Networks, NetworksConfig};
 use crate::services::pairs::PairService;
 use crate::services::sandbox::{self, SandboxSeed};
+use crate::services::sealed::Uploads;
 use crate::store::{RateLimits, RateLimitsConfig, Store};
 
 /// Throttle profile of accounts that are connected outside the sandbox, until their owner chooses another.
@@ -33,6 +34,7 @@ pub(super) struct Parts {
     pub(super) operator: Operator,
     pub(super) store: Store,
     pub(super) login: Arc<dyn Login>,
+    pub(super) uploads: Uploads,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: IdSource,
     pub(super) kit: Kit,
@@ -44,10 +46,16 @@ pub(super) fn services(
     parts: Parts,
     settled: Arc<AtomicBool>,
 ) -> Services {
-    let Parts { operator, store, login, clock, ids, kit } = parts;
+    let Parts { operator, store, login, uploads, clock, ids, kit } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
         sign_ins_max: config.limits.sign_ins_max.get(),
+        sign_ins_per_user_max: config.limits.sign_ins_per_user_max.get(),
+        server_login: match config.telegram.server_login {
+            ServerLogin::Auto => seed.is_some(),
+            ServerLogin::On => true,
+            ServerLogin::Off => false,
+        },
         sign_in_deadline: config.limits.sign_in_deadline,
         source_wait: config.limits.source_wait,
     };
@@ -63,7 +71,7 @@ pub(super) fn services(
         },
     ));
     let admin = Arc::new(TreeAdmin { operator: operator.clone(), settled });
-    let desk = DeskParts { store, operator, login, clock, ids, profile, runtime, config: bounds };
+    let desk = DeskParts { store, operator, login, clock, ids, profile, uploads, runtime, config: bounds };
     let desk = Desk::new(desk);
     let accounts = Arc::new(AccountService::new(Arc::clone(&desk)));
     let (identity, users) = kit.open(config, accounts.clone());

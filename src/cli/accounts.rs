@@ -5,7 +5,7 @@ mod login;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use switchyard_actors::model::{AccountKind, UserId};
+use switchyard_actors::model::AccountKind;
 
 use super::client::{Client, ClientError};
 use super::console::Console;
@@ -59,23 +59,24 @@ fn row(account: &AccountView) -> [String; 6] {
 async fn add_bot(args: &AddBotArgs, console: &mut Console) -> Result<(), ClientError> {
     let kind = if args.telegram { AccountKind::TelegramBot } else { AccountKind::DiscordBot };
     let token = secret_input::secret("token", args.token_file.as_deref(), console)?;
-    connect(&args.owner, AccountOrder { token: Some(token), ..order(kind, args.owner.user) }, console).await
+    connect(
+        &args.owner,
+        AccountOrder { token: Some(token), ..AccountOrder::new(kind, args.owner.user) },
+        console,
+    )
+    .await
 }
 
 async fn add_webhook(args: &AddWebhookArgs, console: &mut Console) -> Result<(), ClientError> {
     let url = secret_input::secret("webhook address", args.url_file.as_deref(), console)?;
-    let order = order(AccountKind::DiscordWebhook, args.owner.user);
+    let order = AccountOrder::new(AccountKind::DiscordWebhook, args.owner.user);
     connect(&args.owner, AccountOrder { url: Some(url), ..order }, console).await
 }
 
 async fn import(args: &ImportArgs, console: &mut Console) -> Result<(), ClientError> {
     let session: Sensitive = secret_input::secret("session", Some(&args.telethon_session), console)?;
-    let order = order(AccountKind::TelegramUser, args.owner.user);
+    let order = AccountOrder::new(AccountKind::TelegramUser, args.owner.user);
     connect(&args.owner, AccountOrder { telethon_session: Some(session), ..order }, console).await
-}
-
-const fn order(kind: AccountKind, user: Option<UserId>) -> AccountOrder {
-    AccountOrder { kind, token: None, url: None, telethon_session: None, user }
 }
 
 async fn connect(owner: &OwnerArgs, order: AccountOrder, console: &mut Console) -> Result<(), ClientError> {
@@ -106,8 +107,10 @@ async fn settle(
         console.say(format_args!("{kind} {name} {what} account {id}"));
     }
     match account.health.status {
-        AccountStatus::Connected if connected.renewed => console.say("what waited for it is being sent"),
-        AccountStatus::Connected => {
+        AccountStatus::Connected | AccountStatus::CatchingUp if connected.renewed => {
+            console.say("what waited for it is being sent")
+        }
+        AccountStatus::Connected | AccountStatus::CatchingUp => {
             console.say("next: `switchyard pairs add --from ACCOUNT:CHAT --to ACCOUNT:CHAT`");
         }
         _ => console.say(format_args!("its session: {}", account.health.text)),

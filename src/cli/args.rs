@@ -13,6 +13,7 @@ use crate::config::Flag;
 use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
 use super::manage_args::{AccountsArgs, PairsArgs};
+use super::upload::UploadArgs;
 
 const DATA_DIR: &str = "./switchyard-data";
 
@@ -40,6 +41,8 @@ pub enum Command {
     Reconnect(ReconnectArgs),
     /// Connect, list and remove accounts of the running daemon.
     Accounts(AccountsArgs),
+    /// Sign a Telegram user in on this machine, and hand the session over sealed: code and password go to Telegram alone.
+    Login(UploadArgs),
     /// Add, list, pause and remove pairs of the running daemon.
     Pairs(PairsArgs),
     /// Apply pending schema changes to the store and end.

@@ -15,11 +15,12 @@ mod report;
 mod secret_input;
 mod status;
 mod table;
+mod upload;
 
 use std::ffi::OsString;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 pub use args::{
     Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, ReconnectArgs, RestartArgs, SandboxArgs, ServeArgs,
@@ -35,7 +36,9 @@ pub use manage_args::{
     LoginArgs, OwnerArgs, PairArgs, PairsArgs, PairsVerb, RemoveArgs,
 };
 pub use report::{PairReport, SandboxReport, StartupReport};
+pub use secret_input::{hidden, line};
 pub use status::Status;
+pub use upload::{Upload, UploadArgs, show_link};
 
 /// Reads a command line, program name first.
 ///
@@ -45,11 +48,46 @@ pub fn parse(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     console: &mut Console,
 ) -> Result<Cli, ExitCode> {
-    Cli::try_parse_from(arguments).map_err(|error| {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let secrets = arguments.get(1).is_some_and(|verb| TAKES_SECRETS.iter().any(|known| verb == known));
+    Cli::try_parse_from(arguments).map_err(|mut error| {
+        if secrets {
+            hide_values(&mut error);
+        }
         let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
         console.print(&error.render().to_string(), !asked);
         if asked { ExitCode::Ok } else { ExitCode::Usage }
     })
+}
+
+/// Verbs whose secrets people may give as an argument by mistake.
+const TAKES_SECRETS: [&str; 2] = ["accounts", "login"];
+
+/// What was given is not repeated: it may be a secret, and what is printed is kept in logs.
+fn hide_values(error: &mut clap::Error) {
+    const HIDDEN: &str = "(not shown: a secret is never an argument)";
+    let hidden = || ContextValue::String(HIDDEN.to_owned());
+    let is_flag = |text: &str| {
+        text.strip_prefix("--")
+            .is_some_and(|name| name.chars().all(|char| char.is_ascii_lowercase() || char == '-'))
+    };
+    let named = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(text)) => is_flag(text.split([' ', '=']).next().unwrap_or_default()),
+        Some(_) | None => true,
+    };
+    if !named {
+        error.insert(ContextKind::InvalidArg, hidden());
+    }
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidSubcommand, ContextKind::Custom] {
+        if error.get(kind).is_some() {
+            error.insert(kind, hidden());
+        }
+    }
+    for kind in [ContextKind::Suggested, ContextKind::TrailingArg] {
+        if error.get(kind).is_some() {
+            error.insert(kind, ContextValue::None);
+        }
+    }
 }
 
 /// Carries out a verb that needs no more than the command line or the running daemon; none for the others.
@@ -64,7 +102,11 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Accounts(args) => accounts::run(args, console).await,
         Command::Pairs(args) => pairs::run(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,
-        Command::Serve(_) | Command::Sandbox(_) | Command::Migrate(_) | Command::Doctor(_) => return None,
+        Command::Serve(_)
+        | Command::Sandbox(_)
+        | Command::Migrate(_)
+        | Command::Doctor(_)
+        | Command::Login(_) => return None,
     };
     Some(match result {
         Ok(()) => ExitCode::Ok,

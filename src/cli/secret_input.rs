@@ -32,7 +32,10 @@ pub(super) fn secret(
 }
 
 /// A secret that a person types, without echo; from a script the next line.
-pub(super) fn hidden(what: &'static str, console: &mut Console) -> Result<Sensitive, ClientError> {
+///
+/// # Errors
+/// [`ClientError::Input`].
+pub fn hidden(what: &'static str, console: &mut Console) -> Result<Sensitive, ClientError> {
     if !io::stdin().is_terminal() {
         return given(what, &next_line(what)?);
     }
@@ -42,7 +45,10 @@ pub(super) fn hidden(what: &'static str, console: &mut Console) -> Result<Sensit
 }
 
 /// What a person types, and sees; from a script the next line.
-pub(super) fn line(what: &'static str, console: &mut Console) -> Result<String, ClientError> {
+///
+/// # Errors
+/// [`ClientError::Input`].
+pub fn line(what: &'static str, console: &mut Console) -> Result<String, ClientError> {
     if io::stdin().is_terminal() {
         console.ask(&format!("{}: ", capitalised(what)));
     }
@@ -59,12 +65,17 @@ fn next_line(what: &'static str) -> Result<String, ClientError> {
 
 fn read_bounded(from: impl Read) -> io::Result<String> {
     let mut text = String::new();
-    from.take(LENGTH_MAX).read_to_string(&mut text)?;
-    Ok(text)
+    from.take(LENGTH_MAX.saturating_add(1)).read_to_string(&mut text)?;
+    let long = u64::try_from(text.len()).is_ok_and(|length| length > LENGTH_MAX);
+    if long { Err(io::Error::other(format!("it is longer than {LENGTH_MAX} bytes"))) } else { Ok(text) }
 }
 
-fn given(what: &'static str, text: &str) -> Result<Sensitive, ClientError> {
+pub(super) fn given(what: &'static str, text: &str) -> Result<Sensitive, ClientError> {
     let text = text.trim();
+    if text.len() > Sensitive::LENGTH_MAX {
+        let most = Sensitive::LENGTH_MAX;
+        return Err(ClientError::Input(format!("the {what} is longer than {most} bytes")));
+    }
     if text.is_empty() { Err(missing(what)) } else { Ok(Sensitive::from(SecretString::from(text))) }
 }
 

@@ -63,6 +63,17 @@ pub struct DiscordConfig {
     pub reread_age: Duration,
     /// Names of channels and of roles kept in memory per bot.
     pub names_max: usize,
+    /// Until a bot whose message content intent is off is looked at again.
+    #[serde(deserialize_with = "units::positive")]
+    pub intent_retry: Duration,
+    /// How long the list of an account's chats is good.
+    #[serde(deserialize_with = "units::positive")]
+    pub chats_age_max: Duration,
+    /// Servers whose channels are asked for when a bot's chats are listed.
+    pub chats_guilds_max: usize,
+    /// Whether proxies of accounts may stand in private networks: `limits.private_targets`, and always in a sandbox.
+    #[serde(skip)]
+    pub private_proxies: bool,
 }
 
 /// The most that Discord gives in one answer.
@@ -73,6 +84,7 @@ const PUBLIC: &str = "https://discord.com";
 impl DiscordConfig {
     /// Points at a sandbox, unless another base is configured: beside a sandbox the public one is never called.
     pub fn use_sandbox(&mut self, api_base: &str) {
+        self.private_proxies = true;
         if self.api_base == PUBLIC {
             api_base.clone_into(&mut self.api_base);
         }

@@ -15,6 +15,8 @@ pub struct LimitsConfig {
     pub alerts_waiting_max: NonZeroUsize,
     /// Telegram sign-ins under way.
     pub sign_ins_max: NonZeroUsize,
+    /// Telegram sign-ins under way of one user.
+    pub sign_ins_per_user_max: NonZeroUsize,
     /// How long a sign-in may take in all.
     #[serde(deserialize_with = "units::positive")]
     pub sign_in_deadline: Duration,

@@ -47,7 +47,7 @@ pub use sandbox::{SandboxLimits, SandboxMode, SandboxPairs, SandboxSettings};
 pub use secret::Secret;
 pub use store::StoreConfig;
 pub use supervision::SupervisionConfig;
-pub use telegram::TelegramConfig;
+pub use telegram::{ServerLogin, TelegramConfig};
 pub use units::ByteSize;
 pub use vault::VaultConfig;
 

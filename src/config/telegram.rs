@@ -65,6 +65,26 @@ pub struct TelegramConfig {
     pub events_per_unit: NonZeroUsize,
     /// Names of people and chats kept in memory per account.
     pub names_max: usize,
+    /// Whether the server itself signs people in by telephone number and code. `auto`: in a sandbox only.
+    pub server_login: ServerLogin,
+    /// How long the list of an account's chats is good.
+    #[serde(deserialize_with = "units::positive")]
+    pub chats_age_max: Duration,
+    /// Whether proxies of accounts may stand in private networks: `limits.private_targets`, and always in a sandbox.
+    #[serde(skip)]
+    pub private_proxies: bool,
+}
+
+/// Whether the server signs people in by telephone number: their code and password then pass through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerLogin {
+    /// In a sandbox.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// Before this the server hangs up on a client that is silent: the takeover of a session relies on it.
@@ -76,6 +96,7 @@ impl TelegramConfig {
     /// Points at a sandbox, unless another address is configured, under the application that it names.
     pub fn use_sandbox(&mut self, address: SocketAddr, api_id: i32, api_hash: &str) {
         self.address.get_or_insert(address);
+        self.private_proxies = true;
         self.api_id = api_id;
         self.api_hash = Secret::new(api_hash);
     }

@@ -1,24 +1,30 @@
 //! Accounts: list, connect by a credential or by signing in, remove. Each change reaches the running tree at once.
 
+mod admission;
+mod change;
+mod chats;
 mod view;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use secrecy::{ExposeSecret, SecretSlice};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use switchyard_actors::model::{Account, AccountId, AccountState, ChatId, Pair, UserId};
-use switchyard_actors::ports::{Credentials, Directory, Identified, NewCredential};
+use switchyard_actors::model::{Account, AccountId, ChatId, Pair, UserId};
+use switchyard_actors::ports::{Credentials, Directory, KnownChat, NewCredential, Proxy};
 
 use super::caller::Caller;
 use super::desk::Desk;
 use super::fault::Fault;
-use super::gates;
 use super::page::{Listed, Page};
+use super::sealed::{SealedSession, SealingKey};
 use super::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView, SignIns};
-use crate::store::Connected;
+use crate::store::AccountSettings;
 
+pub use change::{AccountChange, NewProxy, ReconnectView};
+pub use chats::ChatQuery;
 pub(super) use view::health;
 pub use view::{AccountHealth, AccountStatus, AccountView};
 
@@ -75,7 +81,55 @@ pub trait Accounts: Send + Sync {
         caller: Caller,
         user: Option<UserId>,
         credential: NewCredential,
+        proxy: Option<Proxy>,
     ) -> Result<ConnectedAccount, Fault>;
+
+    /// What a Telegram session is sealed to, so that it can be handed over.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    async fn sealing_key(&self, caller: Caller, user: Option<UserId>) -> Result<SealingKey, Fault>;
+
+    /// Takes over a Telegram user's session that was sealed for this user.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); [`Fault::Invalid`] for one that was sealed for somebody else, or elsewhere.
+    async fn connect_sealed(
+        &self,
+        caller: Caller,
+        user: Option<UserId>,
+        sealed: SealedSession,
+        proxy: Option<Proxy>,
+    ) -> Result<ConnectedAccount, Fault>;
+
+    /// Changes an account's name or proxy. A session with another proxy connects anew through it.
+    ///
+    /// # Errors
+    /// [`Fault::Stale`] when its version is another than `expected`.
+    async fn change(
+        &self,
+        caller: Caller,
+        id: AccountId,
+        expected: Option<i64>,
+        change: AccountChange,
+    ) -> Result<AccountView, Fault>;
+
+    /// Connects an account's session anew.
+    ///
+    /// # Errors
+    /// [`Fault::NeedsLogin`]; [`Fault::PlatformWait`], for no order shortens a platform's wait.
+    async fn reconnect(&self, caller: Caller, id: AccountId) -> Result<ReconnectView, Fault>;
+
+    /// The chats that a connected account knows.
+    ///
+    /// # Errors
+    /// [`Fault::Unreachable`] while it is not connected.
+    async fn chats(
+        &self,
+        caller: Caller,
+        id: AccountId,
+        query: ChatQuery,
+    ) -> Result<Listed<KnownChat, ChatId>, Fault>;
 
     /// Stops the account, ends its session at the platform, and deletes it with its pairs.
     ///
@@ -92,6 +146,7 @@ pub trait Accounts: Send + Sync {
         caller: Caller,
         user: Option<UserId>,
         method: SignInMethod,
+        proxy: Option<Proxy>,
     ) -> Result<SignInView, Fault>;
 
     /// How a sign-in stands.
@@ -124,6 +179,21 @@ impl AccountService {
     pub fn new(desk: Arc<Desk>) -> Self {
         Self { sign_ins: SignIns::new(Arc::clone(&desk)), desk }
     }
+
+    /// Asks the platform whose a credential is, and keeps the account.
+    async fn take_in(
+        &self,
+        owner: UserId,
+        credential: NewCredential,
+        proxy: Option<Proxy>,
+    ) -> Result<ConnectedAccount, Fault> {
+        let desk = Arc::clone(&self.desk);
+        let order = async move {
+            let identified = desk.login.identify(credential, proxy.as_ref()).await?;
+            desk.admit(owner, identified).await
+        };
+        self.desk.to_the_end(order).await
+    }
 }
 
 #[async_trait]
@@ -136,11 +206,7 @@ impl Accounts for AccountService {
         let mut accounts = self.desk.store.accounts().await?;
         accounts.retain(|account| caller.reaches(account.user));
         let Listed { items, next_cursor } = page.cut(accounts, |account| account.id);
-        let pairs = self.desk.store.pairs().await?;
-        let mut views = Vec::with_capacity(items.len());
-        for account in items {
-            views.push(self.desk.account_view(account, &pairs).await?);
-        }
+        let views = self.desk.account_views(items).await?;
         Ok(Listed { items: views, next_cursor })
     }
 
@@ -155,14 +221,54 @@ impl Accounts for AccountService {
         caller: Caller,
         user: Option<UserId>,
         credential: NewCredential,
+        proxy: Option<Proxy>,
     ) -> Result<ConnectedAccount, Fault> {
         let owner = self.desk.owner(caller, user).await?;
+        self.take_in(owner, credential, proxy).await
+    }
+
+    async fn sealing_key(&self, caller: Caller, user: Option<UserId>) -> Result<SealingKey, Fault> {
+        let owner = self.desk.owner(caller, user).await?;
+        Ok(self.desk.uploads.describe(owner))
+    }
+
+    async fn connect_sealed(
+        &self,
+        caller: Caller,
+        user: Option<UserId>,
+        sealed: SealedSession,
+        proxy: Option<Proxy>,
+    ) -> Result<ConnectedAccount, Fault> {
+        let owner = self.desk.owner(caller, user).await?;
+        let credential = self.desk.uploads.open(owner, &sealed)?;
+        self.take_in(owner, credential, proxy).await
+    }
+
+    async fn change(
+        &self,
+        caller: Caller,
+        id: AccountId,
+        expected: Option<i64>,
+        change: AccountChange,
+    ) -> Result<AccountView, Fault> {
+        let account = self.desk.account(caller, id).await?;
         let desk = Arc::clone(&self.desk);
-        let order = async move {
-            let identified = desk.login.identify(credential).await?;
-            desk.admit(owner, identified).await
-        };
-        self.desk.to_the_end(order).await
+        self.desk.to_the_end(async move { desk.change_account(account, expected, change).await }).await
+    }
+
+    async fn reconnect(&self, caller: Caller, id: AccountId) -> Result<ReconnectView, Fault> {
+        let account = self.desk.account(caller, id).await?;
+        self.desk.reconnect_account(caller, &account).await
+    }
+
+    async fn chats(
+        &self,
+        caller: Caller,
+        id: AccountId,
+        query: ChatQuery,
+    ) -> Result<Listed<KnownChat, ChatId>, Fault> {
+        let account = self.desk.account(caller, id).await?;
+        self.desk.chats_of(&account, query).await
     }
 
     async fn remove(&self, caller: Caller, id: AccountId, force: bool) -> Result<RemovedAccount, Fault> {
@@ -176,13 +282,14 @@ impl Accounts for AccountService {
         caller: Caller,
         user: Option<UserId>,
         method: SignInMethod,
+        proxy: Option<Proxy>,
     ) -> Result<SignInView, Fault> {
         let owner = self.desk.owner(caller, user).await?;
-        self.sign_ins.begin(owner, method).await
+        self.sign_ins.begin(owner, method, proxy).await
     }
 
     async fn sign_in(&self, caller: Caller, id: SignInId) -> Result<SignInView, Fault> {
-        self.sign_ins.view(caller, id)
+        self.sign_ins.view(caller, id).await
     }
 
     async fn answer_sign_in(
@@ -203,12 +310,36 @@ impl Desk {
     }
 
     pub(super) async fn account_view(&self, account: Account, pairs: &[Pair]) -> Result<AccountView, Fault> {
+        let settings = self.store.account_settings(&[account.id]).await?;
+        self.view_with(account, pairs, &settings).await
+    }
+
+    /// As many as are asked for, with as few questions as can be.
+    async fn account_views(&self, accounts: Vec<Account>) -> Result<Vec<AccountView>, Fault> {
+        let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
+        let settings = self.store.account_settings(&ids).await?;
+        let pairs = self.store.pairs().await?;
+        let mut views = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            views.push(self.view_with(account, &pairs, &settings).await?);
+        }
+        Ok(views)
+    }
+
+    async fn view_with(
+        &self,
+        account: Account,
+        pairs: &[Pair],
+        settings: &HashMap<AccountId, AccountSettings>,
+    ) -> Result<AccountView, Fault> {
         let chat = self.only_chat(&account).await?;
         let path = format!("sessions/{}", account.id);
         let node = switchyard_actors::supervision::ChildPath::parse(&path).ok();
         let node = node.and_then(|path| self.operator.tree().view(&path));
         let of = |pair: &&Pair| pair.source_account == account.id || pair.target_account == account.id;
-        Ok(view::account(&account, node.as_ref(), chat, pairs.iter().filter(of).count()))
+        let count = pairs.iter().filter(of).count();
+        let settings = settings.get(&account.id).cloned().unwrap_or_default();
+        Ok(view::account(&account, settings, node.as_ref(), chat, count))
     }
 
     /// The only chat that an account can write to: a webhook's channel.
@@ -218,91 +349,5 @@ impl Desk {
         }
         let kept = self.store.secret(account.id, CHAT).await?;
         Ok(kept.and_then(|kept| std::str::from_utf8(kept.expose_secret()).ok()?.parse().ok()))
-    }
-
-    /// Stores an account that its platform has confirmed, and connects it.
-    pub(super) async fn admit(&self, owner: UserId, found: Identified) -> Result<ConnectedAccount, Fault> {
-        let Identified { kind, platform_id, name, chat, mut secrets } = found;
-        if let Some(chat) = chat {
-            secrets.push((CHAT.to_owned(), SecretSlice::from(chat.to_string().into_bytes())));
-        }
-        let account = Account {
-            id: AccountId::from_uuid(self.ids.uuid()),
-            user: owner,
-            kind,
-            platform_id,
-            name,
-            profile: self.profile.clone(),
-            state: AccountState::Active,
-        };
-        let _alone = self.gates.pass([gates::key(&account)]).await;
-        let known = self.store.accounts().await?;
-        let known = known.into_iter().find(|known| known.kind == kind && known.platform_id == platform_id);
-        let Connected { account, renewed } = match known {
-            Some(known) if known.user == owner => self.renew(&known, &account, &secrets).await?,
-            _ => {
-                let connected = self.store.connect_account(&account, &secrets).await?;
-                self.operator.account_added(connected.account.id)?;
-                connected
-            }
-        };
-        tracing::info!(account = %account.id, kind = kind.as_str(), renewed, "account was connected");
-        let pairs = self.store.pairs().await?;
-        Ok(ConnectedAccount { account: self.account_view(account, &pairs).await?, renewed })
-    }
-
-    /// The old session is stopped before its credentials are replaced: it must not write over the new ones.
-    async fn renew(
-        &self,
-        known: &Account,
-        account: &Account,
-        secrets: &[(String, SecretSlice<u8>)],
-    ) -> Result<Connected, Fault> {
-        self.operator.account_renewing(known.id).await;
-        let stored = self.store.connect_account(account, secrets).await;
-        self.operator.account_renewed(known.id).await?;
-        Ok(stored?)
-    }
-
-    /// Stop, log out, delete: in this order, so that a key is never used by two, and nothing is deleted under an actor.
-    async fn dismiss(&self, account: Account, force: bool) -> Result<RemovedAccount, Fault> {
-        let _alone = self.gates.pass([gates::key(&account)]).await;
-        let id = account.id;
-        let account = self.store.account(id).await?;
-        let pairs = self.operator.account_removed(id).await?;
-        let logged_out = match self.login.log_out(&account).await {
-            Ok(()) => true,
-            Err(error) if force => {
-                tracing::warn!(account = %id, %error, "account is removed without a log-out at its platform");
-                false
-            }
-            Err(error) => {
-                self.put_back(id, &pairs).await;
-                return Err(Fault::Unreachable(format!(
-                    "{} could not be logged out at {}, so nothing was removed: {error}; try again, or force it and end \
-                     the session there by hand",
-                    account.name,
-                    account.kind.platform(),
-                )));
-            }
-        };
-        if let Err(error) = self.store.remove_account(id).await {
-            self.put_back(id, &pairs).await;
-            return Err(error.into());
-        }
-        tracing::info!(account = %id, logged_out, pairs = pairs.len(), "account was removed");
-        Ok(RemovedAccount { id, logged_out, pairs_removed: pairs.len() })
-    }
-
-    /// Starts again what was stopped for a removal that did not come about.
-    async fn put_back(&self, id: AccountId, pairs: &[Pair]) {
-        if let Err(error) = self.operator.account_added(id) {
-            tracing::error!(account = %id, %error, "account could not be started again");
-        }
-        for pair in pairs {
-            if let Err(error) = self.operator.pair_added(pair.id, std::time::Duration::ZERO).await {
-                tracing::error!(pair = %pair.id, %error, "pair could not be started again");
-            }
-        }
     }
 }

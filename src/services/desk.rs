@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::caller::Caller;
 use super::fault::Fault;
 use super::gates::Gates;
+use super::sealed::Uploads;
 use crate::store::Store;
 
 /// Name of the user that is made when an operator connects something before there is any user.
@@ -22,6 +23,10 @@ const FIRST_USER: &str = "operator";
 pub struct DeskConfig {
     /// Sign-ins under way at once.
     pub sign_ins_max: usize,
+    /// Sign-ins of one user under way at once.
+    pub sign_ins_per_user_max: usize,
+    /// Whether the server signs people in by telephone number.
+    pub server_login: bool,
     /// How long a sign-in may take in all; then it is given up.
     pub sign_in_deadline: Duration,
     /// How long the answer to a new pair waits until its source is read.
@@ -42,6 +47,8 @@ pub struct DeskParts {
     pub ids: IdSource,
     /// Throttle profile of new accounts.
     pub profile: String,
+    /// What sealed sessions are made for.
+    pub uploads: Uploads,
     /// Where the work goes on when nobody waits for its answer any more.
     pub runtime: Handle,
     /// Bounds.
@@ -56,6 +63,7 @@ pub struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: IdSource,
     pub(super) profile: String,
+    pub(super) uploads: Uploads,
     pub(super) config: DeskConfig,
     pub(super) gates: Gates,
     pub(super) runtime: Handle,
@@ -66,9 +74,21 @@ impl Desk {
     /// A desk.
     #[must_use]
     pub fn new(parts: DeskParts) -> Arc<Self> {
-        let DeskParts { store, operator, login, clock, ids, profile, runtime, config } = parts;
+        let DeskParts { store, operator, login, clock, ids, profile, uploads, runtime, config } = parts;
         let (gates, first_user) = (Gates::default(), tokio::sync::Mutex::new(()));
-        Arc::new(Self { store, operator, login, clock, ids, profile, config, gates, runtime, first_user })
+        Arc::new(Self {
+            store,
+            operator,
+            login,
+            clock,
+            ids,
+            profile,
+            uploads,
+            config,
+            gates,
+            runtime,
+            first_user,
+        })
     }
 
     /// Carries an order out to its end, also when its caller goes away in the middle: half a change helps nobody.

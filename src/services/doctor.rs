@@ -23,6 +23,8 @@ pub enum Class {
 pub enum Verdict {
     /// Well.
     Ok,
+    /// Nobody could be asked: nothing is known, good or bad.
+    NotAsked,
     /// Works, and will not for long or not for everything.
     Warn {
         /// What to do.
@@ -54,6 +56,11 @@ impl Check {
         Self { name, found: flat(found), verdict: Verdict::Ok }
     }
 
+    /// Nobody could be asked.
+    pub fn not_asked(name: &'static str, found: impl fmt::Display) -> Self {
+        Self { name, found: flat(found), verdict: Verdict::NotAsked }
+    }
+
     /// Something to look after.
     pub fn warn(name: &'static str, found: impl fmt::Display, advice: impl fmt::Display) -> Self {
         Self { name, found: flat(found), verdict: Verdict::Warn { advice: flat(advice) } }
@@ -72,6 +79,7 @@ impl Check {
     fn word(&self) -> &'static str {
         match self.verdict {
             Verdict::Ok => "ok",
+            Verdict::NotAsked => "skip",
             Verdict::Warn { .. } => "warn",
             Verdict::Fail { .. } => "fail",
         }
@@ -80,13 +88,13 @@ impl Check {
     fn class(&self) -> Option<Class> {
         match self.verdict {
             Verdict::Fail { class, .. } => Some(class),
-            Verdict::Ok | Verdict::Warn { .. } => None,
+            Verdict::Ok | Verdict::NotAsked | Verdict::Warn { .. } => None,
         }
     }
 
     fn advice(&self) -> Option<&str> {
         match &self.verdict {
-            Verdict::Ok => None,
+            Verdict::Ok | Verdict::NotAsked => None,
             Verdict::Warn { advice } | Verdict::Fail { advice, .. } => Some(advice),
         }
     }
@@ -148,8 +156,12 @@ impl Report {
         };
         let count = |word: &str| self.checks.iter().filter(|check| check.word() == word).count();
         let mut lines: Vec<String> = self.checks.iter().map(line).collect();
+        let skipped = match count("skip") {
+            0 => String::new(),
+            skipped => format!("{skipped} not asked, "),
+        };
         lines.push(format!(
-            "{} checks: {} ok, {} to look after, {} failed",
+            "{} checks: {} ok, {skipped}{} to look after, {} failed",
             self.checks.len(),
             count("ok"),
             count("warn"),
@@ -161,7 +173,8 @@ impl Report {
     /// The report for programs, with the exit code that goes with it.
     #[must_use]
     pub fn to_json(&self, exit_code: u8) -> String {
-        let worst = ["fail", "warn"].into_iter().find(|word| self.checks.iter().any(|c| c.word() == *word));
+        let worst =
+            ["fail", "warn", "skip"].into_iter().find(|word| self.checks.iter().any(|c| c.word() == *word));
         let checks = self.checks.iter().map(|check| ShownCheck {
             check: check.name,
             verdict: check.word(),
@@ -210,6 +223,19 @@ mod tests {
                 "3 checks: 1 ok, 1 to look after, 1 failed",
             ]
         );
+    }
+
+    #[test]
+    fn what_nobody_was_asked_is_not_called_good() {
+        let mut report = Report::default();
+        report.push(Check::ok("config", "it is valid"));
+        report.push(Check::not_asked("pair", "not asked: source"));
+        assert_eq!(report.gravest(), None);
+        let text = report.render();
+        assert!(text.contains("skip  pair    not asked: source"), "{text}");
+        assert!(text.ends_with("2 checks: 1 ok, 1 not asked, 0 to look after, 0 failed"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&report.to_json(0)).unwrap();
+        assert_eq!(json["verdict"], "skip");
     }
 
     #[test]

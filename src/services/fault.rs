@@ -37,6 +37,21 @@ pub enum Fault {
     /// The code is too old.
     #[error("the code has expired: begin the sign-in anew")]
     CodeExpired,
+    /// This server lost a sign-in that was under way.
+    #[error("this server lost the sign-in: begin it anew")]
+    SignInLost,
+    /// The server signs nobody in by telephone number.
+    #[error(
+        "this server takes no telephone numbers and codes: run `switchyard login` on your own machine, or sign in by QR \
+         code (method qr)"
+    )]
+    ServerLoginOff,
+    /// What was to be changed was changed by somebody else meanwhile.
+    #[error("it was changed meanwhile: read it again")]
+    Stale,
+    /// The platform ended the account's session.
+    #[error("{0}")]
+    NeedsLogin(String),
     /// The sign-in waits for something else.
     #[error("{0}")]
     OutOfStep(String),
@@ -69,9 +84,6 @@ pub enum Fault {
     /// The sign-in is too old for this.
     #[error("sign in again first: this needs a fresh sign-in")]
     NotFresh,
-    /// Somebody else changed it since it was read.
-    #[error("it was changed meanwhile: read it again")]
-    Stale,
     /// It is not offered here.
     #[error("{0}")]
     Closed(String),

@@ -17,5 +17,6 @@ pub mod operator;
 pub mod page;
 pub mod pairs;
 pub mod sandbox;
+pub mod sealed;
 pub mod sensitive;
 pub mod sign_ins;

@@ -7,14 +7,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Longest text that is taken, in bytes: the longest of them, a session string, has some 370.
-const LENGTH_MAX: usize = 4_096;
-
 /// A sensitive text. On the wire it is a string; in logs and errors it is nothing.
 #[derive(Clone)]
 pub struct Sensitive(SecretString);
 
 impl Sensitive {
+    /// Longest text that is taken, in bytes: the longest of them, a session string, has some 370.
+    pub const LENGTH_MAX: usize = 4_096;
+
     /// The text, for the one who needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -38,7 +38,7 @@ impl JsonSchema for Sensitive {
             "type": "string",
             "format": "password",
             "minLength": 1,
-            "maxLength": LENGTH_MAX,
+            "maxLength": Self::LENGTH_MAX,
             "description": "A secret: never shown again, never logged.",
         })
     }
@@ -70,10 +70,10 @@ impl<'de> Deserialize<'de> for Sensitive {
     /// The usual error for a wrong type shows the value; these do not.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wrong = |text: &str| serde::de::Error::custom(text);
-        let too_long = format!("it must not be longer than {LENGTH_MAX} bytes");
+        let too_long = format!("it must not be longer than {} bytes", Self::LENGTH_MAX);
         match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::String(text) if text.trim().is_empty() => Err(wrong("it must not be empty")),
-            serde_json::Value::String(text) if text.len() > LENGTH_MAX => Err(wrong(&too_long)),
+            serde_json::Value::String(text) if text.len() > Self::LENGTH_MAX => Err(wrong(&too_long)),
             serde_json::Value::String(text) => Ok(Self(SecretString::from(text.trim()))),
             _ => Err(wrong("it must be a text")),
         }

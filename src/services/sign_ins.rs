@@ -1,32 +1,27 @@
-//! Sign-ins under way: each is held by a task of its own until it is done, fails, or its time is over. They are bounded in
-//! number, live in memory alone, and know nothing of HTTP, so that they outlive a restart of its actor.
+//! Sign-ins of Telegram users as callers see them. Each is an actor of the tree (`sign-ins/<id>`), which holds its connection
+//! and knows nothing of HTTP; a crash loses it, and says so.
 
-mod holder;
-
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::UserId;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use switchyard_actors::ports::{Directory, Identified, Proxy};
+use switchyard_actors::tree::{
+    Admission, AdmissionError, Admitted, SignInBounds, SignInError, SignInInput, SignInOrder, SignInStage,
+    SignInStatus, SignInWay,
+};
 use uuid::Uuid;
 
-use self::holder::{Holder, Order};
 use super::accounts::ConnectedAccount;
 use super::caller::Caller;
 use super::desk::Desk;
 use super::fault::Fault;
 use super::sensitive::Sensitive;
-
-/// Answers to one sign-in that wait their turn.
-const ORDERS_WAITING: usize = 4;
-
-/// How many sign-ins that are over may be remembered for each that may be under way.
-const REMEMBERED: usize = 4;
 
 /// Names a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -81,6 +76,8 @@ pub struct SignInView {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SignInState {
+    /// The platform's first answer.
+    Begins,
     /// The code that the platform sent.
     Code {
         /// Where it was sent, in words.
@@ -107,90 +104,49 @@ pub enum SignInState {
     },
 }
 
-impl SignInState {
-    const fn is_over(&self) -> bool {
-        matches!(self, Self::Done(_) | Self::Failed { .. })
-    }
-
-    /// What it waits for, in words.
-    const fn waits_for(&self) -> &'static str {
-        match self {
-            Self::Code { .. } => "the code that was sent",
-            Self::Password { .. } => "the second-factor password",
-            Self::Scan { .. } => "somebody who scans the code",
-            Self::Done(_) | Self::Failed { .. } => "nothing: it is over",
-        }
-    }
-}
-
-/// A sign-in, as others reach it.
-struct Held {
-    owner: UserId,
-    view: watch::Receiver<SignInView>,
-    orders: mpsc::Sender<Order>,
-}
-
-type Table = Arc<Mutex<HashMap<SignInId, Held>>>;
-
 /// The sign-ins of one daemon.
 pub(super) struct SignIns {
     desk: Arc<Desk>,
-    held: Table,
-    places: Arc<Semaphore>,
-}
-
-fn lock(table: &Table) -> MutexGuard<'_, HashMap<SignInId, Held>> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SignIns {
-    pub(super) fn new(desk: Arc<Desk>) -> Self {
-        let places = Arc::new(Semaphore::new(desk.config.sign_ins_max));
-        Self { desk, held: Table::default(), places }
+    pub(super) const fn new(desk: Arc<Desk>) -> Self {
+        Self { desk }
     }
 
     /// Begins one. Its platform is asked at once.
-    pub(super) async fn begin(&self, owner: UserId, method: SignInMethod) -> Result<SignInView, Fault> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            let max = self.desk.config.sign_ins_max;
-            Fault::TooMany(format!("{max} sign-ins are under way: finish one, or wait until one is given up"))
-        })?;
-        let (desk, held) = (Arc::clone(&self.desk), Arc::clone(&self.held));
-        let begin = async move {
-            let (sign_in, step) = match &method {
-                SignInMethod::Phone(number) => desk.login.sign_in_by_phone(number).await?,
-                SignInMethod::Qr => desk.login.sign_in_by_qr().await?,
-            };
-            let id = SignInId(desk.ids.uuid());
-            let deadline = desk.config.sign_in_deadline;
-            let expires_at = desk.clock.now() + TimeDelta::from_std(deadline).unwrap_or(TimeDelta::zero());
-            let begun = SignInState::Failed { reason: "it has not begun".to_owned() };
-            let (show, view) = watch::channel(SignInView { id, state: begun, expires_at });
-            let (orders, waiting) = mpsc::channel(ORDERS_WAITING);
-            remember(&held, id, Held { owner, view: view.clone(), orders }, desk.config.sign_ins_max);
-            let holder = Holder { desk: Arc::clone(&desk), owner, show, orders: waiting };
-            // What a first step that is done already takes counts for the deadline too.
-            let first = holder.take(step).await;
-            let shown = view.borrow().clone();
-            let forget = async move {
-                let until = tokio::time::Instant::now() + deadline;
-                if let Some(holder) = first {
-                    // Dropping the sign-in gives it up.
-                    let _given_up = tokio::time::timeout_at(until, holder.hold(sign_in)).await;
-                }
-                drop(place);
-                tokio::time::sleep_until(until).await;
-                lock(&held).remove(&id);
-            };
-            desk.runtime.spawn(forget);
-            Ok(shown)
+    pub(super) async fn begin(
+        &self,
+        owner: UserId,
+        method: SignInMethod,
+        proxy: Option<Proxy>,
+    ) -> Result<SignInView, Fault> {
+        let config = &self.desk.config;
+        let way = match method {
+            SignInMethod::Phone(_) if !config.server_login => return Err(Fault::ServerLoginOff),
+            SignInMethod::Phone(number) => SignInWay::Phone(number),
+            SignInMethod::Qr => SignInWay::Qr,
         };
-        self.desk.to_the_end(begin).await
+        let bounds = SignInBounds {
+            max: config.sign_ins_max,
+            max_per_user: config.sign_ins_per_user_max,
+            deadline: config.sign_in_deadline,
+        };
+        let id = SignInId(self.desk.ids.uuid());
+        let order = SignInOrder { owner, way, proxy };
+        let (sign_ins, login) = (self.desk.operator.sign_ins().clone(), Arc::clone(&self.desk.login));
+        let admission: Arc<dyn Admission> = Arc::new(Door(Arc::clone(&self.desk)));
+        let name = id.to_string();
+        let begun = self
+            .desk
+            .to_the_end(async move { Ok(sign_ins.begin(&name, order, bounds, login, admission).await?) });
+        self.show(id, begun.await?).await
     }
 
     /// How one stands.
-    pub(super) fn view(&self, caller: Caller, id: SignInId) -> Result<SignInView, Fault> {
-        self.find(caller, id).map(|(view, _)| view)
+    pub(super) async fn view(&self, caller: Caller, id: SignInId) -> Result<SignInView, Fault> {
+        let status = self.find(caller, id).await?;
+        self.show(id, status).await
     }
 
     /// Hands in what one waits for.
@@ -200,41 +156,72 @@ impl SignIns {
         id: SignInId,
         answer: SignInAnswer,
     ) -> Result<SignInView, Fault> {
-        let (view, orders) = self.find(caller, id)?;
-        let fits = matches!(
-            (&view.state, &answer),
-            (SignInState::Code { .. }, SignInAnswer::Code(_))
-                | (SignInState::Password { .. }, SignInAnswer::Password(_))
-        );
-        if !fits {
-            return Err(Fault::OutOfStep(format!("this sign-in waits for {}", view.state.waits_for())));
-        }
-        let over = || Fault::NotFound(format!("sign-in {id}"));
-        let (reply, replied) = oneshot::channel();
-        orders.try_send(Order { answer, reply }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => {
-                Fault::TooMany("this sign-in has answers waiting already".to_owned())
-            }
-            mpsc::error::TrySendError::Closed(_) => over(),
-        })?;
-        replied.await.map_err(|_| over())?
+        self.find(caller, id).await?;
+        let input = match answer {
+            SignInAnswer::Code(code) => SignInInput::Code(code.into_secret()),
+            SignInAnswer::Password(password) => SignInInput::Password(password.into_secret()),
+        };
+        let status = self.desk.operator.sign_ins().hand_in(&id.to_string(), input).await?;
+        self.show(id, status).await
     }
 
-    fn find(&self, caller: Caller, id: SignInId) -> Result<(SignInView, mpsc::Sender<Order>), Fault> {
-        let held = lock(&self.held);
-        let found = held.get(&id).filter(|held| caller.reaches(held.owner));
-        let found =
-            found.ok_or_else(|| Fault::NotFound(format!("sign-in {id} (it may have taken too long)")))?;
-        let view = found.view.borrow().clone();
-        Ok((view, found.orders.clone()))
+    /// One that is the caller's affair; others do not exist for the caller.
+    async fn find(&self, caller: Caller, id: SignInId) -> Result<SignInStatus, Fault> {
+        let status = self.desk.operator.sign_ins().look(&id.to_string()).await?;
+        if caller.reaches(status.owner) { Ok(status) } else { Err(SignInError::Unknown.into()) }
+    }
+
+    async fn show(&self, id: SignInId, status: SignInStatus) -> Result<SignInView, Fault> {
+        let state = match status.stage {
+            SignInStage::Begins => SignInState::Begins,
+            SignInStage::Code { sent_to } => SignInState::Code { sent_to },
+            SignInStage::Password { hint } => SignInState::Password { hint },
+            SignInStage::Scan { link, expires_at } => {
+                SignInState::Scan { link: Sensitive::from(link), link_expires_at: expires_at }
+            }
+            SignInStage::Done(Admitted { account, renewed }) => {
+                let account = self.desk.store.account(account).await?;
+                let pairs = self.desk.store.pairs().await?;
+                let account = self.desk.account_view(account, &pairs).await?;
+                SignInState::Done(Box::new(ConnectedAccount { account, renewed }))
+            }
+            SignInStage::Failed(error) => SignInState::Failed { reason: error.to_string() },
+        };
+        Ok(SignInView { id, state, expires_at: status.expires_at })
     }
 }
 
-/// Keeps a new sign-in, and forgets those that are over when there are too many of them.
-fn remember(table: &Table, id: SignInId, new: Held, max: usize) {
-    let mut held = lock(table);
-    if held.len() >= max.saturating_mul(REMEMBERED) {
-        held.retain(|_, held| !held.view.borrow().state.is_over());
+/// Lets those in who signed in.
+struct Door(Arc<Desk>);
+
+#[async_trait]
+impl Admission for Door {
+    async fn admit(&self, owner: UserId, found: Identified) -> Result<Admitted, AdmissionError> {
+        let desk = Arc::clone(&self.0);
+        let admitted = self.0.to_the_end(async move { desk.admit(owner, found).await }).await;
+        match admitted {
+            Ok(ConnectedAccount { account, renewed }) => Ok(Admitted { account: account.id, renewed }),
+            Err(fault @ (Fault::Conflict(_) | Fault::Refused(_) | Fault::Invalid { .. })) => {
+                Err(AdmissionError::Refused(fault.to_string()))
+            }
+            Err(fault) => Err(AdmissionError::Failed(fault.to_string())),
+        }
     }
-    held.insert(id, new);
+}
+
+impl From<SignInError> for Fault {
+    fn from(error: SignInError) -> Self {
+        let text = error.to_string();
+        match error {
+            SignInError::Login(error) => error.into(),
+            SignInError::Admission(AdmissionError::Refused(_)) => Self::Conflict(text),
+            SignInError::Admission(AdmissionError::Failed(_)) | SignInError::Unavailable(_) => {
+                Self::Unavailable(text)
+            }
+            SignInError::OutOfStep(_) => Self::OutOfStep(text),
+            SignInError::Busy | SignInError::TooMany(_) => Self::TooMany(text),
+            SignInError::Lost => Self::SignInLost,
+            SignInError::Unknown => Self::NotFound("the sign-in (it may have taken too long)".to_owned()),
+        }
+    }
 }

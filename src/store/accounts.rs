@@ -8,7 +8,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use secrecy::SecretSlice;
 use switchyard_actors::model::{Account, AccountId, AccountState, Pair, UserId};
-use switchyard_actors::ports::{Directory, StoreError};
+use switchyard_actors::ports::{Directory, Proxy, StoreError};
 
 use super::entity::{account, account_secret};
 use super::error::run_time;
@@ -153,7 +153,8 @@ async fn settle(
     Ok(Connected { account: known, renewed: true })
 }
 
-/// Puts these secrets in the place of all that the account had: keys of an older session open nothing any more.
+/// Puts these secrets in the place of all that the account had: keys of an older session open nothing any more. Its proxy
+/// is not the session's: it stays unless another comes.
 async fn replace_secrets(
     transaction: &DatabaseTransaction,
     id: AccountId,
@@ -163,11 +164,11 @@ async fn replace_secrets(
 ) -> Result<(), StoreError> {
     let failed = |failure| run_time(&failure);
     let id = id.as_uuid();
-    account_secret::Entity::delete_many()
-        .filter(account_secret::Column::AccountId.eq(id))
-        .exec(transaction)
-        .await
-        .map_err(failed)?;
+    let mut old = account_secret::Entity::delete_many().filter(account_secret::Column::AccountId.eq(id));
+    if !secrets.iter().any(|(name, _)| name == Proxy::SECRET) {
+        old = old.filter(account_secret::Column::Name.ne(Proxy::SECRET));
+    }
+    old.exec(transaction).await.map_err(failed)?;
     for (name, value) in secrets {
         let row = account_secret::ActiveModel {
             account_id: Set(id),

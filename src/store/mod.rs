@@ -3,6 +3,7 @@
 //! Rules of the room: every write is one transaction; times are Unix milliseconds of the injected clock; whatever a
 //! platform said or a user wrote is sealed under the user's data key before it comes near a statement.
 
+mod account_settings;
 mod accounts;
 mod admin_networks;
 mod admin_sessions;
@@ -59,6 +60,7 @@ use tokio::time::timeout;
 
 use crate::crypto::Vault;
 
+pub use account_settings::{AccountSettings, SettingsChange};
 pub use accounts::Connected;
 pub use admin_networks::{AdminNetworks, StoredNetwork};
 pub use admin_sessions::{NewAdminSession, Refreshed};

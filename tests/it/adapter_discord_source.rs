@@ -352,7 +352,7 @@ async fn a_bot_that_may_not_read_is_refused_in_plain_words() {
     world.sandbox.discord().set_rights(account, no_content).unwrap();
     let wish = request(&world.account, &[place(&world.chat)], Vec::new());
     let refused = within(connector.connect(wish)).await.unwrap_err();
-    let ConnectionError::Refused(words) = refused else { panic!("{refused}") };
+    let ConnectionError::ContentIntentOff { reason: words, .. } = refused else { panic!("{refused}") };
     assert!(words.contains("Developer Portal") && words.contains("Message Content Intent"), "{words}");
     // Sending needs no such right.
     within(connector.connect(request(&world.account, &[], Vec::new()))).await.unwrap();

@@ -248,7 +248,7 @@ async fn whose_a_credential_is() {
         format!("https://discord.com/api/webhooks/{id}/{token}"),
         format!("{}/api/webhooks/{id}/{token}?wait=true", world.base()),
     ] {
-        let found = within(login.identify_webhook(&SecretString::from(address))).await.unwrap();
+        let found = within(login.identify_webhook(&SecretString::from(address), None)).await.unwrap();
         assert_eq!((found.kind, found.platform_id), (AccountKind::DiscordWebhook, id));
         assert_eq!(found.chat.map(|chat| chat.to_string()), Some(world.chat.clone()));
         let secrets: Vec<_> =
@@ -257,7 +257,7 @@ async fn whose_a_credential_is() {
     }
     let bot = world.sandbox.seed().discord.bots[0].clone();
     let found = format!("Bot {}", bot.token.reveal());
-    let found = within(login.identify_bot(&SecretString::from(found))).await.unwrap();
+    let found = within(login.identify_bot(&SecretString::from(found), None)).await.unwrap();
     assert_eq!(found.platform_id, i64::try_from(bot.id).unwrap());
     assert_eq!((found.kind, found.name, found.chat), (AccountKind::DiscordBot, bot.name, None));
     assert_eq!(found.secrets[0].1.expose_secret(), bot.token.reveal().as_bytes());
@@ -273,23 +273,23 @@ async fn what_is_no_credential_is_refused_and_not_repeated() {
         format!("https://evil.example/api/webhooks/1/{hidden}"),
         hidden.to_owned(),
     ] {
-        let refused = within(login.identify_webhook(&SecretString::from(address))).await.unwrap_err();
+        let refused = within(login.identify_webhook(&SecretString::from(address), None)).await.unwrap_err();
         assert!(matches!(refused, LoginError::Refused(_)), "{refused}");
         assert!(!refused.to_string().contains(hidden), "{refused}");
     }
     for token in [hidden, "mfa.hidden-word"] {
-        let refused = within(login.identify_bot(&SecretString::from(token))).await.unwrap_err();
+        let refused = within(login.identify_bot(&SecretString::from(token), None)).await.unwrap_err();
         assert!(matches!(refused, LoginError::Refused(_)), "{refused}");
         assert!(!refused.to_string().contains(hidden), "{refused}");
     }
     let person = "{\"id\": \"5\", \"username\": \"p\"}".to_owned();
     let (base, _) = server(vec![("/api/v10/users/@me", 200, person)]).await;
     let login = DiscordLogin::new(discord_config(&base)).unwrap();
-    let refused = within(login.identify_bot(&SecretString::from("a.b.c"))).await.unwrap_err();
+    let refused = within(login.identify_bot(&SecretString::from("a.b.c"), None)).await.unwrap_err();
     assert!(matches!(&refused, LoginError::Refused(text) if text.contains("user tokens")), "{refused}");
     let (base, _) = server(Vec::new()).await;
     let login = DiscordLogin::new(discord_config(&base)).unwrap();
-    let unknown = within(login.identify_bot(&SecretString::from("a.b.c"))).await.unwrap_err();
+    let unknown = within(login.identify_bot(&SecretString::from("a.b.c"), None)).await.unwrap_err();
     assert!(matches!(unknown, LoginError::Unreachable(_)), "{unknown}");
 }
 

@@ -24,7 +24,7 @@ async fn logging_out_ends_the_session_of_that_key_and_no_other() {
     let refused = world.connect(&account, &world.config).await.unwrap_err();
     assert!(matches!(refused, ConnectionError::NeedsLogin(_)), "{refused}");
     within(login.log_out(&account)).await.unwrap();
-    within(login.import_telethon(&other)).await.unwrap();
+    within(login.import_telethon(&other, true, None)).await.unwrap();
     let keyless = adapter_harness::account(Uuid::from_u128(78), AccountKind::TelegramUser, 5);
     login.log_out(&keyless).await.unwrap();
 }
@@ -44,14 +44,15 @@ async fn a_telethon_session_is_taken_over_at_its_own_address() {
     let world = World::new().await;
     let (own, user) = (world.sandbox.telegram_address(), world.user(0).2);
     let session = world.telethon(Some(user), own, [7; 256]);
-    let identified = within(world.login().import_telethon(&session)).await.unwrap();
+    let identified = within(world.login().import_telethon(&session, true, None)).await.unwrap();
     assert_eq!((identified.kind, identified.platform_id), (AccountKind::TelegramUser, user));
     assert_eq!(names(&identified), ["home_dc", "dc.2"], "the configured address needs no other");
 
     // A server that is configured for everybody else, and that must not see the key.
     let trap = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = TelegramConfig { address: Some(trap.local_addr().unwrap()), ..world.config.clone() };
-    let identified = within(world.login_with(config.clone()).import_telethon(&session)).await.unwrap();
+    let identified =
+        within(world.login_with(config.clone()).import_telethon(&session, true, None)).await.unwrap();
     assert_eq!(names(&identified), ["home_dc", "dc.2", "address"]);
     let account = world.keep(identified).await;
     world.connect(&account, &config).await.unwrap();
@@ -67,7 +68,8 @@ async fn without_a_configured_address_the_one_inside_counts() {
     let world = World::new().await;
     let session = world.telethon(Some(world.user(0).2), world.sandbox.telegram_address(), [7; 256]);
     let config = TelegramConfig { address: None, ..world.config.clone() };
-    let identified = within(world.login_with(config.clone()).import_telethon(&session)).await.unwrap();
+    let identified =
+        within(world.login_with(config.clone()).import_telethon(&session, true, None)).await.unwrap();
     assert_eq!(names(&identified), ["home_dc", "dc.2"]);
     let account = world.keep(identified).await;
     world.connect(&account, &config).await.unwrap();
@@ -77,10 +79,11 @@ async fn without_a_configured_address_the_one_inside_counts() {
 async fn sessions_that_cannot_be_used_are_refused_in_plain_words() {
     let world = World::with(|config| config.shape.telegram_bots = 1).await;
     let (own, login) = (world.sandbox.telegram_address(), world.login());
-    let refusal = async |session: SecretString| match within(login.import_telethon(&session)).await {
-        Err(LoginError::Refused(why)) => why,
-        other => panic!("not refused: {other:?}"),
-    };
+    let refusal =
+        async |session: SecretString| match within(login.import_telethon(&session, true, None)).await {
+            Err(LoginError::Refused(why)) => why,
+            other => panic!("not refused: {other:?}"),
+        };
     let unknown = refusal(world.telethon(None, own, [5; 256])).await;
     assert!(unknown.contains("does not accept the session"), "{unknown}");
     world.sandbox.telegram().register_auth_key(&[6; 256], None).unwrap();
@@ -92,7 +95,8 @@ async fn sessions_that_cannot_be_used_are_refused_in_plain_words() {
     refusal(digits("not a session")).await;
 
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = within(login.import_telethon(&world.telethon(None, closed, [5; 256]))).await.unwrap_err();
+    let error =
+        within(login.import_telethon(&world.telethon(None, closed, [5; 256]), true, None)).await.unwrap_err();
     assert!(matches!(error, LoginError::Unreachable(_)), "{error}");
 }
 
@@ -119,7 +123,7 @@ async fn a_session_that_telethon_itself_wrote_is_taken_over_and_logged_out() {
     let session = telethon_says(&python, sandbox.clone()).await;
     let config = TelegramConfig { address: None, ..world.config.clone() };
     let login = world.login_with(config.clone());
-    let identified = within(login.import_telethon(&digits(&session))).await.unwrap();
+    let identified = within(login.import_telethon(&digits(&session), true, None)).await.unwrap();
     assert_eq!(identified.platform_id, world.user(0).2);
     let account = world.keep(identified).await;
     world.connect(&account, &config).await.unwrap();

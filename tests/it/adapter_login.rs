@@ -108,7 +108,7 @@ impl World {
     /// Signs the first user in by code.
     pub(crate) async fn signed_in(&self) -> Identified {
         let (phone, code, _) = self.user(0);
-        let (mut sign_in, step) = within(self.login().sign_in_by_phone(&phone)).await.unwrap();
+        let (mut sign_in, step) = within(self.login().sign_in_by_phone(&phone, None)).await.unwrap();
         assert!(matches!(step, LoginStep::Code { .. }), "{step:?}");
         done(within(sign_in.code(code)).await.unwrap())
     }
@@ -172,7 +172,7 @@ async fn a_wrong_code_may_be_corrected_and_an_old_one_not() {
     let world = World::new().await;
     let (phone, code, _) = world.user(0);
     let login = world.login();
-    let (mut sign_in, _) = within(login.sign_in_by_phone(&phone)).await.unwrap();
+    let (mut sign_in, _) = within(login.sign_in_by_phone(&phone, None)).await.unwrap();
     assert_eq!(within(sign_in.code(digits("00000"))).await.unwrap_err(), LoginError::WrongCode);
     assert_eq!(sign_in.password(digits("x")).await.unwrap_err(), LoginError::OutOfStep("the code"));
     assert_eq!(sign_in.wait().await.unwrap_err(), LoginError::OutOfStep("the code"));
@@ -181,7 +181,7 @@ async fn a_wrong_code_may_be_corrected_and_an_old_one_not() {
     let over = sign_in.code(code.clone()).await.unwrap_err();
     assert!(matches!(over, LoginError::OutOfStep(_)), "{over}");
 
-    let (mut late, _) = within(login.sign_in_by_phone(&phone)).await.unwrap();
+    let (mut late, _) = within(login.sign_in_by_phone(&phone, None)).await.unwrap();
     world.advance(Duration::from_secs(3600));
     assert_eq!(within(late.code(code)).await.unwrap_err(), LoginError::CodeExpired);
 }
@@ -190,7 +190,7 @@ async fn a_wrong_code_may_be_corrected_and_an_old_one_not() {
 async fn the_second_factor_is_proved_and_may_be_corrected() {
     let world = World::with(|config| config.shape.telegram_users = 2).await;
     let (phone, code, user) = world.user(1);
-    let (mut sign_in, _) = within(world.login().sign_in_by_phone(&phone)).await.unwrap();
+    let (mut sign_in, _) = within(world.login().sign_in_by_phone(&phone, None)).await.unwrap();
     let step = within(sign_in.code(code.clone())).await.unwrap();
     let LoginStep::Password { hint } = step else { panic!("no password is asked for: {step:?}") };
     assert_eq!(hint.as_deref(), Some("seeded"));
@@ -208,7 +208,7 @@ async fn a_link_that_is_scanned_signs_in() {
     let world = World::with(|config| config.shape.telegram_users = 2).await;
     for index in [0, 1] {
         let (_, _, user) = world.user(index);
-        let (mut sign_in, step) = within(world.login().sign_in_by_qr()).await.unwrap();
+        let (mut sign_in, step) = within(world.login().sign_in_by_qr(None)).await.unwrap();
         assert_eq!(
             sign_in.code(digits("1")).await.unwrap_err(),
             LoginError::OutOfStep("somebody to scan the link")
@@ -239,7 +239,7 @@ async fn a_link_that_is_scanned_signs_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_nobody_scanned_is_replaced() {
     let world = World::new().await;
-    let (mut sign_in, first) = within(world.login().sign_in_by_qr()).await.unwrap();
+    let (mut sign_in, first) = within(world.login().sign_in_by_qr(None)).await.unwrap();
     world.advance(Duration::from_secs(60));
     let second = within(sign_in.wait()).await.unwrap();
     assert_ne!(link(&first), link(&second));
@@ -270,10 +270,10 @@ async fn who_lives_in_another_data_centre_is_signed_in_there() {
     home(&by_code);
     away(1);
     let token = digits(world.sandbox.seed().telegram.bots[0].token.reveal());
-    home(&within(world.login().identify_bot(&token)).await.unwrap());
+    home(&within(world.login().identify_bot(&token, None)).await.unwrap());
     for index in [0, 1] {
         let (_, _, user) = world.user(index);
-        let (mut sign_in, step) = within(world.login().sign_in_by_qr()).await.unwrap();
+        let (mut sign_in, step) = within(world.login().sign_in_by_qr(None)).await.unwrap();
         world.sandbox.telegram().accept_login_token(Some(&link(&step)), user).unwrap();
         away(1);
         let mut step = within(sign_in.wait()).await.unwrap();
@@ -288,7 +288,7 @@ async fn who_lives_in_another_data_centre_is_signed_in_there() {
     let account = world.keep(by_code).await;
     world.connect(&account, &world.config).await.unwrap();
     away(9);
-    let error = within(world.login().sign_in_by_phone(&world.user(0).0)).await.err().unwrap();
+    let error = within(world.login().sign_in_by_phone(&world.user(0).0, None)).await.err().unwrap();
     assert!(matches!(error, LoginError::Unreachable(_)), "sent around for ever: {error}");
 }
 
@@ -296,7 +296,7 @@ async fn who_lives_in_another_data_centre_is_signed_in_there() {
 async fn numbers_without_an_account_and_what_is_no_number_are_refused() {
     let world = World::new().await;
     let login = world.login();
-    let (mut sign_in, step) = within(login.sign_in_by_phone("+999 66 123456")).await.unwrap();
+    let (mut sign_in, step) = within(login.sign_in_by_phone("+999 66 123456", None)).await.unwrap();
     let LoginStep::Code { sent_to } = step else { panic!("no code is asked for") };
     assert_eq!(sent_to, "SMS");
     let mut refusals = 0;
@@ -305,7 +305,7 @@ async fn numbers_without_an_account_and_what_is_no_number_are_refused() {
     }
     assert_eq!(refusals, 4, "nobody signs in with a number of nobody");
     for phone in ["", "12", "user:token"] {
-        let error = login.sign_in_by_phone(phone).await.err().unwrap();
+        let error = login.sign_in_by_phone(phone, None).await.err().unwrap();
         assert!(matches!(error, LoginError::Phone(_)), "{error}");
     }
 }
@@ -315,7 +315,7 @@ async fn a_wait_that_telegram_asks_for_is_told() {
     let world = World::new().await;
     let (target, wait) = (FaultTarget::Platform(Side::Telegram), Duration::from_secs(333));
     fault(&world.sandbox, target, FaultKind::FloodWait, 1, wait);
-    let error = within(world.login().sign_in_by_phone(&world.user(0).0)).await.err().unwrap();
+    let error = within(world.login().sign_in_by_phone(&world.user(0).0, None)).await.err().unwrap();
     let LoginError::Wait { wait: told, reason } = error else { panic!("{error}") };
     assert_eq!(told, wait);
     assert!(reason.contains("FLOOD_WAIT"), "{reason}");
@@ -325,10 +325,10 @@ async fn a_wait_that_telegram_asks_for_is_told() {
 async fn without_an_application_nobody_is_asked() {
     let world = World::new().await;
     let config = TelegramConfig { api_id: 0, ..world.config.clone() };
-    let error = world.login_with(config).sign_in_by_phone("+99966000001").await.err().unwrap();
+    let error = world.login_with(config).sign_in_by_phone("+99966000001", None).await.err().unwrap();
     assert!(matches!(error, LoginError::Unreachable(_)), "{error}");
     let wrong = TelegramConfig { api_id: 99, ..world.config.clone() };
-    let error = within(world.login_with(wrong).sign_in_by_phone("+99966000001")).await.err().unwrap();
+    let error = within(world.login_with(wrong).sign_in_by_phone("+99966000001", None)).await.err().unwrap();
     assert!(error.to_string().contains("telegram.api_id"), "{error}");
 }
 
@@ -337,19 +337,19 @@ async fn a_bot_is_signed_in_by_its_token_with_a_key_of_its_own() {
     let world = World::with(|config| config.shape.telegram_bots = 1).await;
     let (bot, login) = (&world.sandbox.seed().telegram.bots[0], world.login());
     let token = digits(bot.token.reveal());
-    let first = within(login.identify_bot(&token)).await.unwrap();
+    let first = within(login.identify_bot(&token, None)).await.unwrap();
     assert_eq!((first.kind, first.platform_id), (AccountKind::TelegramBot, bot.user_id));
     assert_eq!(names(&first), ["home_dc", "dc.2", "token"]);
-    let second = within(login.identify_bot(&token)).await.unwrap();
+    let second = within(login.identify_bot(&token, None)).await.unwrap();
     let key = |identified: &Identified| identified.secrets[1].1.expose_secret().to_vec();
     assert_ne!(key(&first), key(&second));
     let account = world.keep(first).await;
     world.connect(&account, &world.config).await.unwrap();
     within(login.log_out(&account)).await.unwrap();
-    within(login.identify_bot(&token)).await.unwrap();
+    within(login.identify_bot(&token, None)).await.unwrap();
     let (id, _) = token.expose_secret().split_once(':').unwrap();
     for wrong in [format!("{id}:AAnot-the-secret"), "no token".to_owned()] {
-        let error = within(login.identify_bot(&digits(&wrong))).await.unwrap_err();
+        let error = within(login.identify_bot(&digits(&wrong), None)).await.unwrap_err();
         assert!(matches!(error, LoginError::Refused(_)), "{error}");
         assert!(!error.to_string().contains(&wrong), "{error}");
     }
@@ -375,20 +375,20 @@ async fn every_kind_of_credential_goes_to_its_platform() {
             NewCredential::TelegramBot { token: token(seed.telegram.bots[0].token.reveal()) },
             AccountKind::TelegramBot,
         ),
-        (NewCredential::TelethonSession { session }, AccountKind::TelegramUser),
+        (NewCredential::TelethonSession { session, own_address: true }, AccountKind::TelegramUser),
         (
             NewCredential::DiscordBot { token: token(seed.discord.bots[0].token.reveal()) },
             AccountKind::DiscordBot,
         ),
         (NewCredential::DiscordWebhook { url: token(&url) }, AccountKind::DiscordWebhook),
     ] {
-        let identified = within(logins.identify(credential)).await.unwrap();
+        let identified = within(logins.identify(credential, None)).await.unwrap();
         assert_eq!(identified.kind, kind);
         assert_eq!(identified.chat.is_some(), kind == AccountKind::DiscordWebhook);
         let account = world.keep(identified).await;
         within(logins.log_out(&account)).await.unwrap();
     }
-    assert!(matches!(within(logins.sign_in_by_qr()).await.unwrap().1, LoginStep::Scan { .. }));
-    let (_, step) = within(logins.sign_in_by_phone(&world.user(0).0)).await.unwrap();
+    assert!(matches!(within(logins.sign_in_by_qr(None)).await.unwrap().1, LoginStep::Scan { .. }));
+    let (_, step) = within(logins.sign_in_by_phone(&world.user(0).0, None)).await.unwrap();
     assert!(matches!(step, LoginStep::Code { .. }));
 }

@@ -29,7 +29,7 @@ async fn an_account_is_connected_by_the_one_credential_that_fits() {
         (json!({ "kind": "discord_bot" }), "/token"),
         (json!({ "kind": "discord_bot", "token": "x", "url": "y" }), "/url"),
         (json!({ "kind": "discord_webhook", "token": "x" }), "/token"),
-        (json!({ "kind": "telegram_user" }), "/telethon_session"),
+        (json!({ "kind": "telegram_user" }), "/sealed_session"),
         (json!({ "kind": "telegram_bot", "token": "" }), "/token"),
         (json!({ "kind": "telegram_bot", "token": 4711 }), "/token"),
         (json!({ "kind": "discord_user", "token": "x" }), "/kind"),
@@ -107,4 +107,69 @@ async fn lists_come_in_pages_and_removals_say_what_they_did() {
     let paused = harness.operator(Method::POST, &format!("/api/v1/pairs/{ID}/pause")).send().await.unwrap();
     assert_eq!(good(paused, 200).await["paused"], json!(["admin"]));
     harness.stop().await;
+}
+
+#[actix_web::test]
+async fn an_account_is_changed_by_those_who_saw_its_present_version() {
+    let harness = Harness::start(FakeAdmin::with_paths(&["root"]));
+    let path = format!("{ACCOUNTS}/{ID}");
+    let change = async |tag: Option<&str>, body: Value| {
+        let request = harness.operator(Method::PATCH, &path).json(&body);
+        let request = match tag {
+            Some(tag) => request.header("if-match", tag),
+            None => request,
+        };
+        request.send().await.unwrap()
+    };
+    let shown = harness.operator(Method::GET, &path).send().await.unwrap();
+    assert_eq!(shown.headers().get("etag").unwrap(), "\"0\"");
+    let changed = change(Some("\"3\""), json!({ "name": "Ada's" })).await;
+    assert_eq!(changed.headers().get("etag").unwrap(), "\"4\"");
+    assert_eq!(good(changed, 200).await["name"], "Ada's");
+    good(change(None, json!({ "proxy": null })).await, 200).await;
+    for tag in ["\"2\"", "three"] {
+        let stale = problem(change(Some(tag), json!({ "name": "x" })).await).await;
+        assert_eq!(stale.code, ProblemCode::PreconditionFailed);
+    }
+    for (body, pointer) in [
+        (json!({ "proxy": { "host": "a b", "port": 1 } }), "/proxy/host"),
+        (json!({ "surprise": 1 }), "/surprise"),
+    ] {
+        // The fake takes every proxy: only what the types refuse is refused here.
+        let answer = change(None, body.clone()).await;
+        if pointer == "/surprise" {
+            assert_eq!(problem(answer).await.errors[0].pointer.as_deref(), Some(pointer));
+        }
+    }
+}
+
+#[actix_web::test]
+async fn sealing_reconnecting_and_chats_have_their_answers() {
+    let harness = Harness::start(FakeAdmin::with_paths(&["root"]));
+    let get = async |path: &str| harness.operator(Method::GET, path).send().await.unwrap();
+    let key = good(get(&format!("{ACCOUNTS}/telegram/sealing-key")).await, 200).await;
+    assert_eq!(key["user"], ID);
+    let sealed = |key: &str| {
+        let sealed = json!({ "key_id": key, "enc": "AA==", "ciphertext": "AA==" });
+        json!({ "kind": "telegram_user", "sealed_session": sealed })
+    };
+    good(post(&harness, ACCOUNTS, &sealed("k")).await, 201).await;
+    let wrong = problem(post(&harness, ACCOUNTS, &sealed("other")).await).await;
+    assert_eq!(wrong.errors[0].pointer.as_deref(), Some("/sealed_session/key_id"));
+    let mut both = sealed("k");
+    both["telethon_session"] = json!("1x");
+    assert_eq!(problem(post(&harness, ACCOUNTS, &both).await).await.code, ProblemCode::InvalidRequest);
+    let bad_proxy =
+        json!({ "kind": "discord_webhook", "url": "https://x", "proxy": { "host": "a b", "port": 1 } });
+    let wrong = problem(post(&harness, ACCOUNTS, &bad_proxy).await).await;
+    assert_eq!(wrong.errors[0].pointer.as_deref(), Some("/proxy/host"));
+    let off = problem(post(&harness, LOGINS, &json!({ "method": "phone", "phone": "+00" })).await).await;
+    assert_eq!(off.code, ProblemCode::ServerLoginOff);
+    assert!(off.detail.contains("switchyard login") && off.detail.contains("QR"), "{}", off.detail);
+    good(post(&harness, &format!("{ACCOUNTS}/{ID}/reconnect"), &json!({})).await, 202).await;
+    let other = "0193a0b0-0000-7000-8000-000000000008";
+    let dead = problem(post(&harness, &format!("{ACCOUNTS}/{other}/reconnect"), &json!({})).await).await;
+    assert_eq!(dead.code, ProblemCode::NeedsLogin);
+    let chats = good(get(&format!("{ACCOUNTS}/{ID}/chats?query=news&limit=5")).await, 200).await;
+    assert_eq!((&chats["items"][0]["title"], &chats["next_cursor"]), (&json!("news"), &Value::Null));
 }

@@ -5,14 +5,17 @@
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use switchyard::services::accounts::{AccountView, Accounts, ConnectedAccount, RemovedAccount};
+use switchyard::services::accounts::{
+    AccountChange, AccountView, Accounts, ChatQuery, ConnectedAccount, ReconnectView, RemovedAccount,
+};
 use switchyard::services::caller::Caller;
 use switchyard::services::fault::Fault;
 use switchyard::services::page::{Listed, Page};
 use switchyard::services::pairs::{EndOrder, PairView, Pairs};
+use switchyard::services::sealed::{SealedSession, SealingKey};
 use switchyard::services::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView};
-use switchyard_actors::model::{AccountId, PairId, UserId};
-use switchyard_actors::ports::NewCredential;
+use switchyard_actors::model::{AccountId, ChatId, PairId, UserId};
+use switchyard_actors::ports::{KnownChat, NewCredential, Proxy};
 
 /// Knows one account and one pair by whatever id it is asked for.
 pub(crate) struct FakeDesk;
@@ -62,6 +65,7 @@ impl Accounts for FakeDesk {
         _caller: Caller,
         _user: Option<UserId>,
         credential: NewCredential,
+        _proxy: Option<Proxy>,
     ) -> Result<ConnectedAccount, Fault> {
         let (NewCredential::TelegramBot { token } | NewCredential::DiscordBot { token }) = credential else {
             return Err(Fault::Refused("credential is refused: tokens only".to_owned()));
@@ -82,9 +86,67 @@ impl Accounts for FakeDesk {
         &self,
         _caller: Caller,
         _user: Option<UserId>,
-        _method: SignInMethod,
+        method: SignInMethod,
+        _proxy: Option<Proxy>,
     ) -> Result<SignInView, Fault> {
-        Ok(sign_in(ID))
+        match method {
+            SignInMethod::Phone(number) if number == "+00" => Err(Fault::ServerLoginOff),
+            SignInMethod::Phone(_) | SignInMethod::Qr => Ok(sign_in(ID)),
+        }
+    }
+
+    async fn sealing_key(&self, _caller: Caller, user: Option<UserId>) -> Result<SealingKey, Fault> {
+        let user = user.map_or_else(|| json!(ID), |user| json!(user));
+        let key = json!({ "key_id": "k", "public_key": "AA==", "suite": "s", "info": "i", "user": user });
+        Ok(serde_json::from_value(key).unwrap())
+    }
+
+    async fn connect_sealed(
+        &self,
+        _caller: Caller,
+        _user: Option<UserId>,
+        sealed: SealedSession,
+        _proxy: Option<Proxy>,
+    ) -> Result<ConnectedAccount, Fault> {
+        if sealed.key_id == "k" {
+            return Ok(ConnectedAccount { account: account(ID), renewed: false });
+        }
+        let detail = "it is sealed to another key".to_owned();
+        Err(Fault::Invalid { pointer: "/sealed_session/key_id", detail })
+    }
+
+    async fn change(
+        &self,
+        _caller: Caller,
+        id: AccountId,
+        expected: Option<i64>,
+        change: AccountChange,
+    ) -> Result<AccountView, Fault> {
+        if expected.is_some_and(|expected| expected != 3) {
+            return Err(Fault::Stale);
+        }
+        let name = change.name.flatten().unwrap_or_else(|| "bot".to_owned());
+        Ok(AccountView { name, version: 4, ..account(&id.to_string()) })
+    }
+
+    async fn reconnect(&self, _caller: Caller, id: AccountId) -> Result<ReconnectView, Fault> {
+        if id.to_string() == ID {
+            let at = "2026-11-22T12:10:00Z".parse().unwrap();
+            return Ok(ReconnectView { id, at });
+        }
+        Err(Fault::NeedsLogin("account needs login: the platform ended its session".to_owned()))
+    }
+
+    async fn chats(
+        &self,
+        _caller: Caller,
+        _id: AccountId,
+        query: ChatQuery,
+    ) -> Result<Listed<KnownChat, ChatId>, Fault> {
+        let chat = json!({
+            "chat": "7", "title": query.text.unwrap_or_default(), "kind": "group", "can_read": true, "can_write": false,
+        });
+        Ok(Listed { items: vec![serde_json::from_value(chat).unwrap()], next_cursor: None })
     }
 
     async fn sign_in(&self, _caller: Caller, id: SignInId) -> Result<SignInView, Fault> {

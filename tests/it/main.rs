@@ -11,6 +11,7 @@
 #[macro_use]
 mod harness;
 
+mod account_changes;
 mod accounts;
 mod adapter_discord;
 mod adapter_discord_source;
@@ -24,6 +25,7 @@ mod adapter_telegram_bench;
 mod adapter_telegram_bot;
 mod adapter_telegram_target;
 mod bulkheads;
+mod chats;
 mod cli_args;
 mod cli_daemon;
 mod cli_generate;
@@ -48,9 +50,11 @@ mod identity_guard;
 mod jobs;
 mod kill_nine;
 mod peers;
+mod proxy;
 mod published_limits;
 mod rate_limits;
 mod refusals;
+mod sealed_upload;
 mod secrets;
 mod sessions_lost;
 mod sign_ins;

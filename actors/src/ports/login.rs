@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use secrecy::{SecretSlice, SecretString};
 use thiserror::Error;
 
-use super::StoreError;
+use super::{Proxy, StoreError};
 use crate::model::{Account, AccountKind, ChatId};
 
 /// A credential that is complete as it stands.
@@ -23,6 +23,17 @@ pub enum NewCredential {
     TelethonSession {
         /// The string.
         session: SecretString,
+        /// Whether its own address is called. Only people who may let this machine connect anywhere may ask for that;
+        /// else the data centre's known address is.
+        own_address: bool,
+    },
+    /// A signed-in user session that was handed over sealed: data centre and key, used at the data centre's known
+    /// address.
+    TelegramSession {
+        /// Number of the data centre.
+        dc: i32,
+        /// The authorisation key, 256 bytes.
+        key: SecretSlice<u8>,
     },
     /// A Discord bot's token. Tokens of Discord users are refused.
     DiscordBot {
@@ -47,6 +58,9 @@ pub struct Identified {
     pub name: String,
     /// The only chat that it can write to: a webhook's channel.
     pub chat: Option<ChatId>,
+    /// Whether it was signed in just now, by this system and for it alone: when it is not kept after all, its session
+    /// is ended.
+    pub fresh: bool,
     /// The account's secrets by name, as the platform's connector reads them from [`Credentials`](super::Credentials).
     pub secrets: Vec<(String, SecretSlice<u8>)>,
 }
@@ -146,23 +160,31 @@ pub trait SignIn: Send {
 /// Brings accounts in and signs them out.
 #[async_trait]
 pub trait Login: Send + Sync {
-    /// Asks the platform whose a credential is.
+    /// Asks the platform whose a credential is, through this proxy where there is one.
     ///
     /// # Errors
     /// [`LoginError`].
-    async fn identify(&self, credential: NewCredential) -> Result<Identified, LoginError>;
+    async fn identify(
+        &self,
+        credential: NewCredential,
+        proxy: Option<&Proxy>,
+    ) -> Result<Identified, LoginError>;
 
     /// Begins to sign a Telegram user in: the platform sends a code to this number.
     ///
     /// # Errors
     /// [`LoginError`].
-    async fn sign_in_by_phone(&self, phone: &str) -> Result<(Box<dyn SignIn>, LoginStep), LoginError>;
+    async fn sign_in_by_phone(
+        &self,
+        phone: &str,
+        proxy: Option<&Proxy>,
+    ) -> Result<(Box<dyn SignIn>, LoginStep), LoginError>;
 
     /// Begins to sign a Telegram user in by a code that a signed-in device scans.
     ///
     /// # Errors
     /// [`LoginError`].
-    async fn sign_in_by_qr(&self) -> Result<(Box<dyn SignIn>, LoginStep), LoginError>;
+    async fn sign_in_by_qr(&self, proxy: Option<&Proxy>) -> Result<(Box<dyn SignIn>, LoginStep), LoginError>;
 
     /// Ends the account's session at the platform; one that is over already counts as ended. Nothing is done for
     /// accounts without a session of their own (bots, webhooks: others may use their token).
@@ -170,4 +192,15 @@ pub trait Login: Send + Sync {
     /// # Errors
     /// [`LoginError`]; the session may still be alive.
     async fn log_out(&self, account: &Account) -> Result<(), LoginError>;
+
+    /// Ends the session that these secrets hold, as [`log_out`](Self::log_out) does that of an account: one that was
+    /// replaced by another, or that is not kept after all.
+    ///
+    /// # Errors
+    /// [`LoginError`]; the session may still be alive.
+    async fn revoke(
+        &self,
+        kind: AccountKind,
+        secrets: Vec<(String, SecretSlice<u8>)>,
+    ) -> Result<(), LoginError>;
 }

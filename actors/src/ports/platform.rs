@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use super::{IntakeUnit, StoreError};
+use super::{ChatDirectory, IntakeUnit, StoreError};
 use crate::model::{Account, Cursor, Fence, IdempotencyKey, MessageId, PartBody, Place, SendOutcome};
 
 /// What a platform said about its limits with one answer (Discord's `X-RateLimit-*`; Telegram says nothing).
@@ -87,7 +87,16 @@ pub enum ConnectionError {
         /// Why.
         reason: String,
     },
-    /// Network, timeout, 5xx: try again after a backoff.
+    /// A Discord bot may not read what is written: its owner has to switch the message content intent on, then it
+    /// connects by itself.
+    #[error("message content intent is off: {reason}")]
+    ContentIntentOff {
+        /// Until it is looked at again.
+        wait: Duration,
+        /// What its owner has to do.
+        reason: String,
+    },
+    /// Network, timeout, 5xx, a proxy that does not answer: try again after a backoff.
     #[error("platform is unreachable: {0}")]
     Unreachable(String),
     /// Store or vault failed under the connection.
@@ -134,6 +143,11 @@ pub trait EventSource: Send {
         Vec::new()
     }
 
+    /// Whether it still reads what was written before it connected.
+    fn catching_up(&self) -> bool {
+        false
+    }
+
     /// How the live connection is told of other chats; `None` when it must be made anew for them.
     fn steering(&self) -> Option<Arc<dyn Steering>> {
         None
@@ -153,6 +167,8 @@ pub struct Connection {
     pub source: Option<Box<dyn EventSource>>,
     /// Its sender; `None` for an account that only reads.
     pub sender: Option<Arc<dyn MessageSender>>,
+    /// The chats that it knows; `None` for an account that has no choice.
+    pub chats: Option<Arc<dyn ChatDirectory>>,
     /// The platform's id of the account, as it says itself.
     pub platform_id: i64,
 }

@@ -247,6 +247,7 @@ impl PlatformConnector for FakePlatform {
         Ok(Connection {
             source: Some(Box::new(source)),
             sender: Some(Arc::new(FakeSender { platform, account })),
+            chats: None,
             platform_id: request.account.platform_id,
         })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -60,6 +61,7 @@ pub struct Links {
     lease_until: RwLock<Option<Instant>>,
     store_lost: StoreLost,
     attempted: Attempted,
+    connections: AtomicU64,
 }
 
 /// Accounts whose session had its first attempt to connect.
@@ -112,6 +114,11 @@ impl Links {
         }
     }
 
+    /// The name of the next connection: no other has it.
+    pub(super) fn next_connection(&self) -> session::ConnectionId {
+        session::ConnectionId::new(self.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// The account is connected: its queue may go on.
     pub fn connected(&self, account: AccountId) {
         if let Some(reference) = self.queues.get(&account) {
@@ -120,9 +127,9 @@ impl Links {
     }
 
     /// The platform ended a session while it was used for sending.
-    pub fn session_dead(&self, account: AccountId, error: String) {
+    pub fn session_dead(&self, account: AccountId, connection: session::ConnectionId, error: String) {
         if let Some(reference) = self.sessions.get(&account) {
-            let _ = reference.tell(session::Dead(error));
+            let _ = reference.tell(session::Dead { connection, error });
         }
     }
 

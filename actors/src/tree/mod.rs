@@ -12,6 +12,7 @@ mod root;
 mod roster;
 mod scheduler;
 mod session;
+mod sign_in;
 mod throttle;
 
 pub use changes::ChangeError;
@@ -20,3 +21,8 @@ pub use failpoint::{FailpointError, Failpoints};
 pub use links::Links;
 pub use root::{Operator, ReconnectError, Reconnected, RestartError, Root, RootError};
 pub use scheduler::JobView;
+pub use session::{ConnectionId, GetChats};
+pub use sign_in::{
+    Admission, AdmissionError, Admitted, SignInBounds, SignInError, SignInInput, SignInOrder, SignInStage,
+    SignInStatus, SignInWay, SignIns,
+};

@@ -13,10 +13,11 @@ use super::notifier::Notifier;
 use super::queue::Release;
 use super::roster::Roster;
 use super::scheduler::Scheduler;
-use super::session::{Reconnect, ReconnectAnswer};
+use super::session::{GetChats, Reconnect, ReconnectAnswer};
+use super::sign_in::SignIns;
 use super::throttle::{Identity, ThrottleActor, ThrottleArgs};
 use crate::model::{AccountId, AccountState, PairId, PauseCause};
-use crate::ports::StoreError;
+use crate::ports::{ChatDirectory, StoreError};
 use crate::supervision::{
     AddError, AskError, BranchSpec, Child, ChildPath, ChildRef, ChildSpec, DrainReport, NodeState,
     OrderError, Policy, Runtime, RuntimeConfig, RuntimeError, Tree,
@@ -97,7 +98,8 @@ impl Root {
         let queues = dynamic("queues")?;
         let pairs = dynamic("pairs")?;
         let sessions = dynamic("sessions")?;
-        Ok(Self { runtime, roster: Roster { deps, policy, throttles, queues, pairs, sessions } })
+        let sign_ins = SignIns::new(dynamic("sign-ins")?, policy.clone(), deps.clone());
+        Ok(Self { runtime, roster: Roster { deps, policy, throttles, queues, pairs, sessions, sign_ins } })
     }
 
     /// Adds a permanent child below the root, after those that are there: the HTTP server.
@@ -191,6 +193,21 @@ impl Operator {
         &self.roster.deps
     }
 
+    /// The sign-ins under way.
+    #[must_use]
+    pub const fn sign_ins(&self) -> &SignIns {
+        &self.roster.sign_ins
+    }
+
+    /// What names the chats of a connected account; `None` where the account has no choice.
+    ///
+    /// # Errors
+    /// Why it cannot be asked now, in words.
+    pub async fn chats(&self, id: AccountId) -> Result<Option<Arc<dyn ChatDirectory>>, String> {
+        let session = self.deps().links.sessions.get(&id).ok_or("it has no session")?;
+        session.ask(GetChats).await.map_err(|error| error.to_string())?
+    }
+
     /// Whether the node's lease lasts: without it nothing is sent, and nothing new is connected.
     #[must_use]
     pub fn lease_lasts(&self) -> bool {
@@ -221,7 +238,7 @@ impl Operator {
     /// # Errors
     /// [`ReconnectError`].
     pub async fn reconnect(&self, id: AccountId) -> Result<Reconnected, ReconnectError> {
-        let session = self.deps().links.sessions.get(&id).ok_or(ReconnectError::NotFound(id))?;
+        self.deps().links.sessions.get(&id).ok_or(ReconnectError::NotFound(id))?;
         let account = self.deps().store.account(id).await?;
         match account.state {
             AccountState::NeedsLogin => return Err(ReconnectError::NeedsLogin(id)),
@@ -234,6 +251,16 @@ impl Operator {
             }
             AccountState::Active => {}
         }
+        self.reconnect_session(id).await
+    }
+
+    /// Connects an account's session anew, whatever its state in the store: by another way, or for another role. Never
+    /// shortens a platform's wait, and lifts no quarantine.
+    ///
+    /// # Errors
+    /// [`ReconnectError`].
+    pub async fn reconnect_session(&self, id: AccountId) -> Result<Reconnected, ReconnectError> {
+        let session = self.deps().links.sessions.get(&id).ok_or(ReconnectError::NotFound(id))?;
         if session.status() == NodeState::Parked {
             self.tree.restart(session.path())?;
             return Ok(Reconnected::Connecting);

@@ -4,6 +4,7 @@ use super::deps::Deps;
 use super::pair::{PairActor, PairArgs};
 use super::queue::{QueueActor, QueueArgs};
 use super::session::{SessionActor, SessionArgs};
+use super::sign_in::SignIns;
 use super::throttle::{Identity, ThrottleActor, ThrottleArgs};
 use crate::model::{AccountId, PairId};
 use crate::supervision::{AddError, Branch, Child, ChildSpec, Policy};
@@ -17,6 +18,7 @@ pub(super) struct Roster {
     pub(super) queues: Branch,
     pub(super) pairs: Branch,
     pub(super) sessions: Branch,
+    pub(super) sign_ins: SignIns,
 }
 
 impl Roster {

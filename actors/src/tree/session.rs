@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use self::connection::{Made, Roles, connect, record};
 use super::deps::Deps;
 use crate::model::{Account, AccountId, AccountState, AlertSeverity, Fence, Place};
-use crate::ports::{ConnectionError, EventSource, IntakeUnit, MessageSender, Steering, StoreError};
+use crate::ports::{
+    ChatDirectory, ConnectionError, EventSource, IntakeUnit, MessageSender, Steering, StoreError,
+};
 use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Token};
 
 /// Identity and what it is given.
@@ -29,7 +31,32 @@ pub struct SessionArgs {
 pub struct GetSender;
 
 impl Message for GetSender {
-    type Reply = Result<Arc<dyn MessageSender>, String>;
+    type Reply = Result<Lent, String>;
+}
+
+/// Names one connection among all that this process ever made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    pub(super) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// A lent sender, and the connection that it is of.
+pub struct Lent {
+    /// The sender.
+    pub sender: Arc<dyn MessageSender>,
+    /// Its connection.
+    pub connection: ConnectionId,
+}
+
+/// Lend what names the account's chats.
+pub struct GetChats;
+
+impl Message for GetChats {
+    type Reply = Result<Option<Arc<dyn ChatDirectory>>, String>;
 }
 
 /// An operator asks for a new connection.
@@ -62,8 +89,13 @@ impl Message for IsConnected {
     type Reply = bool;
 }
 
-/// The platform refused the session while it was used for sending.
-pub struct Dead(pub String);
+/// The platform refused the session while a lent sender was used.
+pub struct Dead {
+    /// Whose sender it was.
+    pub connection: ConnectionId,
+    /// What the platform said.
+    pub error: String,
+}
 
 impl Message for Dead {
     type Reply = ();
@@ -77,6 +109,20 @@ enum Standing {
     Connected { since: DateTime<Utc> },
     WaitingToRetry { until: DateTime<Utc>, error: String },
     WaitingForPlatform { until: DateTime<Utc>, error: String },
+    ContentIntentOff { until: DateTime<Utc>, error: String },
+}
+
+impl Standing {
+    /// Why nothing can be asked of the platform now; none while it can.
+    fn why_not(&self) -> Option<String> {
+        match self {
+            Self::Connected { .. } => None,
+            Self::Connecting => Some("session is connecting".to_owned()),
+            Self::WaitingToRetry { error, .. }
+            | Self::WaitingForPlatform { error, .. }
+            | Self::ContentIntentOff { error, .. } => Some(error.clone()),
+        }
+    }
 }
 
 /// The actor of one account.
@@ -86,6 +132,13 @@ pub struct SessionActor {
     fence: Fence,
     standing: Standing,
     sender: Option<Arc<dyn MessageSender>>,
+    chats: Option<Arc<dyn ChatDirectory>>,
+    /// The connection that stands, or stood last.
+    connection: ConnectionId,
+    /// Its owner was told that the message content intent is off.
+    told_of_intent: bool,
+    /// It still reads what was written before it connected.
+    catching_up: bool,
     /// What the connection was told to work for.
     roles: Roles,
     steering: Option<Arc<dyn Steering>>,
@@ -119,8 +172,13 @@ impl Child for SessionActor {
             }
             let fence = args.deps.fence(args.id).await;
             let fence = fence.map_err(|error| LoadError::Retry(error.to_string()))?;
+            let connection = args.deps.links.next_connection();
             Ok(Loaded::Ready(Self {
                 args,
+                chats: None,
+                connection,
+                catching_up: false,
+                told_of_intent: false,
                 account,
                 fence,
                 standing: Standing::Connecting,
@@ -146,6 +204,7 @@ impl Child for SessionActor {
         let mut view = serde_json::to_value(&self.standing).unwrap_or(Value::Null);
         if let Some(fields) = view.as_object_mut() {
             fields.insert("account".to_owned(), json!(self.account.name));
+            fields.insert("catching_up".to_owned(), json!(self.catching_up));
             fields.insert("account_kind".to_owned(), json!(self.account.kind));
             fields.insert("user".to_owned(), json!(self.account.user));
             fields.insert("node_epoch".to_owned(), json!(self.fence.epoch));
@@ -159,18 +218,21 @@ impl Child for SessionActor {
 }
 
 impl Handle<GetSender> for SessionActor {
+    fn handle(&mut self, GetSender: GetSender, _cx: &mut Cx<'_, Self>) -> Result<Lent, String> {
+        match &self.sender {
+            Some(sender) => Ok(Lent { sender: Arc::clone(sender), connection: self.connection }),
+            None => Err(self.standing.why_not().unwrap_or_else(|| "account cannot send".to_owned())),
+        }
+    }
+}
+
+impl Handle<GetChats> for SessionActor {
     fn handle(
         &mut self,
-        GetSender: GetSender,
+        GetChats: GetChats,
         _cx: &mut Cx<'_, Self>,
-    ) -> Result<Arc<dyn MessageSender>, String> {
-        self.sender.clone().ok_or_else(|| match &self.standing {
-            Standing::Connected { .. } => "account cannot send".to_owned(),
-            Standing::Connecting => "session is connecting".to_owned(),
-            Standing::WaitingToRetry { error, .. } | Standing::WaitingForPlatform { error, .. } => {
-                error.clone()
-            }
-        })
+    ) -> Result<Option<Arc<dyn ChatDirectory>>, String> {
+        self.standing.why_not().map_or_else(|| Ok(self.chats.clone()), Err)
     }
 }
 
@@ -194,6 +256,8 @@ impl Handle<PairsChanged> for SessionActor {
             Standing::WaitingToRetry { .. } | Standing::WaitingForPlatform { .. } => {
                 self.args.deps.links.attempted(self.args.id);
             }
+            // Without those that read, the bot may be of use.
+            Standing::ContentIntentOff { .. } => self.connect(cx),
         }
     }
 }
@@ -205,9 +269,10 @@ impl Handle<IsConnected> for SessionActor {
 }
 
 impl Handle<Dead> for SessionActor {
-    fn handle(&mut self, Dead(error): Dead, cx: &mut Cx<'_, Self>) {
-        if self.sender.is_none() {
-            // Told of a connection that is gone already: several sends may have met the same end.
+    fn handle(&mut self, Dead { connection, error }: Dead, cx: &mut Cx<'_, Self>) {
+        if self.sender.is_none() || connection != self.connection {
+            // Told of a connection that is gone already: several sends may have met the same end, and one may have met
+            // it after a new login.
             return;
         }
         self.disconnected(ConnectionError::NeedsLogin(error), cx);
@@ -231,7 +296,8 @@ impl SessionActor {
     }
 
     fn disconnect(&mut self) {
-        (self.sender, self.steering) = (None, None);
+        (self.sender, self.steering, self.chats) = (None, None, None);
+        self.catching_up = false;
         self.troubles.clear();
         for token in [self.link.take(), self.retry.take()].into_iter().flatten() {
             token.cancel();
@@ -254,7 +320,9 @@ impl SessionActor {
         }
         tracing::info!(account = %self.args.id, kind = self.account.kind.as_str(), "session is connected");
         self.standing = Standing::Connected { since: cx.wall() };
-        self.sender = connection.sender;
+        self.told_of_intent = false;
+        self.connection = self.args.deps.links.next_connection();
+        (self.sender, self.chats) = (connection.sender, connection.chats);
         if self.sender.is_some() {
             self.args.deps.links.connected(self.args.id);
         }
@@ -308,6 +376,7 @@ impl SessionActor {
 
     fn read(&mut self, mut source: Box<dyn EventSource>, cx: &mut Cx<'_, Self>) {
         self.troubles = source.troubles();
+        self.catching_up = source.catching_up();
         let next = async move {
             let unit = source.next().await;
             (source, unit)
@@ -355,6 +424,7 @@ impl SessionActor {
                 self.standing = Standing::WaitingForPlatform { until, error: reason };
                 self.connect_after(wait, cx);
             }
+            ConnectionError::ContentIntentOff { wait, reason } => self.wait_for_intent(wait, reason, cx),
             ConnectionError::Unreachable(error) => self.retry(error, cx),
             ConnectionError::Store(error) => self.retry(error.to_string(), cx),
         }
@@ -389,6 +459,18 @@ impl SessionActor {
             );
         }
         self.standing = Standing::WaitingToRetry { until: after(cx.wall(), wait), error };
+        self.connect_after(wait, cx);
+    }
+
+    /// Its owner has to change a setting at the platform: they are told once, and it is looked at again now and then.
+    fn wait_for_intent(&mut self, wait: Duration, error: String, cx: &mut Cx<'_, Self>) {
+        if !self.told_of_intent {
+            let text = format!("{} cannot read: {error}", self.account.name);
+            let (subject, user) = (cx.path().to_string(), Some(self.account.user));
+            self.args.deps.alert(AlertSeverity::Warning, "session.content_intent_off", &subject, user, text);
+            self.told_of_intent = true;
+        }
+        self.standing = Standing::ContentIntentOff { until: after(cx.wall(), wait), error };
         self.connect_after(wait, cx);
     }
 

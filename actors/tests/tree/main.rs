@@ -10,3 +10,4 @@ mod follow;
 mod forwarding;
 mod outages;
 mod scheduler;
+mod sign_ins;

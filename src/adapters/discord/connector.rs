@@ -12,14 +12,15 @@ use serenity::http::{LightMethod, Request, Route};
 use serenity::model::gateway::GatewayIntents;
 use switchyard_actors::model::{Account, AccountId, AccountKind};
 use switchyard_actors::ports::{
-    Clock, ConnectRequest, Connection, ConnectionError, Credentials, EventSource, IntakeUnit,
-    PlatformConnector, SourceLog, Steering,
+    ChatDirectory, Clock, ConnectRequest, Connection, ConnectionError, Credentials, EventSource, IntakeUnit,
+    MessageSender, PlatformConnector, Proxy, SourceLog, Steering,
 };
 use tokio::time::{Instant, sleep_until};
 use zeroize::Zeroizing;
 
 use crate::config::DiscordConfig;
 
+use super::chats::DiscordChats;
 use super::gateway::{CONTENT_INTENT_OFF, Gateway, Opening};
 use super::inspect::{self, GatewayBot, Me, SessionStartLimit};
 use super::rest::{self, Rest};
@@ -30,6 +31,10 @@ use super::{bot_token, webhook};
 
 /// Name under which a bot's token is kept.
 pub const TOKEN: &str = "token";
+
+/// Why a Discord bot has no proxy: half of its traffic would go past it.
+pub(super) const NO_PROXY: &str = "a Discord bot cannot have a proxy: its gateway connection cannot be led through one, and \
+     nothing of an account goes past its proxy";
 
 /// Name under which the time of a bot's last connection is kept: Unix milliseconds, eight bytes.
 const LAST_CONNECT: &str = "last_connect";
@@ -88,6 +93,9 @@ impl DiscordConnector {
     }
 
     async fn start(&self, request: &ConnectRequest) -> Result<Connection, ConnectionError> {
+        if self.credentials.secret(request.account.id, Proxy::SECRET).await?.is_some() {
+            return Err(ConnectionError::Refused(NO_PROXY.to_owned()));
+        }
         let token = self.token(&request.account).await?;
         let rest = Arc::new(Rest::new(self.client.clone(), &self.config, &token));
         let account = &request.account;
@@ -102,6 +110,7 @@ impl DiscordConnector {
             intents: sources.as_ref().map_or_else(GatewayIntents::empty, |sources| sources.intents),
             interest: sources.as_ref().map(|sources| sources.interest.clone()).unwrap_or_default(),
             api_base: self.config.api_base.clone(),
+            intent_retry: self.config.intent_retry,
             capacity: self.config.events_capacity.get(),
         };
         let timeout = self.config.connect_timeout;
@@ -120,8 +129,11 @@ impl DiscordConnector {
                 Box::new(Reader::new(ReaderParts { gateway, fetcher, sources, account, own_id, clock, log }))
             }
         };
+        let chats = DiscordChats::new(Arc::clone(&rest), self.config.clone(), own_id);
+        let chats: Arc<dyn ChatDirectory> = Arc::new(chats);
         let sender = DiscordSender::new(rest, self.config.clone(), Arc::clone(&self.clock), own_id);
-        Ok(Connection { source: Some(source), sender: Some(Arc::new(sender)), platform_id: own_id })
+        let sender: Arc<dyn MessageSender> = Arc::new(sender);
+        Ok(Connection { source: Some(source), sender: Some(sender), chats: Some(chats), platform_id: own_id })
     }
 
     /// The channels that are to be read; `None` for a bot that only sends.
@@ -136,7 +148,8 @@ impl DiscordConnector {
         }
         // Asked first: a gateway that refuses the intent has counted the identification.
         if !inspect::may_read(rest, &self.config).await? {
-            return Err(ConnectionError::Refused(CONTENT_INTENT_OFF.to_owned()));
+            let (wait, reason) = (self.config.intent_retry, CONTENT_INTENT_OFF.to_owned());
+            return Err(ConnectionError::ContentIntentOff { wait, reason });
         }
         let sources = look_up(&fetcher, &self.credentials, request).await?;
         Ok((fetcher, Some(sources)))

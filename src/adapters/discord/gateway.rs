@@ -46,6 +46,8 @@ pub(super) struct Opening {
     pub(super) interest: Interest,
     /// Base of the REST API.
     pub(super) api_base: String,
+    /// Until a bot whose content intent is off is looked at again.
+    pub(super) intent_retry: Duration,
     /// Events that may wait.
     pub(super) capacity: usize,
 }
@@ -143,7 +145,7 @@ async fn run(opening: Opening, events: mpsc::Sender<Event>, stop: CancellationTo
     let shard = tokio::select! {
         shard = connecting => match shard {
             Ok(shard) => shard,
-            Err(error) => return ended(&error),
+            Err(error) => return ended(&error, opening.intent_retry),
         },
         () = stop.cancelled() => return closed(),
     };
@@ -153,7 +155,7 @@ async fn run(opening: Opening, events: mpsc::Sender<Event>, stop: CancellationTo
     let end = tokio::select! {
         end = Box::pin(runner.run()) => match end {
             Ok(()) => ConnectionError::Unreachable("the gateway session is lost".to_owned()),
-            Err(error) => ended(&error),
+            Err(error) => ended(&error, opening.intent_retry),
         },
         () = stop.cancelled() => closed(),
         () = overflow.cancelled() => ConnectionError::Unreachable(
@@ -216,13 +218,13 @@ fn closed() -> ConnectionError {
 }
 
 /// What serenity's error means. Close codes: discord.com/developers/docs/topics/opcodes-and-status-codes#gateway.
-fn ended(error: &serenity::Error) -> ConnectionError {
+fn ended(error: &serenity::Error, intent_retry: Duration) -> ConnectionError {
     match error {
         serenity::Error::Gateway(GatewayError::InvalidAuthentication) => {
             ConnectionError::NeedsLogin("the gateway refuses the bot's token".to_owned())
         }
         serenity::Error::Gateway(GatewayError::DisallowedGatewayIntents) => {
-            ConnectionError::Refused(CONTENT_INTENT_OFF.to_owned())
+            ConnectionError::ContentIntentOff { wait: intent_retry, reason: CONTENT_INTENT_OFF.to_owned() }
         }
         serenity::Error::Gateway(GatewayError::InvalidGatewayIntents) => {
             ConnectionError::Refused("the gateway does not know the intents that were asked for".to_owned())

@@ -4,11 +4,11 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::Deserialize;
 use serenity::http::{LightMethod, Request, Route};
 use switchyard_actors::model::AccountKind;
-use switchyard_actors::ports::{ConnectionError, Identified, LoginError};
+use switchyard_actors::ports::{ConnectionError, Identified, LoginError, Proxy};
 
 use crate::config::DiscordConfig;
 
-use super::connector::{DiscordError, TOKEN};
+use super::connector::{DiscordError, NO_PROXY, TOKEN};
 use super::hook_address::HookAddress;
 use super::rest::{self, Rest};
 use super::webhook::Hook;
@@ -43,7 +43,14 @@ impl DiscordLogin {
     ///
     /// # Errors
     /// [`LoginError`]; a person's token is [`LoginError::Refused`].
-    pub async fn identify_bot(&self, token: &SecretString) -> Result<Identified, LoginError> {
+    pub async fn identify_bot(
+        &self,
+        token: &SecretString,
+        proxy: Option<&Proxy>,
+    ) -> Result<Identified, LoginError> {
+        if proxy.is_some() {
+            return Err(LoginError::Refused(NO_PROXY.to_owned()));
+        }
         let token = bot_token::parse(token.expose_secret());
         let token = token.map_err(|error| LoginError::Refused(error.to_string()))?;
         let rest = Rest::new(self.client.clone(), &self.config, token.expose_secret());
@@ -59,6 +66,7 @@ impl DiscordLogin {
             platform_id,
             name: me.username,
             chat: None,
+            fresh: false,
             secrets: vec![secret(&token)],
         })
     }
@@ -67,10 +75,18 @@ impl DiscordLogin {
     ///
     /// # Errors
     /// [`LoginError`].
-    pub async fn identify_webhook(&self, url: &SecretString) -> Result<Identified, LoginError> {
+    pub async fn identify_webhook(
+        &self,
+        url: &SecretString,
+        proxy: Option<&Proxy>,
+    ) -> Result<Identified, LoginError> {
         let address = HookAddress::parse(url, &self.config.api_base);
         let address = address.map_err(|error| LoginError::Refused(error.to_string()))?;
-        let hook = Hook::new(self.client.clone(), &self.config, &address);
+        let client = match proxy {
+            None => self.client.clone(),
+            Some(proxy) => rest::client_through(&self.config, proxy).await.map_err(errors::login_error)?,
+        };
+        let hook = Hook::new(client, &self.config, &address);
         let described = hook.describe(&self.config).await.map_err(|error| match error {
             ConnectionError::NeedsLogin(text) => {
                 LoginError::Refused(format!("Discord knows no such webhook, or it has another token: {text}"))
@@ -82,7 +98,10 @@ impl DiscordLogin {
             platform_id: address.id,
             name: described.name.unwrap_or_else(|| "webhook".to_owned()),
             chat: Some(described.channel_id),
-            secrets: vec![secret(&address.token)],
+            fresh: false,
+            secrets: std::iter::once(secret(&address.token))
+                .chain(proxy.map(|proxy| (Proxy::SECRET.to_owned(), proxy.encode())))
+                .collect(),
         })
     }
 }

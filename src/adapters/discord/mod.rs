@@ -7,6 +7,7 @@
 
 mod author_name;
 mod bot_token;
+mod chats;
 mod connector;
 mod errors;
 mod form;

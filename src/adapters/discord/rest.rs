@@ -8,8 +8,9 @@ use reqwest12::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serenity::http::Request;
-use switchyard_actors::ports::ConnectionError;
+use switchyard_actors::ports::{ConnectionError, Proxy};
 
+use crate::adapters::egress::{self, Names};
 use crate::config::DiscordConfig;
 
 use super::errors;
@@ -19,9 +20,30 @@ use super::errors;
 /// # Errors
 /// [`ConnectionError::Unreachable`] if TLS cannot be set up.
 pub(super) fn client(config: &DiscordConfig) -> Result<reqwest12::Client, ConnectionError> {
-    reqwest12::Client::builder()
+    build(config, reqwest12::Client::builder().no_proxy())
+}
+
+/// A client of one account, all of whose calls go through its proxy, the questions for names included.
+///
+/// # Errors
+/// [`ConnectionError`] when the proxy cannot be used: then there is no client at all.
+pub(super) async fn client_through(
+    config: &DiscordConfig,
+    proxy: &Proxy,
+) -> Result<reqwest12::Client, ConnectionError> {
+    let pinned = egress::pin(proxy, config.private_proxies, config.connect_timeout).await?;
+    let through = reqwest12::Proxy::all(pinned.url(Names::AtProxy).expose_secret());
+    // The error names the address with its password.
+    let through = through.map_err(|_| ConnectionError::Refused("the account's proxy is none".to_owned()))?;
+    build(config, reqwest12::Client::builder().no_proxy().proxy(through))
+}
+
+fn build(
+    config: &DiscordConfig,
+    builder: reqwest12::ClientBuilder,
+) -> Result<reqwest12::Client, ConnectionError> {
+    builder
         .redirect(reqwest12::redirect::Policy::none())
-        .no_proxy()
         .connect_timeout(config.connect_timeout)
         .timeout(config.request_timeout)
         .build()

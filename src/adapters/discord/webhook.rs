@@ -7,7 +7,7 @@ use reqwest12::{Client, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use switchyard_actors::model::{Account, ChatId, MessageId};
-use switchyard_actors::ports::{Connection, ConnectionError, Credentials};
+use switchyard_actors::ports::{Connection, ConnectionError, Credentials, MessageSender, Proxy};
 
 use crate::config::DiscordConfig;
 
@@ -108,9 +108,18 @@ pub(super) async fn connect(
     let token = std::str::from_utf8(secret.expose_secret()).map_err(|_| missing())?;
     let address = HookAddress::new(account.platform_id, token.trim())
         .ok_or_else(|| ConnectionError::Refused("this is not a webhook's token".to_owned()))?;
+    let client = match credentials.secret(account.id, Proxy::SECRET).await? {
+        None => client,
+        Some(kept) => {
+            // A proxy that cannot be read is none to go past.
+            let unreadable = || ConnectionError::Refused("the account's proxy cannot be read".to_owned());
+            rest::client_through(config, &Proxy::decode(&kept).ok_or_else(unreadable)?).await?
+        }
+    };
     let hook = Hook::new(client, config, &address);
     let described = hook.describe(config).await?;
     let platform_id = hook.id;
-    let sender = WebhookSender::new(hook, config.clone(), described.channel_id);
-    Ok(Connection { source: None, sender: Some(Arc::new(sender)), platform_id })
+    let sender: Arc<dyn MessageSender> =
+        Arc::new(WebhookSender::new(hook, config.clone(), described.channel_id));
+    Ok(Connection { source: None, sender: Some(sender), chats: None, platform_id })
 }

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use grammers_session::updates::MessageBoxes;
 use grammers_tl_types as tl;
 use switchyard_actors::model::{Account, AccountKind, Platform};
-use switchyard_actors::ports::{ConnectRequest, Connection, ConnectionError, Credentials, PlatformConnector};
+use switchyard_actors::ports::{
+    ChatDirectory, ConnectRequest, Connection, ConnectionError, Credentials, MessageSender, PlatformConnector,
+};
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -15,6 +17,7 @@ use crate::config::TelegramConfig;
 
 use super::auth_key::AuthKeySource;
 use super::book::{Book, channel_of};
+use super::chats::TelegramChats;
 use super::identity;
 use super::ledger::CursorLedger;
 use super::link::{Inbox, Link};
@@ -85,7 +88,9 @@ impl TelegramConnector {
         let sender = TelegramSender::new(Arc::clone(link), self.config.clone(), bot);
         // An account that only sends has a pump too: it keeps the connection alive and tells when it ends.
         let pump = Pump::new(Arc::clone(link), inbox, self.config.clone(), boxes, book, ledger, since);
-        Ok(Connection { source: Some(Box::new(pump)), sender: Some(Arc::new(sender)), platform_id })
+        let chats: Arc<dyn ChatDirectory> = Arc::new(TelegramChats::new(link, &self.config, bot));
+        let sender: Arc<dyn MessageSender> = Arc::new(sender);
+        Ok(Connection { source: Some(Box::new(pump)), sender: Some(sender), chats: Some(chats), platform_id })
     }
 
     /// A bot's token outlives its keys: a key that the server does not take any more is given up for a new one.
@@ -114,7 +119,7 @@ impl PlatformConnector for TelegramConnector {
         }
         let bot = kind == AccountKind::TelegramBot;
         let session = self.session(&request.account).await?;
-        let (link, inbox) = Link::open(&session, &self.config, &self.runtime);
+        let (link, inbox) = Link::open(&session, &self.config, &self.runtime).await?;
         let link = Arc::new(link);
         let start = Box::pin(self.start(&link, inbox, &request));
         let error = match tokio::time::timeout(self.config.connect_timeout, start).await {

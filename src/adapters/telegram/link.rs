@@ -12,6 +12,7 @@ use grammers_mtsender::{
 };
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types as tl;
+use secrecy::{ExposeSecret, SecretString};
 use switchyard_actors::model::SendOutcome;
 use switchyard_actors::ports::{ConnectionError, StoreError};
 use tokio::runtime::Handle;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::{debug, error, warn};
 
+use crate::adapters::egress::{self, Names};
 use crate::config::TelegramConfig;
 
 use super::errors::{self, Fault, classify, connection_error};
@@ -108,16 +110,25 @@ pub(crate) struct Link {
     client: Client,
     session: Arc<StoredSession>,
     runner: AbortHandle,
+    proxy_url: Option<SecretString>,
     timeout: Duration,
 }
 
 impl Link {
-    /// Starts a runner for the session. The socket is opened by the first request.
-    pub(crate) fn open(
+    /// Starts a runner for the session, by way of its proxy where it has one. The socket is opened by the first request.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] when its proxy cannot be used: then nothing is connected at all.
+    pub(crate) async fn open(
         session: &Arc<StoredSession>,
         config: &TelegramConfig,
         runtime: &Handle,
-    ) -> (Self, Inbox) {
+    ) -> Result<(Self, Inbox), ConnectionError> {
+        let proxy = match session.proxy() {
+            Some(proxy) => Some(egress::pin(proxy, config.private_proxies, config.connect_timeout).await?),
+            None => None,
+        };
+        let proxy_url = proxy.map(|proxy| proxy.url(Names::AtHome));
         // Every field by name: the defaults ask the system for its distribution, by running a program.
         let parameters = ConnectionParams {
             device_model: config.device.clone(),
@@ -125,7 +136,7 @@ impl Link {
             app_version: env!("CARGO_PKG_VERSION").to_owned(),
             system_lang_code: LANGUAGE.to_owned(),
             lang_code: LANGUAGE.to_owned(),
-            proxy_url: None,
+            proxy_url: proxy_url.as_ref().map(|url| url.expose_secret().to_owned()),
             use_ipv6: session.uses_ipv6(),
             retry_policy: Box::new(NoRetries),
             updates_channel_capacity: config.updates_capacity,
@@ -143,7 +154,8 @@ impl Link {
         let inbox = Inbox(pool.updates);
         let configuration = ClientConfiguration { auto_cache_peers: false };
         let client = Client::with_configuration(pool.handle, configuration);
-        (Self { client, session: Arc::clone(session), runner, timeout: config.request_timeout }, inbox)
+        let timeout = config.request_timeout;
+        Ok((Self { client, session: Arc::clone(session), runner, proxy_url, timeout }, inbox))
     }
 
     /// The session under the connection.
@@ -181,7 +193,10 @@ impl Link {
             return false;
         };
         let probe = async {
-            let address = ServerAddr::Tcp { address };
+            let address = match &self.proxy_url {
+                Some(url) => ServerAddr::Proxied { address, proxy: url.expose_secret().to_owned() },
+                None => ServerAddr::Tcp { address },
+            };
             let mut sender = connect_with_auth(transport::Full::new(), address, key).await?;
             sender.invoke(&tl::functions::Ping { ping_id: 1 }).await
         };

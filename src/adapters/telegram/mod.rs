@@ -8,6 +8,7 @@
 mod answer;
 mod auth_key;
 mod book;
+mod chats;
 mod connector;
 mod convert;
 mod difference;
@@ -34,4 +35,4 @@ mod sources;
 
 pub use auth_key::{AuthKeySource, ClientExchange, SandboxKeys};
 pub use connector::TelegramConnector;
-pub use login::TelegramLogin;
+pub use login::{TelegramLogin, session_parts};

@@ -123,7 +123,7 @@ pub async fn look(
     if session.home_key().is_none() {
         return Ok(Standing::NeverSignedIn);
     }
-    let (link, _inbox) = Link::open(&Arc::new(session), config, runtime);
+    let (link, _inbox) = Link::open(&Arc::new(session), config, runtime).await?;
     let asked = tokio::time::timeout(config.connect_timeout, ask(&link, account, chats)).await;
     match asked {
         Ok(Err(ConnectionError::Unreachable(_))) | Err(_) if link.key_is_unknown().await => {

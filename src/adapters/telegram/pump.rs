@@ -41,6 +41,10 @@ pub(crate) struct Pump {
     pub(crate) ready: VecDeque<IntakeUnit>,
     /// Server time of the position where the connection began, Unix seconds.
     pub(crate) since: i32,
+    /// The differences and histories of the beginning are not all read yet.
+    beginning: bool,
+    /// Some of them were handed out, and more follow.
+    behind: bool,
     /// Source channels that can no longer be read, and why.
     pub(crate) lost: BTreeMap<i64, String>,
     inbox: Inbox,
@@ -75,6 +79,8 @@ impl Pump {
             catch_up: VecDeque::new(),
             again: BTreeMap::new(),
             lost: BTreeMap::new(),
+            beginning: true,
+            behind: false,
             ready: VecDeque::new(),
             since,
             inbox,
@@ -132,6 +138,12 @@ impl Pump {
         if let Some(error) = &self.closed {
             return Err(error.clone());
         }
+        self.beginning = false;
+        if std::mem::take(&mut self.behind) {
+            // Whoever shows how the account stands hears of it by a unit.
+            self.ready.push_back(IntakeUnit { events: Vec::new(), cursors: Vec::new() });
+            return Ok(());
+        }
         let others = self.flush_at.into_iter().chain(self.again.values().copied());
         let wake_at = others.chain([deadline, self.quiet_at]).fold(self.ping_at, Instant::min);
         match timeout_at(wake_at, self.inbox.next()).await {
@@ -187,6 +199,7 @@ impl Pump {
         self.flush_at = None;
         self.ledger.saw_events(&events);
         let cursors = self.ledger.tell(&self.boxes.session_state());
+        self.behind |= self.beginning && !events.is_empty();
         if !events.is_empty() || !cursors.is_empty() {
             self.ready.push_back(IntakeUnit { events, cursors });
         }
@@ -238,6 +251,11 @@ impl EventSource for Pump {
             }
             self.step().await?;
         }
+    }
+
+    /// Until the differences of the beginning are read.
+    fn catching_up(&self) -> bool {
+        self.behind
     }
 
     fn troubles(&self) -> Vec<(Place, String)> {

@@ -66,11 +66,31 @@ async fn read_dialogs(
     mut missing: BTreeSet<ChatId>,
     learn: &mut (dyn FnMut(&Described) + Send),
 ) -> Result<BTreeSet<ChatId>, CallError> {
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let session = link.session();
+    each_page(link, config, &mut |_dialogs, described| {
+        learn(described);
+        missing.retain(|chat| input_peer(session, *chat).is_none());
+        !missing.is_empty()
+    })
+    .await?;
+    Ok(missing)
+}
+
+/// Reads dialogs page by page, latest first, and keeps the peers that they describe, until `visit` has enough or there are
+/// as many pages as may be read.
+///
+/// # Errors
+/// [`CallError`].
+pub(crate) async fn each_page(
+    link: &Link,
+    config: &TelegramConfig,
+    visit: &mut (dyn FnMut(&[tl::enums::Dialog], &Described) -> bool + Send),
+) -> Result<(), CallError> {
     let mut offset = (0, 0, tl::enums::InputPeer::Empty);
     for _ in 0..config.dialog_pages_max {
-        if missing.is_empty() {
-            break;
-        }
         let (offset_date, offset_id, offset_peer) = offset.clone();
         let request = tl::functions::messages::GetDialogs {
             exclude_pinned: false,
@@ -88,14 +108,15 @@ async fn read_dialogs(
             }
             tl::enums::messages::Dialogs::NotModified(_) => break,
         };
-        note(link, &described, &mut missing, learn).await?;
+        link.session().remember(&book::peers(&described.0, &described.1)).await?;
+        let more = visit(&dialogs, &described);
         let full = i32::try_from(dialogs.len()).is_ok_and(|count| count >= DIALOGS_PAGE);
         match next_offset(link.session(), &dialogs, &messages) {
-            Some(next) if full && next != offset => offset = next,
+            Some(next) if more && full && next != offset => offset = next,
             _ => break,
         }
     }
-    Ok(missing)
+    Ok(())
 }
 
 /// The place after the last dialog of a page.

@@ -11,7 +11,7 @@ use grammers_session::types::{DcOption, PeerId, PeerInfo, UpdateState, UpdatesSt
 use grammers_session::{BoxFuture, Session, SessionData};
 use secrecy::{ExposeSecret, SecretSlice};
 use switchyard_actors::model::AccountId;
-use switchyard_actors::ports::{Credentials, StoreError};
+use switchyard_actors::ports::{Credentials, Proxy, StoreError};
 use thiserror::Error;
 
 use super::record;
@@ -53,6 +53,7 @@ pub(crate) struct StoredSession {
     account: AccountId,
     credentials: Arc<dyn Credentials>,
     address: Option<SocketAddr>,
+    proxy: Option<Proxy>,
     memory: RwLock<Memory>,
 }
 
@@ -71,6 +72,11 @@ impl StoredSession {
         let own =
             own.map(|own| own_address(&own).ok_or_else(|| corrupt(account, OWN_ADDRESS))).transpose()?;
         let address = own.or(address);
+        let proxy = credentials.secret(account, Proxy::SECRET).await?;
+        // A proxy that cannot be read is none to go past.
+        let proxy = proxy
+            .map(|kept| Proxy::decode(&kept).ok_or_else(|| corrupt(account, Proxy::SECRET)))
+            .transpose()?;
         let defaults = SessionData::default();
         let mut memory = Memory { home_dc: defaults.home_dc, ..Memory::default() };
         if let Some(home) = credentials.secret(account, HOME_DC).await? {
@@ -93,12 +99,22 @@ impl StoredSession {
             let peer = record::decode_peer(dialog, &stored).ok_or_else(|| corrupt(account, "peers"))?;
             memory.remember(peer);
         }
-        Ok(Self { account, credentials, address, memory: RwLock::new(memory) })
+        Ok(Self { account, credentials, address, proxy, memory: RwLock::new(memory) })
     }
 
     /// Whose session it is.
     pub(crate) const fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// The proxy that everything of it goes through.
+    pub(crate) const fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// Every peer that the account has met.
+    pub(crate) fn peers(&self) -> Vec<PeerInfo> {
+        self.read().peers.values().cloned().collect()
     }
 
     /// The key of the account's own data centre.

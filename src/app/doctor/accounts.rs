@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 use switchyard_actors::model::{Account, AccountId, AccountKind, AccountState, ChatId, Pair, Place as Chat};
-use switchyard_actors::ports::{Credentials, Directory, StoreError};
+use switchyard_actors::ports::{Credentials, Directory, Proxy, StoreError};
 use switchyard_actors::supervision::{ChildPath, NodeState, NodeView};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
@@ -168,6 +168,10 @@ impl Ward<'_> {
         let Some(token) = text.map(|token| Zeroizing::new(token.trim().to_owned())) else {
             return Ok(bad(account, "no token is stored", SIGN_IN));
         };
+        if self.store.secret(account.id, Proxy::SECRET).await?.is_some() {
+            let found = format!("{}: not asked, it has a proxy of its own", name(account));
+            return Ok((Check::not_asked(ACCOUNT, found), Known::Nothing));
+        }
         if account.kind == AccountKind::DiscordWebhook {
             return Ok(match probe.webhook(account.platform_id, &token).await {
                 Ok(channel) => {
@@ -238,6 +242,11 @@ fn of_session(account: &Account, node: &NodeView) -> (Check, Known) {
     match connection {
         "connected" => good(account, "the daemon is connected", Known::Nothing),
         "connecting" => unsure(account, "the daemon is connecting", "ask again in a moment"),
+        "content_intent_off" => {
+            let advice =
+                "switch the message content intent on, in the bot's settings at discord.com/developers";
+            bad(account, "the message content intent is off, and pairs read by it", advice)
+        }
         other => {
             let error = node.observable.get("error").and_then(|error| error.as_str()).unwrap_or_default();
             let found = format!("{} {error}", other.replace('_', " "));
@@ -268,10 +277,12 @@ async fn pair_check(
         }
     }
     let paused = if pair.paused.is_empty() { "" } else { ", paused" };
+    if wrong.is_empty() && unseen.is_empty() {
+        return Check::ok(PAIR, format!("{}{paused}: nothing is missing", pair.id));
+    }
     if wrong.is_empty() {
-        let left =
-            if unseen.is_empty() { String::new() } else { format!("; not asked: {}", unseen.join(", ")) };
-        return Check::ok(PAIR, format!("{}{paused}: nothing is missing{left}", pair.id));
+        // Only its daemon may use an account's key, and an account may not be signed in here.
+        return Check::not_asked(PAIR, format!("{}{paused}: not asked: {}", pair.id, unseen.join(", ")));
     }
     let found = format!("{}{paused}: {}", pair.id, wrong.join("; "));
     Check::fail(PAIR, Class::Platform, found, "give the account what it lacks there, or change the pair")

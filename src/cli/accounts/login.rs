@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use qrcode::QrCode;
-use qrcode::render::unicode::Dense1x2;
-
 use super::settle;
 use crate::cli::client::{Client, ClientError};
 use crate::cli::console::Console;
 use crate::cli::manage_args::LoginArgs;
 use crate::cli::secret_input;
+use crate::cli::show_link;
 use crate::http::problem::ProblemCode;
 use crate::http::{LoginAnswerOrder, LoginMethod, LoginOrder};
 use crate::services::sign_ins::{SignInState, SignInView};
@@ -21,10 +19,10 @@ pub(super) async fn run(args: &LoginArgs, console: &mut Console) -> Result<(), C
     let client = Client::open(&args.owner.data.data_dir)?;
     let user = args.owner.user;
     let order = if args.qr {
-        LoginOrder { method: LoginMethod::Qr, phone: None, user }
+        LoginOrder { method: LoginMethod::Qr, phone: None, proxy: None, user }
     } else {
         let phone = secret_input::line("telephone number, such as +491701234567", console)?;
-        LoginOrder { method: LoginMethod::Phone, phone: Some(phone), user }
+        LoginOrder { method: LoginMethod::Phone, phone: Some(phone), proxy: None, user }
     };
     let mut login = client.begin_login(&order).await?;
     let mut shown: Option<String> = None;
@@ -45,9 +43,13 @@ pub(super) async fn run(args: &LoginArgs, console: &mut Console) -> Result<(), C
             }
             SignInState::Scan { link, .. } => {
                 if shown.as_deref() != Some(link.expose()) {
-                    show(link.expose(), console);
+                    show_link(link.expose(), console);
                     shown = Some(link.expose().to_owned());
                 }
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+                client.login(login.id).await?
+            }
+            SignInState::Begins => {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
                 client.login(login.id).await?
             }
@@ -75,15 +77,4 @@ async fn tell(
         }
         told => told,
     }
-}
-
-/// The link as a QR code, and as it is for those who cannot scan a terminal.
-fn show(link: &str, console: &mut Console) {
-    console.say("On a signed-in phone open Telegram > Settings > Devices > Link Desktop Device, and scan:");
-    if let Ok(code) = QrCode::new(link.as_bytes()) {
-        // Light modules are drawn, since terminals are dark more often than not.
-        let image = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
-        console.say(image);
-    }
-    console.say(link);
 }

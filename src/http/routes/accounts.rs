@@ -3,17 +3,22 @@
 use actix_web::web::Json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use switchyard_actors::model::{AccountId, AccountKind, UserId};
-use switchyard_actors::ports::NewCredential;
+use switchyard_actors::model::{AccountId, AccountKind, ChatId, UserId};
+use switchyard_actors::ports::{KnownChat, NewCredential, Proxy};
 
 use super::faults::{Asking, page};
-use crate::http::api::{Access, Created, Endpoint, Upserted, delete, get, post};
+use crate::http::api::{
+    Accepted, Access, Created, Endpoint, IfMatch, Tagged, Upserted, delete, get, patch, post,
+};
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::Serving;
-use crate::services::accounts::{AccountView, ConnectedAccount, RemovedAccount};
-use crate::services::caller::Scope;
+use crate::services::accounts::{
+    AccountChange, AccountView, ChatQuery, ConnectedAccount, NewProxy, ReconnectView, RemovedAccount,
+};
+use crate::services::caller::{Caller, Scope};
 use crate::services::page::Listed;
+use crate::services::sealed::{SealedSession, SealingKey};
 use crate::services::sensitive::Sensitive;
 use crate::services::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView};
 
@@ -43,43 +48,76 @@ pub struct AccountOrder {
     /// A Telegram user's session as Telethon writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telethon_session: Option<Sensitive>,
+    /// A Telegram user's session, sealed to the key of `GET /api/v1/accounts/telegram/sealing-key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_session: Option<SealedSession>,
+    /// The proxy through which it is reached, from the first request on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<NewProxy>,
     /// For whom, where the operator connects it and there are several users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
 }
 
+/// What an account is connected by.
+enum Offered {
+    Open(NewCredential),
+    Sealed(SealedSession),
+}
+
 impl AccountOrder {
-    /// The credential, and for whom.
-    fn parts(self) -> Result<(Option<UserId>, NewCredential), Problem> {
-        let Self { kind, token, url, telethon_session, user } = self;
-        let given = [("/token", &token), ("/url", &url), ("/telethon_session", &telethon_session)];
-        let wanted = match kind {
-            AccountKind::TelegramUser => "/telethon_session",
-            AccountKind::TelegramBot | AccountKind::DiscordBot => "/token",
-            AccountKind::DiscordWebhook => "/url",
+    /// With no credential yet.
+    #[must_use]
+    pub const fn new(kind: AccountKind, user: Option<UserId>) -> Self {
+        Self { kind, token: None, url: None, telethon_session: None, sealed_session: None, proxy: None, user }
+    }
+
+    /// The credential, and for whom. Only the operator may name the address at which a session is used.
+    fn parts(self, caller: Caller) -> Result<(Option<UserId>, Offered, Option<Proxy>), Problem> {
+        let Self { kind, token, url, telethon_session, sealed_session, proxy, user } = self;
+        let proxy = proxy.map(NewProxy::read).transpose()?;
+        let given = [
+            ("/token", token.is_some()),
+            ("/url", url.is_some()),
+            ("/telethon_session", telethon_session.is_some()),
+            ("/sealed_session", sealed_session.is_some()),
+        ];
+        let wanted: &[&str] = match kind {
+            AccountKind::TelegramUser => &["/sealed_session", "/telethon_session"],
+            AccountKind::TelegramBot | AccountKind::DiscordBot => &["/token"],
+            AccountKind::DiscordWebhook => &["/url"],
         };
         let wrong = |pointer: &str, detail: String| {
             Problem::new(ProblemCode::InvalidRequest, "the body is not what is expected here")
                 .at_pointer(pointer, detail)
         };
-        if let Some((pointer, _)) =
-            given.iter().find(|(pointer, value)| value.is_some() && *pointer != wanted)
+        if let Some((pointer, _)) = given.iter().find(|(pointer, given)| *given && !wanted.contains(pointer))
         {
-            return Err(wrong(
-                pointer,
-                format!("it does not belong to an account of kind {}", kind.as_str()),
-            ));
+            let detail = format!("it does not belong to an account of kind {}", kind.as_str());
+            return Err(wrong(pointer, detail));
+        }
+        if telethon_session.is_some() && sealed_session.is_some() {
+            return Err(wrong("/telethon_session", "a session is either sealed or not".to_owned()));
+        }
+        if let Some(sealed) = sealed_session {
+            return Ok((user, Offered::Sealed(sealed), proxy));
         }
         let secret = token.or(url).or(telethon_session).map(Sensitive::into_secret);
-        let secret = secret
-            .ok_or_else(|| wrong(wanted, format!("it is needed for an account of kind {}", kind.as_str())))?;
+        let missing = || {
+            let pointer = wanted.first().copied().unwrap_or_default();
+            wrong(pointer, format!("it is needed for an account of kind {}", kind.as_str()))
+        };
+        let secret = secret.ok_or_else(missing)?;
         let credential = match kind {
-            AccountKind::TelegramUser => NewCredential::TelethonSession { session: secret },
+            AccountKind::TelegramUser => {
+                let own_address = matches!(caller, Caller::Operator);
+                NewCredential::TelethonSession { session: secret, own_address }
+            }
             AccountKind::TelegramBot => NewCredential::TelegramBot { token: secret },
             AccountKind::DiscordBot => NewCredential::DiscordBot { token: secret },
             AccountKind::DiscordWebhook => NewCredential::DiscordWebhook { url: secret },
         };
-        Ok((user, credential))
+        Ok((user, Offered::Open(credential), proxy))
     }
 }
 
@@ -102,6 +140,9 @@ pub struct LoginOrder {
     /// The telephone number, in international form; only for the method `phone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+    /// The proxy through which it signs in, and through which the account is reached from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<NewProxy>,
     /// For whom, where the operator connects it and there are several users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
@@ -138,14 +179,82 @@ struct SignInParam {
     id: SignInId,
 }
 
+/// For whom a session is to be sealed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SealingQuery {
+    /// The user, where the operator asks and there are several users.
+    user: Option<UserId>,
+}
+
+/// Which chats are asked for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ChatsQuery {
+    /// Words of the title, or of the server's name; upper and lower case are the same.
+    query: Option<String>,
+    /// At most this many, 1 to 200.
+    limit: Option<usize>,
+    /// Only chats after this one: the `next_cursor` of the page before.
+    cursor: Option<ChatId>,
+}
+
+const READ: Access = Access::User(Scope::AccountsRead);
+const WRITE: Access = Access::User(Scope::AccountsWrite);
+const TAG: &str = "accounts";
+
 pub(super) fn endpoints() -> Vec<Endpoint> {
+    let mut all = sign_in_endpoints();
+    all.extend(one_account_endpoints());
+    all
+}
+
+/// What is done with one account that is connected.
+fn one_account_endpoints() -> Vec<Endpoint> {
+    use ProblemCode::{Conflict, NeedsLogin, PlatformUnreachable, PlatformWait, PreconditionFailed};
+    vec![
+        get("/api/v1/accounts/{id}", READ).id("get_account").tag(TAG).summary("One account").to(get_one),
+        patch("/api/v1/accounts/{id}", WRITE)
+            .id("change_account")
+            .tag(TAG)
+            .summary("Change an account's name or proxy")
+            .describe(
+                "What is left out stays as it is. With another proxy the session connects anew at once, through it or not at all. \
+                 `If-Match` with the `ETag` of the last answer keeps two editors from overwriting each other.",
+            )
+            .problems(&[PreconditionFailed])
+            .to(change),
+        delete("/api/v1/accounts/{id}", WRITE)
+            .id("remove_account")
+            .tag(TAG)
+            .summary("Remove an account with its pairs, and log it out at its platform")
+            .problems(&[Conflict, PlatformUnreachable, PlatformWait])
+            .to(remove),
+        post("/api/v1/accounts/{id}/reconnect", WRITE)
+            .id("reconnect_account")
+            .tag(TAG)
+            .summary("Connect an account's session anew")
+            .describe("Never shortens a wait that the platform asked for. A session that the platform ended needs a new login.")
+            .problems(&[Conflict, NeedsLogin, PlatformWait])
+            .to(reconnect),
+        get("/api/v1/accounts/{id}/chats", READ)
+            .id("list_account_chats")
+            .tag(TAG)
+            .summary("List and search the chats that an account knows")
+            .describe(
+                "A Telegram user's dialogs, latest first; the chats that a Telegram bot has met; the channels of a Discord bot's \
+                 servers; the one channel of a webhook. Asked of the platform at most once a minute.",
+            )
+            .problems(&[NeedsLogin, PlatformUnreachable, PlatformWait])
+            .to(chats),
+    ]
+}
+
+fn sign_in_endpoints() -> Vec<Endpoint> {
     use ProblemCode::{
-        CodeExpired, Conflict, CredentialRefused, OutOfStep, PlatformUnreachable, PlatformWait, WrongCode,
-        WrongPassword,
+        CodeExpired, Conflict, CredentialRefused, OutOfStep, PlatformUnreachable, PlatformWait,
+        ServerLoginOff, SignInLost, WrongCode, WrongPassword,
     };
-    const READ: Access = Access::User(Scope::AccountsRead);
-    const WRITE: Access = Access::User(Scope::AccountsWrite);
-    const TAG: &str = "accounts";
     vec![
         get("/api/v1/accounts", READ).id("list_accounts").tag(TAG).summary("List accounts, oldest first").to(list),
         post("/api/v1/accounts", WRITE)
@@ -153,7 +262,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .tag(TAG)
             .summary("Connect an account by a credential")
             .describe(
-                "Connects a bot by its token, a webhook by its address, a Telegram user by a session made elsewhere. An account \
+                "Connects a bot by its token, a webhook by its address, a Telegram user by a session made elsewhere, best sealed. An account \
                  that is connected already has its login renewed. A platform account of another user is refused: `conflict`.",
             )
             .problems(&[Conflict, CredentialRefused, PlatformUnreachable, PlatformWait])
@@ -162,7 +271,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .id("begin_telegram_login")
             .tag(TAG)
             .summary("Begin a sign-in of a Telegram user")
-            .problems(&[Conflict, CredentialRefused, PlatformUnreachable, PlatformWait])
+            .describe(
+                "By QR code, or by telephone number where this server takes those (`telegram.server_login`). It lives in memory: \
+                 when this server loses it, the answer is `sign_in_lost`.",
+            )
+            .problems(&[Conflict, CredentialRefused, PlatformUnreachable, PlatformWait, ServerLoginOff])
             .to(begin),
         get("/api/v1/accounts/telegram/logins/{id}", READ)
             .id("get_telegram_login")
@@ -180,17 +293,20 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 OutOfStep,
                 PlatformUnreachable,
                 PlatformWait,
+                SignInLost,
                 WrongCode,
                 WrongPassword,
             ])
             .to(answer),
-        get("/api/v1/accounts/{id}", READ).id("get_account").tag(TAG).summary("One account").to(get_one),
-        delete("/api/v1/accounts/{id}", WRITE)
-            .id("remove_account")
+        get("/api/v1/accounts/telegram/sealing-key", READ)
+            .id("get_sealing_key")
             .tag(TAG)
-            .summary("Remove an account with its pairs, and log it out at its platform")
-            .problems(&[Conflict, PlatformUnreachable, PlatformWait])
-            .to(remove),
+            .summary("The key to which a Telegram session is sealed before it is handed over")
+            .describe(
+                "For `switchyard login` and programs like it: a session that was signed in elsewhere is sealed by HPKE (RFC 9180, \
+                 base mode) to this key, for this user and for nothing else.",
+            )
+            .to(sealing_key),
     ]
 }
 
@@ -208,8 +324,48 @@ async fn get_one(
     Asking(caller): Asking,
     _: Query<Nothing>,
     Params(account): Params<AccountParam>,
-) -> Result<Json<AccountView>, Problem> {
-    Ok(Json(services.accounts.get(caller, account.id).await?))
+) -> Result<Tagged<AccountView>, Problem> {
+    let body = services.accounts.get(caller, account.id).await?;
+    Ok(Tagged { version: body.version, body })
+}
+
+async fn change(
+    Serving(services): Serving,
+    Asking(caller): Asking,
+    _: Query<Nothing>,
+    Params(account): Params<AccountParam>,
+    expected: IfMatch,
+    Body(change): Body<AccountChange>,
+) -> Result<Tagged<AccountView>, Problem> {
+    let body = services.accounts.change(caller, account.id, expected.version(), change).await?;
+    Ok(Tagged { version: body.version, body })
+}
+
+async fn reconnect(
+    Serving(services): Serving,
+    Asking(caller): Asking,
+    _: Query<Nothing>,
+    Params(account): Params<AccountParam>,
+) -> Result<Accepted<ReconnectView>, Problem> {
+    Ok(Accepted(services.accounts.reconnect(caller, account.id).await?))
+}
+
+async fn chats(
+    Serving(services): Serving,
+    Asking(caller): Asking,
+    Query(query): Query<ChatsQuery>,
+    Params(account): Params<AccountParam>,
+) -> Result<Json<Listed<KnownChat, ChatId>>, Problem> {
+    let query = ChatQuery { text: query.query, page: page(query.limit, query.cursor)? };
+    Ok(Json(services.accounts.chats(caller, account.id, query).await?))
+}
+
+async fn sealing_key(
+    Serving(services): Serving,
+    Asking(caller): Asking,
+    Query(query): Query<SealingQuery>,
+) -> Result<Json<SealingKey>, Problem> {
+    Ok(Json(services.accounts.sealing_key(caller, query.user).await?))
 }
 
 /// 201 for a new account, 200 for one whose login was renewed.
@@ -219,8 +375,11 @@ async fn connect(
     _: Query<Nothing>,
     Body(order): Body<AccountOrder>,
 ) -> Result<Upserted<ConnectedAccount>, Problem> {
-    let (user, credential) = order.parts()?;
-    let connected = services.accounts.connect(caller, user, credential).await?;
+    let (user, offered, proxy) = order.parts(caller)?;
+    let connected = match offered {
+        Offered::Open(credential) => services.accounts.connect(caller, user, credential, proxy).await?,
+        Offered::Sealed(sealed) => services.accounts.connect_sealed(caller, user, sealed, proxy).await?,
+    };
     let location = format!("/api/v1/accounts/{}", connected.account.id);
     Ok(Upserted { created: !connected.renewed, location, body: connected })
 }
@@ -250,7 +409,8 @@ async fn begin(
         (LoginMethod::Qr, None) => SignInMethod::Qr,
         (LoginMethod::Qr, Some(_)) => return wrong("it does not belong to the method qr"),
     };
-    let begun = services.accounts.begin_sign_in(caller, order.user, method).await?;
+    let proxy = order.proxy.map(NewProxy::read).transpose()?;
+    let begun = services.accounts.begin_sign_in(caller, order.user, method, proxy).await?;
     let location = format!("/api/v1/accounts/telegram/logins/{}", begun.id);
     Ok(Created { location, body: begun })
 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 use switchyard_actors::model::{Account, AccountId, AccountKind, AccountState, ChatId, Platform, UserId};
 use switchyard_actors::supervision::{NodeState, NodeView};
 
+use crate::store::AccountSettings;
+
 /// An account, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountView {
@@ -20,8 +22,14 @@ pub struct AccountView {
     pub platform: Platform,
     /// The platform's id of it, a decimal number.
     pub platform_id: String,
-    /// The name that the platform shows.
+    /// Its owner's name for it, else the one that the platform shows.
     pub name: String,
+    /// Whether it reaches its platform through a proxy of its own.
+    #[serde(default)]
+    pub proxied: bool,
+    /// The version of its settings; as `ETag` and in `If-Match` it stands in quotation marks.
+    #[serde(default)]
+    pub version: i64,
     /// What is known of it between connections.
     pub state: AccountState,
     /// How it is now.
@@ -51,6 +59,8 @@ pub struct AccountHealth {
 pub enum AccountStatus {
     /// Connected.
     Connected,
+    /// Connected, and still reading what was written before.
+    CatchingUp,
     /// Connecting.
     Connecting,
     /// Not connected; it tries again by itself.
@@ -59,6 +69,10 @@ pub enum AccountStatus {
     PlatformWait,
     /// The platform ended its session: it must be connected anew.
     NeedsLogin,
+    /// A Discord bot that may not read what is written: its owner has to switch the message content intent on.
+    ContentIntentOff,
+    /// Its user is suspended.
+    Suspended,
     /// Too many refusals: it sends nothing until an operator reconnects it.
     Quarantined,
     /// Its session is stopped.
@@ -72,6 +86,7 @@ pub(super) const fn has_one_chat(kind: AccountKind) -> bool {
 
 pub(super) fn account(
     account: &Account,
+    settings: AccountSettings,
     session: Option<&NodeView>,
     chat: Option<ChatId>,
     pairs: usize,
@@ -82,7 +97,9 @@ pub(super) fn account(
         kind: account.kind,
         platform: account.kind.platform(),
         platform_id: account.platform_id.to_string(),
-        name: account.name.clone(),
+        name: settings.label.unwrap_or_else(|| account.name.clone()),
+        proxied: settings.proxied,
+        version: settings.version,
         state: account.state,
         health: health(account.state, session),
         chat,
@@ -91,7 +108,10 @@ pub(super) fn account(
 }
 
 pub(in crate::services) fn health(state: AccountState, session: Option<&NodeView>) -> AccountHealth {
-    use AccountStatus::{Connected, Connecting, NeedsLogin, PlatformWait, Quarantined, Retrying, Stopped};
+    use AccountStatus::{
+        CatchingUp, Connected, Connecting, ContentIntentOff, NeedsLogin, PlatformWait, Quarantined, Retrying,
+        Stopped,
+    };
     let is = |status, text: &str, until| AccountHealth { status, text: text.to_owned(), until };
     match state {
         AccountState::NeedsLogin => {
@@ -114,13 +134,21 @@ pub(in crate::services) fn health(state: AccountState, session: Option<&NodeView
     let until = text("until").parse::<DateTime<Utc>>().ok();
     let when = until.map(|at| at.format("%Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default();
     match text("connection") {
+        "connected" if node.observable.get("catching_up") == Some(&Value::Bool(true)) => {
+            is(CatchingUp, "catching up with what was written before it connected", None)
+        }
         "connected" => is(Connected, "connected", None),
+        "content_intent_off" => {
+            is(ContentIntentOff, &format!("message content intent is off: {}", text("error")), until)
+        }
         "waiting_to_retry" => {
             is(Retrying, &format!("not connected, tries again at {when}: {}", text("error")), until)
         }
-        "waiting_for_platform" => {
-            is(PlatformWait, &format!("the platform asked to wait until {when}: {}", text("error")), until)
-        }
+        "waiting_for_platform" => is(
+            PlatformWait,
+            &format!("waiting for a limit of the platform until {when}: {}", text("error")),
+            until,
+        ),
         _ => is(Connecting, "connecting", None),
     }
 }
@@ -147,13 +175,27 @@ mod tests {
         let retry =
             json!({ "connection": "waiting_to_retry", "until": "2026-11-22T12:30:00Z", "error": "refused" });
         let connected = json!({ "connection": "connected", "since": "2026-11-22T12:30:00Z" });
+        let behind = json!({ "connection": "connected", "catching_up": true });
+        let blind = json!({ "connection": "content_intent_off", "until": "2026-11-22T12:30:00Z", "error": "turn it on" });
         for (state, node, status, text) in [
             (AccountState::Active, Some(node("running", &connected)), AccountStatus::Connected, "connected"),
             (
                 AccountState::Active,
+                Some(node("running", &behind)),
+                AccountStatus::CatchingUp,
+                "catching up with what was written before it connected",
+            ),
+            (
+                AccountState::Active,
+                Some(node("running", &blind)),
+                AccountStatus::ContentIntentOff,
+                "message content intent is off: turn it on",
+            ),
+            (
+                AccountState::Active,
                 Some(node("running", &wait)),
                 AccountStatus::PlatformWait,
-                "the platform asked to wait until 2026-11-22 12:30:00Z: 420",
+                "waiting for a limit of the platform until 2026-11-22 12:30:00Z: 420",
             ),
             (
                 AccountState::Active,

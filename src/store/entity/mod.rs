@@ -4,6 +4,7 @@
 
 pub(super) mod account;
 pub(super) mod account_secret;
+pub(super) mod account_setting;
 pub(super) mod admin;
 pub(super) mod admin_network;
 pub(super) mod admin_session;

@@ -17,6 +17,7 @@ use self::transmit::{Ready, Tried, prepare, transmit};
 use self::verdict::Next;
 use super::deps::Deps;
 use super::pair;
+use super::session::ConnectionId;
 use crate::model::{
     Account, AccountId, AccountState, AlertSeverity, Delivery, Fence, PairId, Part, PauseCause,
 };
@@ -252,15 +253,24 @@ impl QueueActor {
         let heartbeat = cx.heartbeat();
         let deps = self.args.deps.clone();
         let fence = self.fence;
-        let (pair, index) = (delivery.pair, part.index);
+        let (pair, index, connection) = (delivery.pair, part.index, ready.connection);
         let send = async move {
             transmit(&deps, fence, &delivery, &part, failures, circuit_open, ready, || heartbeat.beat()).await
         };
         self.sending += 1;
-        cx.spawn(send, move |queue: &mut Self, tried, cx| queue.tried(pair, index, tried, cx));
+        cx.spawn(send, move |queue: &mut Self, tried, cx| {
+            queue.tried(pair, index, connection, tried, cx);
+        });
     }
 
-    fn tried(&mut self, pair: PairId, part: u16, tried: Result<Tried, StoreError>, cx: &mut Cx<'_, Self>) {
+    fn tried(
+        &mut self,
+        pair: PairId,
+        part: u16,
+        connection: ConnectionId,
+        tried: Result<Tried, StoreError>,
+        cx: &mut Cx<'_, Self>,
+    ) {
         self.sending = self.sending.saturating_sub(1);
         let tried = match tried {
             Ok(tried) => tried,
@@ -298,7 +308,7 @@ impl QueueActor {
             Next::PausePair(error) => self.pause(pair, error, cx),
             Next::Quarantine(error) => self.quarantine(pair, part, error, cx),
             Next::SessionDead(error) => {
-                self.args.deps.links.session_dead(self.args.id, error);
+                self.args.deps.links.session_dead(self.args.id, connection, error);
                 let wait = self.args.deps.config.retry.cap;
                 self.lanes.retry(pair, part, now + wait, false, None);
             }

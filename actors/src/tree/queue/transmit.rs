@@ -10,12 +10,14 @@ use crate::model::{
 use crate::ports::{MessageSender, Operation, SendRequest, StoreError, TryResult};
 use crate::throttle::Class;
 use crate::tree::deps::{Deps, until_stored};
-use crate::tree::session::GetSender;
+use crate::tree::session::{ConnectionId, GetSender, Lent};
 use crate::tree::throttle::{Identity, Permit, Reserve};
 
 /// All that must be there before a part is handed to the platform.
 pub(super) struct Ready {
     sender: Arc<dyn MessageSender>,
+    /// Whose sender it is.
+    pub connection: ConnectionId,
     permits: [Permit; 2],
 }
 
@@ -72,11 +74,11 @@ pub(super) async fn prepare(
     let reserve = Reserve { target, cost: 1, class };
     let shared = address.ask(reserve).await.map_err(|error| error.to_string())?;
     // Asked again: the wait for the permit may have been long.
-    let sender = session.ask(GetSender).await.map_err(|error| error.to_string())??;
+    let Lent { sender, connection } = session.ask(GetSender).await.map_err(|error| error.to_string())??;
     if !deps.links.lease_lasts(deps.config.lease_margin) {
         return Err("node's lease is about to end".to_owned());
     }
-    Ok(Ready { sender, permits: [own, shared] })
+    Ok(Ready { sender, connection, permits: [own, shared] })
 }
 
 /// Sends a part and writes how that ended.
@@ -95,7 +97,7 @@ pub(super) async fn transmit(
     beat: impl Fn(),
 ) -> Result<Tried, StoreError> {
     deps.failpoints.hit("queue.attempt", &fence.account.to_string()).map_err(StoreError::Failed)?;
-    let Ready { sender, permits } = ready;
+    let Ready { sender, permits, .. } = ready;
     let operation = match operation(deps, fence, delivery, part, &beat).await? {
         Ok(operation) => operation,
         // Nothing is sent for it, and the permits go back.

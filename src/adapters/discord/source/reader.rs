@@ -62,6 +62,8 @@ pub(in super::super) struct Reader {
     held: usize,
     /// Finished units that were not yet asked for.
     pub(super) ready: VecDeque<IntakeUnit>,
+    /// Some of what was written before it connected was handed out, and more follows.
+    behind: bool,
     /// Before this no call is made.
     pub(super) calls_from: Instant,
 }
@@ -82,6 +84,7 @@ impl Reader {
             calls: FuturesUnordered::new(),
             held: 0,
             ready: VecDeque::new(),
+            behind: false,
             calls_from: Instant::now(),
         };
         let retry = reader.calls_from + reader.fetcher.config.source_retry;
@@ -112,6 +115,7 @@ impl Reader {
     pub(super) fn finish_unit(&mut self, events: Vec<SourceEvent>, of: impl IntoIterator<Item = ChatId>) {
         let channels = &mut self.channels;
         let cursors: Vec<_> = of.into_iter().filter_map(|id| channels.get_mut(&id)?.cursor()).collect();
+        self.behind |= !events.is_empty() && is_behind(channels);
         if !events.is_empty() || !cursors.is_empty() {
             self.ready.push_back(IntakeUnit { events, cursors });
         }
@@ -202,7 +206,17 @@ impl Reader {
             self.apply(id, news, &mut events);
         }
         self.finish_unit(events, [id]);
+        if self.behind && !is_behind(&self.channels) {
+            self.behind = false;
+            // Whoever shows how the account stands hears of it by a unit.
+            self.ready.push_back(IntakeUnit { events: Vec::new(), cursors: Vec::new() });
+        }
     }
+}
+
+/// Whether history of a channel is still read.
+fn is_behind(channels: &BTreeMap<ChatId, SourceChannel>) -> bool {
+    channels.values().any(|channel| channel.stage != Stage::Live && channel.trouble.is_none())
 }
 
 #[async_trait]
@@ -221,6 +235,10 @@ impl EventSource for Reader {
                 () = sleep_until(wake_at.unwrap_or(now)), if wake_at.is_some() => {}
             }
         }
+    }
+
+    fn catching_up(&self) -> bool {
+        self.behind
     }
 
     fn steering(&self) -> Option<Arc<dyn Steering>> {

@@ -9,7 +9,7 @@ use grammers_session::{Session, SessionData};
 use grammers_tl_types as tl;
 use secrecy::{SecretSlice, SecretString};
 use switchyard_actors::model::{AccountId, AccountKind};
-use switchyard_actors::ports::{Clock, Credentials, Identified, LoginError, Rng, StoreError};
+use switchyard_actors::ports::{Clock, Credentials, Identified, LoginError, Proxy, Rng, StoreError};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use super::super::session::{DATA_CENTRES, HOME_DC, OWN_ADDRESS, StoredSession, s
 use super::fault::{from_connection, login_error};
 use super::proof;
 use super::scratch::ScratchCredentials;
-use super::telethon::TelethonSession;
+use super::telethon::GivenSession;
 
 /// How often one request may be sent on to another data centre, or be asked for again. Telegram does it once.
 const TRIES_MAX: u32 = 4;
@@ -70,8 +70,12 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// Connects with a fresh key that nobody is signed in with; without a number, to the client's first data centre.
-    pub(super) async fn open(needs: &Arc<Needs>, dc: Option<i32>) -> Result<Self, LoginError> {
-        let scratch = ScratchCredentials::default();
+    pub(super) async fn open(
+        needs: &Arc<Needs>,
+        dc: Option<i32>,
+        proxy: Option<&Proxy>,
+    ) -> Result<Self, LoginError> {
+        let scratch = ScratchCredentials::through(proxy);
         if let Some(dc) = dc {
             scratch.put(HOME_DC, text(&dc.to_string()));
         }
@@ -86,15 +90,18 @@ impl Attempt {
     /// Connects with a session that was made elsewhere, at its own address.
     pub(super) async fn with_session(
         needs: &Arc<Needs>,
-        session: &TelethonSession,
+        session: &GivenSession,
+        proxy: Option<&Proxy>,
     ) -> Result<Self, LoginError> {
-        let scratch = ScratchCredentials::default();
+        let scratch = ScratchCredentials::through(proxy);
         scratch.put(HOME_DC, text(&session.dc.to_string()));
         scratch.put(&secret_name(session.dc), record::encode_dc(&option(session)?));
         // Where one address is configured for all, this account keeps to its own: a key is shown to nobody but the
         // server that gave it. The same address is not kept, so that the account follows the configuration.
-        if needs.config.address.is_some_and(|address| address != session.address) {
-            scratch.put(OWN_ADDRESS, text(&session.address.to_string()));
+        if let Some(own) = session.address
+            && needs.config.address.is_some_and(|address| address != own)
+        {
+            scratch.put(OWN_ADDRESS, text(&own.to_string()));
         }
         Self::connect(needs, scratch).await
     }
@@ -105,18 +112,23 @@ impl Attempt {
         let nobody = AccountId::from_uuid(Uuid::nil());
         let credentials: Arc<dyn Credentials> = Arc::<ScratchCredentials>::clone(&scratch);
         let session = Arc::new(StoredSession::load(credentials, nobody, needs.config.address).await?);
-        let (link, inbox) = Link::open(&session, &needs.config, &needs.runtime);
+        let opened = Link::open(&session, &needs.config, &needs.runtime).await;
+        let (link, inbox) = opened.map_err(from_connection)?;
         Ok(Self { needs: Arc::clone(needs), scratch, link, inbox })
     }
 
     /// Connects and makes the first request of a sign-in, where Telegram wants it to be made.
-    pub(super) async fn begin<R>(needs: &Arc<Needs>, request: &R) -> Result<(Self, R::Return), LoginError>
+    pub(super) async fn begin<R>(
+        needs: &Arc<Needs>,
+        request: &R,
+        proxy: Option<&Proxy>,
+    ) -> Result<(Self, R::Return), LoginError>
     where
         R: tl::RemoteCall + tl::Identifiable + Sync,
     {
         let mut dc = None;
         for _ in 0..TRIES_MAX {
-            let attempt = Self::open(needs, dc).await?;
+            let attempt = Self::open(needs, dc, proxy).await?;
             match attempt.link.call(request).await {
                 Ok(answer) => return Ok((attempt, answer)),
                 Err(error) => match (migration(&error), error.is("AUTH_RESTART")) {
@@ -127,6 +139,11 @@ impl Attempt {
             }
         }
         Err(LoginError::Unreachable("Telegram sends the sign-in from one data centre to the next".to_owned()))
+    }
+
+    /// The proxy that it goes through.
+    pub(super) fn proxy(&self) -> Option<Proxy> {
+        self.link.session().proxy().cloned()
     }
 
     /// The connection.
@@ -209,8 +226,12 @@ impl Attempt {
         if let Some(address) = self.scratch.get(OWN_ADDRESS) {
             secrets.push((OWN_ADDRESS.to_owned(), address));
         }
+        if let Some(proxy) = self.scratch.get(Proxy::SECRET) {
+            secrets.push((Proxy::SECRET.to_owned(), proxy));
+        }
         let kind = if user.bot { AccountKind::TelegramBot } else { AccountKind::TelegramUser };
-        Ok(Identified { kind, platform_id: user.id, name: user_name(user).text, chat: None, secrets })
+        let name = user_name(user).text;
+        Ok(Identified { kind, platform_id: user.id, name, chat: None, fresh: true, secrets })
     }
 }
 
@@ -229,14 +250,15 @@ fn migration(error: &CallError) -> Option<i32> {
 }
 
 /// The session's data centre, at its address.
-fn option(session: &TelethonSession) -> Result<DcOption, LoginError> {
+fn option(session: &GivenSession) -> Result<DcOption, LoginError> {
     let unknown = || LoginError::Refused("the session names no data centre of Telegram".to_owned());
     let known = SessionData::default().dc_options.remove(&session.dc).ok_or_else(unknown)?;
     let key = Some(*session.key);
     Ok(match session.address {
-        SocketAddr::V4(ipv4) => DcOption { ipv4, auth_key: key, ..known },
+        None => DcOption { auth_key: key, ..known },
+        Some(SocketAddr::V4(ipv4)) => DcOption { ipv4, auth_key: key, ..known },
         // No IPv4 address says that the other one is to be used.
-        SocketAddr::V6(ipv6) => {
+        Some(SocketAddr::V6(ipv6)) => {
             let ipv4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, ipv6.port());
             DcOption { ipv4, ipv6: SocketAddrV6::new(*ipv6.ip(), ipv6.port(), 0, 0), auth_key: key, ..known }
         }

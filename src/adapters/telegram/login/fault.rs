@@ -67,7 +67,9 @@ pub(super) fn from_connection(error: ConnectionError) -> LoginError {
     match error {
         ConnectionError::NeedsLogin(text) | ConnectionError::Refused(text) => LoginError::Refused(text),
         ConnectionError::Wait { wait, reason } => LoginError::Wait { wait, reason },
-        ConnectionError::Unreachable(text) => LoginError::Unreachable(text),
+        ConnectionError::Unreachable(text) | ConnectionError::ContentIntentOff { reason: text, .. } => {
+            LoginError::Unreachable(text)
+        }
         ConnectionError::Store(text) => LoginError::Store(StoreError::Failed(text.to_string())),
     }
 }

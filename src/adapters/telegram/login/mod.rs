@@ -16,10 +16,11 @@ use std::sync::Arc;
 
 use grammers_tl_types as tl;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
-use switchyard_actors::model::{Account, AccountKind};
-use switchyard_actors::ports::{Clock, Credentials, Identified, LoginError, LoginStep, Rng, SignIn};
+use switchyard_actors::model::{Account, AccountId, AccountKind};
+use switchyard_actors::ports::{Clock, Credentials, Identified, LoginError, LoginStep, Proxy, Rng, SignIn};
 use tokio::runtime::Handle;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use crate::config::TelegramConfig;
 
@@ -27,10 +28,12 @@ use super::auth_key::AuthKeySource;
 use super::errors::Fault;
 use super::identity;
 use super::link::{CallError, Link};
-use super::session::StoredSession;
+use super::record;
+use super::session::{HOME_DC, StoredSession, secret_name};
 use attempt::{Application, Attempt, Needs};
 use fault::{from_connection, login_error};
-use telethon::TelethonSession;
+use scratch::ScratchCredentials;
+use telethon::GivenSession;
 
 /// Brings Telegram accounts in and signs them out.
 pub struct TelegramLogin {
@@ -64,7 +67,11 @@ impl TelegramLogin {
     ///
     /// # Errors
     /// [`LoginError`].
-    pub async fn identify_bot(&self, token: &SecretString) -> Result<Identified, LoginError> {
+    pub async fn identify_bot(
+        &self,
+        token: &SecretString,
+        proxy: Option<&Proxy>,
+    ) -> Result<Identified, LoginError> {
         let text = token.expose_secret().trim();
         if !is_bot_token(text) {
             return Err(LoginError::Refused("a bot token is <digits>:<letters and digits>".to_owned()));
@@ -76,7 +83,7 @@ impl TelegramLogin {
             api_hash,
             bot_auth_token: text.to_owned(),
         };
-        let (attempt, authorization) = Attempt::begin(&self.needs, &request).await?;
+        let (attempt, authorization) = Attempt::begin(&self.needs, &request, proxy).await?;
         let mut identified = attempt.done(authorization)?;
         if identified.kind != AccountKind::TelegramBot {
             return Err(LoginError::Refused("the token signs in somebody who is no bot".to_owned()));
@@ -85,15 +92,41 @@ impl TelegramLogin {
         Ok(identified)
     }
 
-    /// Takes over the session of a user that Telethon wrote. Its key is used at the address inside it and nowhere else;
-    /// whoever used it before must stop doing so, because Telegram ends a session that is used in two places. The
-    /// address is whatever the session says, so only people who may let this machine connect anywhere may import.
+    /// Takes over the session of a user that Telethon wrote. Whoever used it before must stop doing so, because Telegram
+    /// ends a session that is used in two places. With `own_address` its key is used at the address inside it and nowhere
+    /// else: whatever the session says, so only people who may let this machine connect anywhere may import so. Without,
+    /// it is used at the data centre's known address.
     ///
     /// # Errors
     /// [`LoginError`]; one whose server no longer knows it, or that is a bot's, is refused.
-    pub async fn import_telethon(&self, session: &SecretString) -> Result<Identified, LoginError> {
-        let session = TelethonSession::parse(session)?;
-        let attempt = Attempt::with_session(&self.needs, &session).await?;
+    pub async fn import_telethon(
+        &self,
+        session: &SecretString,
+        own_address: bool,
+        proxy: Option<&Proxy>,
+    ) -> Result<Identified, LoginError> {
+        let mut session = GivenSession::parse(session)?;
+        if !own_address {
+            session.address = None;
+        }
+        self.adopt(&session, proxy).await
+    }
+
+    /// Takes over a user's session by its parts.
+    ///
+    /// # Errors
+    /// As [`Self::import_telethon`].
+    pub async fn take_over(
+        &self,
+        dc: i32,
+        key: &SecretSlice<u8>,
+        proxy: Option<&Proxy>,
+    ) -> Result<Identified, LoginError> {
+        self.adopt(&GivenSession::from_parts(dc, key)?, proxy).await
+    }
+
+    async fn adopt(&self, session: &GivenSession, proxy: Option<&Proxy>) -> Result<Identified, LoginError> {
+        let attempt = Attempt::with_session(&self.needs, session, proxy).await?;
         let outcome = attempt.who().await;
         let user = match outcome {
             Ok(Some(user)) => user,
@@ -106,23 +139,31 @@ impl TelegramLogin {
             let text = "the session belongs to a bot: connect the bot by its token";
             return Err(LoginError::Refused(text.to_owned()));
         }
-        attempt.identified(&user)
+        // Somebody made it elsewhere and may still need it: when it is not kept, it is left as it is.
+        Ok(Identified { fresh: false, ..attempt.identified(&user)? })
     }
 
     /// Has a code sent to a telephone number.
     ///
     /// # Errors
     /// [`LoginError`].
-    pub async fn sign_in_by_phone(&self, phone: &str) -> Result<(Box<dyn SignIn>, LoginStep), LoginError> {
-        steps::by_phone(&self.needs, phone).await
+    pub async fn sign_in_by_phone(
+        &self,
+        phone: &str,
+        proxy: Option<&Proxy>,
+    ) -> Result<(Box<dyn SignIn>, LoginStep), LoginError> {
+        steps::by_phone(&self.needs, phone, proxy).await
     }
 
     /// Has a link made that a signed-in device scans (core.telegram.org/api/qr-login).
     ///
     /// # Errors
     /// [`LoginError`].
-    pub async fn sign_in_by_qr(&self) -> Result<(Box<dyn SignIn>, LoginStep), LoginError> {
-        steps::by_qr(&self.needs).await
+    pub async fn sign_in_by_qr(
+        &self,
+        proxy: Option<&Proxy>,
+    ) -> Result<(Box<dyn SignIn>, LoginStep), LoginError> {
+        steps::by_qr(&self.needs, proxy).await
     }
 
     /// Ends the account's session at Telegram: that of its own key, no other. A bot's token stays good. The account's
@@ -131,26 +172,53 @@ impl TelegramLogin {
     /// # Errors
     /// [`LoginError`]; the session may still be alive. One that is over already is no error.
     pub async fn log_out(&self, account: &Account) -> Result<(), LoginError> {
-        let credentials = Arc::clone(&self.credentials);
-        let session = StoredSession::load(credentials, account.id, self.needs.config.address).await?;
+        self.end_session(Arc::clone(&self.credentials), account.id).await
+    }
+
+    /// Ends the session that these secrets hold: one that was replaced, or that is not kept after all.
+    ///
+    /// # Errors
+    /// As [`Self::log_out`].
+    pub async fn revoke(&self, secrets: Vec<(String, SecretSlice<u8>)>) -> Result<(), LoginError> {
+        // The account's own secrets are others by now, and those in memory ask for no account.
+        let nobody = AccountId::from_uuid(Uuid::nil());
+        self.end_session(Arc::new(ScratchCredentials::of(secrets)), nobody).await
+    }
+
+    async fn end_session(
+        &self,
+        credentials: Arc<dyn Credentials>,
+        account: AccountId,
+    ) -> Result<(), LoginError> {
+        let session = StoredSession::load(credentials, account, self.needs.config.address).await?;
         if session.home_key().is_none() {
             return Ok(());
         }
-        let (link, _inbox) = Link::open(&Arc::new(session), &self.needs.config, &self.needs.runtime);
+        let opened = Link::open(&Arc::new(session), &self.needs.config, &self.needs.runtime).await;
+        let (link, _inbox) = opened.map_err(from_connection)?;
         match link.call(&tl::functions::auth::LogOut {}).await {
             Ok(_logged_out) => Ok(()),
             Err(error) if matches!(error.fault(), Fault::SessionDead | Fault::Suspect) => {
-                debug!(account = %account.id, "the session was over before it was logged out");
+                debug!(%account, "the session was over before it was logged out");
                 Ok(())
             }
             Err(error) if error.fault() == Fault::Lost && link.key_is_unknown().await => Ok(()),
             Err(error) => {
                 let error = login_error(&error);
-                warn!(account = %account.id, %error, "the session could not be logged out");
+                warn!(%account, %error, "the session could not be logged out");
                 Err(error)
             }
         }
     }
+}
+
+/// Data centre and key of a session, from the secrets of [`Identified`]; `None` where there is no key.
+#[must_use]
+pub fn session_parts(secrets: &[(String, SecretSlice<u8>)]) -> Option<(u8, SecretSlice<u8>)> {
+    let get = |name: &str| secrets.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    let dc: i32 = std::str::from_utf8(get(HOME_DC)?.expose_secret()).ok()?.parse().ok()?;
+    let key = record::decode_dc(dc, get(&secret_name(dc))?)?.auth_key?;
+    Some((u8::try_from(dc).ok()?, SecretSlice::from(key.to_vec())))
 }
 
 /// What it means that a session which was handed in does not work.

@@ -6,13 +6,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use secrecy::SecretSlice;
 use switchyard_actors::model::AccountId;
-use switchyard_actors::ports::{Credentials, StoreError};
+use switchyard_actors::ports::{Credentials, Proxy, StoreError};
 
 /// Secrets of one account that has no id yet. Peers are not kept: the account meets them when it is connected.
 #[derive(Default)]
 pub(super) struct ScratchCredentials(Mutex<BTreeMap<String, SecretSlice<u8>>>);
 
 impl ScratchCredentials {
+    /// Nothing but a proxy.
+    pub(super) fn through(proxy: Option<&Proxy>) -> Self {
+        let scratch = Self::default();
+        if let Some(proxy) = proxy {
+            scratch.put(Proxy::SECRET, proxy.encode());
+        }
+        scratch
+    }
+
+    /// These secrets.
+    pub(super) fn of(secrets: Vec<(String, SecretSlice<u8>)>) -> Self {
+        Self(Mutex::new(secrets.into_iter().collect()))
+    }
+
     /// Keeps a secret.
     pub(super) fn put(&self, name: &str, value: SecretSlice<u8>) {
         self.secrets().insert(name.to_owned(), value);

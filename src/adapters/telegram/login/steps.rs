@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types as tl;
 use secrecy::{ExposeSecret, SecretString};
-use switchyard_actors::ports::{LoginError, LoginStep, SignIn};
+use switchyard_actors::ports::{LoginError, LoginStep, Proxy, SignIn};
 
 use super::super::link::{Arrival, Inbox};
 use super::attempt::{Application, Attempt, Needs};
@@ -53,6 +53,7 @@ struct UserSignIn {
 pub(super) async fn by_phone(
     needs: &Arc<Needs>,
     phone: &str,
+    proxy: Option<&Proxy>,
 ) -> Result<(Box<dyn SignIn>, LoginStep), LoginError> {
     let phone = international(phone)?;
     let Application { api_id, api_hash } = needs.application()?;
@@ -73,7 +74,7 @@ pub(super) async fn by_phone(
         api_hash,
         settings: settings.into(),
     };
-    let (attempt, sent) = Attempt::begin(needs, &request).await?;
+    let (attempt, sent) = Attempt::begin(needs, &request, proxy).await?;
     let sent = match sent {
         tl::enums::auth::SentCode::Code(sent) => sent,
         tl::enums::auth::SentCode::Success(success) => {
@@ -94,8 +95,11 @@ pub(super) async fn by_phone(
 }
 
 /// Has a link made.
-pub(super) async fn by_qr(needs: &Arc<Needs>) -> Result<(Box<dyn SignIn>, LoginStep), LoginError> {
-    let attempt = Attempt::open(needs, None).await?;
+pub(super) async fn by_qr(
+    needs: &Arc<Needs>,
+    proxy: Option<&Proxy>,
+) -> Result<(Box<dyn SignIn>, LoginStep), LoginError> {
+    let attempt = Attempt::open(needs, None, proxy).await?;
     // Before the first link there is none, and it is out of date.
     let now = needs.clock.now();
     let stage = Stage::Scan { link: SecretString::default(), shown_at: now, expires_at: now };
@@ -118,7 +122,8 @@ impl UserSignIn {
                     return self.signed_in(success.authorization);
                 }
                 Ok(tl::enums::auth::LoginToken::MigrateTo(elsewhere)) => {
-                    let there = Attempt::open(&self.needs, Some(elsewhere.dc_id)).await?;
+                    let proxy = self.under_way.as_ref().and_then(|(attempt, _)| attempt.proxy());
+                    let there = Attempt::open(&self.needs, Some(elsewhere.dc_id), proxy.as_ref()).await?;
                     let import = tl::functions::auth::ImportLoginToken { token: elsewhere.token };
                     answer = there.link().call(&import).await;
                     if let Some((attempt, _stage)) = &mut self.under_way {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use switchyard_actors::ports::LoginError;
 use zeroize::Zeroizing;
 
@@ -23,23 +23,37 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A signed-in session and where it is.
-pub(super) struct TelethonSession {
+pub(super) struct GivenSession {
     /// Number of the data centre.
     pub(super) dc: i32,
-    /// Its address.
-    pub(super) address: SocketAddr,
+    /// Its address, where it is to be used there and nowhere else.
+    pub(super) address: Option<SocketAddr>,
     /// The authorisation key.
     pub(super) key: Zeroizing<[u8; KEY_LEN]>,
 }
 
-impl fmt::Debug for TelethonSession {
+impl fmt::Debug for GivenSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TelethonSession").field("dc", &self.dc).finish_non_exhaustive()
+        f.debug_struct("GivenSession").field("dc", &self.dc).finish_non_exhaustive()
     }
 }
 
-impl TelethonSession {
-    /// Reads a session.
+impl GivenSession {
+    /// A session by its parts, to be used at the data centre's known address.
+    ///
+    /// # Errors
+    /// [`LoginError::Refused`].
+    pub(super) fn from_parts(dc: i32, key: &SecretSlice<u8>) -> Result<Self, LoginError> {
+        let key: Option<[u8; KEY_LEN]> = key.expose_secret().try_into().ok();
+        match key.map(Zeroizing::new) {
+            Some(key) if DATA_CENTRES.contains(&dc) && key.iter().any(|byte| *byte != 0) => {
+                Ok(Self { dc, address: None, key })
+            }
+            _ => Err(LoginError::Refused("this is no session of Telegram".to_owned())),
+        }
+    }
+
+    /// Reads a session as Telethon writes it.
     ///
     /// # Errors
     /// [`LoginError::Refused`], in words that hold nothing of it.
@@ -61,7 +75,7 @@ impl TelethonSession {
         if address.port() == 0 || address.ip().is_unspecified() || key.iter().all(|byte| *byte == 0) {
             return Err(refused("nobody is signed in with it"));
         }
-        Ok(Self { dc, address, key })
+        Ok(Self { dc, address: Some(address), key })
     }
 }
 
@@ -82,8 +96,8 @@ fn read(bytes: &[u8], ip_len: usize) -> Option<(u8, SocketAddr, Zeroizing<[u8; K
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<TelethonSession, LoginError> {
-        TelethonSession::parse(&SecretString::from(text))
+    fn parse(text: &str) -> Result<GivenSession, LoginError> {
+        GivenSession::parse(&SecretString::from(text))
     }
 
     fn text(dc: u8, ip: &[u8], port: u16, key: &[u8]) -> String {
@@ -97,12 +111,12 @@ mod tests {
         assert_eq!(v4.len(), 353, "as Telethon writes it");
         for text in [v4.clone(), v4.trim_end_matches('=').to_owned(), format!(" {v4}\n")] {
             let session = parse(&text).unwrap();
-            assert_eq!((session.dc, session.address), (4, "149.154.167.91:443".parse().unwrap()));
+            assert_eq!((session.dc, session.address), (4, "149.154.167.91:443".parse().ok()));
             assert_eq!(*session.key, [7; KEY_LEN]);
         }
         let ip = std::net::Ipv6Addr::LOCALHOST.octets();
         let session = parse(&text(2, &ip, 8443, &[9; KEY_LEN])).unwrap();
-        assert_eq!(session.address, "[::1]:8443".parse().unwrap());
+        assert_eq!(session.address, "[::1]:8443".parse().ok());
     }
 
     #[test]

@@ -172,6 +172,11 @@ impl Dc {
         self.lock().world.keys.iter().map(|key| *key.bytes()).collect()
     }
 
+    /// How many keys are signed in as a user.
+    pub(super) fn signed_in_keys(&self, user: i64) -> usize {
+        self.lock().world.keys.of_user(user).count()
+    }
+
     /// Seats a connection.
     pub(super) fn join(&self, key: i64) -> Seat {
         self.lock().hub.join(key, self.config.max_outgoing)

@@ -196,6 +196,12 @@ impl Telegram {
         self.dc.auth_keys()
     }
 
+    /// How many sessions of a user there are: keys that are signed in.
+    #[must_use]
+    pub fn signed_in_keys(&self, user: i64) -> usize {
+        self.dc.signed_in_keys(user)
+    }
+
     /// Cuts every connection, stops serving and closes the journal.
     pub async fn stop(&self) {
         self.stop.cancel();
