@@ -19,3 +19,4 @@ pub mod pairs;
 pub mod sandbox;
 pub mod sensitive;
 pub mod sign_ins;
+pub mod staff;
