@@ -6,6 +6,7 @@ mod login;
 mod migrate;
 mod serve;
 mod settings;
+mod staff;
 #[cfg(feature = "sandbox")]
 mod standalone;
 mod wiring;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use switchyard_actors::model::IdSource;
+use switchyard_actors::model::{IdSource, NodeId};
 use switchyard_actors::ports::{Clock, Login, PlatformConnector, Rng, StoreError};
 use switchyard_actors::supervision::{ChildPath, RuntimeConfig};
 use switchyard_actors::tree::{Assignments, Deps, FailpointError, Failpoints, Links, Root, RootError};
@@ -196,16 +197,8 @@ impl App {
 
         let upload_key = UploadKey::of(&keyring);
         let vault = Arc::new(Vault::new(keyring, config.vault.data_keys_cached.get()));
-        let parts = StoreParts {
-            vault: Arc::clone(&vault),
-            clock: Arc::clone(&clock),
-            ids: ids.clone(),
-            node: data_dir.node(),
-        };
-        let store = Store::open(settings::store(&config), parts).await?;
-        store.migrate().await?;
-        let seed = claim(&config, &store, embedded.as_ref(), clock.as_ref()).await?;
-        publish_sandbox(&config, seed.as_ref())?;
+        let parts = (Arc::clone(&vault), Arc::clone(&clock), ids.clone(), data_dir.node());
+        let (store, seed) = open_store(&config, parts, embedded.as_ref()).await?;
 
         let (connector, login) = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
         let deps = Deps {
@@ -227,10 +220,12 @@ impl App {
         early.stop().await;
         root.start().await;
         let settled = Arc::new(AtomicBool::new(false));
-        let kit = identity::Kit::new(&config, store.clone(), vault, Arc::clone(&clock), rng).await?;
+        let (store_too, keys) = (store.clone(), Arc::clone(&vault));
+        let kit = identity::Kit::new(&config, store_too, keys, Arc::clone(&clock), rng).await?;
         let uploads = uploads(&config, seed.as_ref(), upload_key);
-        let (operator, store_of) = (root.operator(), store.clone());
-        let parts = wiring::Parts { operator, store: store_of, login, uploads, clock, ids, kit };
+        let (operator, staff) = (root.operator(), staff::wire(&config, &kit, vault));
+        let parts =
+            wiring::Parts { operator, store: store.clone(), login, uploads, clock, ids, kit, staff };
         http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;
@@ -294,6 +289,20 @@ impl App {
 
 fn io(what: &'static str, error: impl ToString) -> StartError {
     StartError::Io { what, error: error.to_string() }
+}
+
+/// Opens and migrates the store, and makes what the sandbox seeded.
+async fn open_store(
+    config: &Config,
+    (vault, clock, ids, node): (Arc<Vault>, Arc<dyn Clock>, IdSource, NodeId),
+    embedded: Option<&Embedded>,
+) -> Result<(Store, Option<SandboxSeed>), StartError> {
+    let parts = StoreParts { vault, clock: Arc::clone(&clock), ids, node };
+    let store = Store::open(settings::store(config), parts).await?;
+    store.migrate().await?;
+    let seed = claim(config, &store, embedded, clock.as_ref()).await?;
+    publish_sandbox(config, seed.as_ref())?;
+    Ok((store, seed))
 }
 
 /// Tells the doctor where the sandbox inside this daemon is.

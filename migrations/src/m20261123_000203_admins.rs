@@ -22,8 +22,6 @@ impl MigrationTrait for Migration {
             .col(blob_null("totp"))
             .col(big_integer_null("totp_since"))
             .col(big_integer("totp_step"))
-            .col(integer("failures"))
-            .col(big_integer("locked_until"))
             .col(big_integer("created_at"))
             .col(big_integer_null("signed_in_at"))
             .take();

@@ -11,16 +11,15 @@ use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartErro
 use tokio::runtime::Handle;
 
 use super::identity::Kit;
+use super::staff::StaffServices;
 use crate::config::{Config, ServerLogin};
 use crate::http::Services;
 use crate::services::accounts::AccountService;
 use crate::services::admin::{Admin, AdminError, Health};
-use crate::services::audit::{Audit, AuditLog};
 use crate::services::desk::{Desk, DeskConfig, DeskParts};
 use crate::services::entry::Entries;
 use crate::services::idempotency::{KeyBounds, StoredOrders};
 use crate::services::limiter::{Allowance, ApiLimit, CallLimits, FixedLimits};
-use crate::services::networks::{AdminAllowList, Networks, NetworksConfig};
 use crate::services::pairs::PairService;
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sealed::Uploads;
@@ -38,6 +37,7 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: IdSource,
     pub(super) kit: Kit,
+    pub(super) staff: StaffServices,
 }
 
 pub(super) fn services(
@@ -46,7 +46,7 @@ pub(super) fn services(
     parts: Parts,
     settled: Arc<AtomicBool>,
 ) -> Services {
-    let Parts { operator, store, login, uploads, clock, ids, kit } = parts;
+    let Parts { operator, store, login, uploads, clock, ids, kit, staff } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
         sign_ins_max: config.limits.sign_ins_max.get(),
@@ -60,7 +60,6 @@ pub(super) fn services(
         source_wait: config.limits.source_wait,
     };
     let runtime = Handle::current();
-    let (networks, audit) = staff(config, &store, &ids);
     let limits = call_limits(config, &store);
     let orders = Arc::new(StoredOrders::new(
         store.clone(),
@@ -79,26 +78,14 @@ pub(super) fn services(
         admin,
         accounts,
         pairs: Arc::new(PairService::new(desk)),
-        networks,
-        audit,
         identity,
-        entry: Arc::new(Entries { users: Some(users), staff: None }),
+        entry: Arc::new(Entries { users: Some(users), staff: Some(staff.entry) }),
+        networks: staff.networks,
+        audit: staff.audit,
+        staff: staff.staff,
         limits,
         orders,
     }
-}
-
-/// What stands around everything that staff do: from where they may call, and the record of it.
-fn staff(config: &Config, store: &Store, ids: &IdSource) -> (Arc<dyn Networks>, Arc<dyn Audit>) {
-    let networks = NetworksConfig {
-        configured: config.admin.networks.clone(),
-        stored_max: config.admin.networks_max.get(),
-        refresh: config.admin.networks_refresh,
-    };
-    (
-        Arc::new(AdminAllowList::new(store.clone(), networks)),
-        Arc::new(AuditLog::new(store.clone(), ids.clone(), config.admin.audit_value_max.len())),
-    )
 }
 
 /// Limits of the API, as the configuration has them; what a plan says stands before them.

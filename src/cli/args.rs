@@ -10,6 +10,7 @@ use switchyard_actors::supervision::ChildPath;
 
 use crate::config::Flag;
 
+use super::admins::AdminArgs;
 use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
 use super::manage_args::{AccountsArgs, PairsArgs};
@@ -45,6 +46,8 @@ pub enum Command {
     Login(UploadArgs),
     /// Add, list, pause and remove pairs of the running daemon.
     Pairs(PairsArgs),
+    /// The staff: admins of a running daemon.
+    Admin(AdminArgs),
     /// Apply pending schema changes to the store and end.
     Migrate(ConfigArgs),
     /// Ask the running daemon whether it is well; for containers.

@@ -1,6 +1,7 @@
 //! The command line: parses, asks the running daemon or runs one, prints, and says how it went by an exit code.
 
 mod accounts;
+mod admins;
 mod args;
 mod client;
 mod console;
@@ -22,6 +23,7 @@ use std::ffi::OsString;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+pub use admins::{AddAdminArgs, AdminArgs, AdminRefArgs, AdminVerb, ResetPasswordArgs, SetRoleArgs};
 pub use args::{
     Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, ReconnectArgs, RestartArgs, SandboxArgs, ServeArgs,
     StatusArgs,
@@ -101,6 +103,7 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Reconnect(args) => orders::reconnect(args, console).await,
         Command::Accounts(args) => accounts::run(args, console).await,
         Command::Pairs(args) => pairs::run(args, console).await,
+        Command::Admin(args) => admins::run(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,
         Command::Serve(_)
         | Command::Sandbox(_)

@@ -1,6 +1,6 @@
 //! Section `admin`: from where staff may call, and what is kept of what they do.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -22,6 +22,14 @@ pub struct AdminConfig {
     /// How long another node's change of the allow-list may take to count here.
     #[serde(deserialize_with = "units::positive")]
     pub networks_refresh: Duration,
+    /// How long a sign-in of an admin lasts that is not used.
+    #[serde(deserialize_with = "units::positive")]
+    pub session_idle: Duration,
+    /// How long a sign-in of an admin lasts in all.
+    #[serde(deserialize_with = "units::positive")]
+    pub session_lifetime: Duration,
+    /// Most admins.
+    pub admins_max: NonZeroU32,
     /// Longest value that is kept in the audit log as it is.
     pub audit_value_max: ByteSize,
 }
@@ -35,6 +43,11 @@ impl AdminConfig {
             self.networks_refresh > REFRESH_MAX,
             "admin.networks_refresh",
             "it must be at most 10s: so long a network that was taken away may still be let in",
+        );
+        check.refuse_if(
+            self.session_idle > self.session_lifetime,
+            "admin.session_idle",
+            "it must not be longer than admin.session_lifetime",
         );
     }
 }

@@ -20,6 +20,7 @@ use crate::services::limiter::CallLimits;
 use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
+use crate::services::staff::Staff;
 
 use super::api::Published;
 use super::operator::OperatorVerifier;
@@ -43,6 +44,8 @@ pub struct Services {
     pub entry: Arc<dyn Entry>,
     /// From where admins may call.
     pub networks: Arc<dyn Networks>,
+    /// Who the staff are, and how they come in.
+    pub staff: Arc<dyn Staff>,
     /// What staff did.
     pub audit: Arc<dyn Audit>,
     /// How often.

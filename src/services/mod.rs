@@ -20,3 +20,4 @@ pub mod sandbox;
 pub mod sealed;
 pub mod sensitive;
 pub mod sign_ins;
+pub mod staff;

@@ -43,7 +43,8 @@ pub enum Refreshed {
 }
 
 impl Store {
-    /// Begins a sign-in after the password was right: what was counted against it is forgotten. Answers whether it began.
+    /// Begins a sign-in after the password was right. Answers whether it began: not when the password was changed, or the
+    /// admin disabled, meanwhile.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -57,8 +58,6 @@ impl Store {
                     return Ok(false);
                 }
                 let mut row: admin::ActiveModel = row.into();
-                row.failures = Set(0);
-                row.locked_until = Set(0);
                 row.signed_in_at = Set(Some(now));
                 row.update(transaction).await.map_err(|failure| run_time(&failure))?;
                 let session = admin_session::ActiveModel {

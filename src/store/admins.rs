@@ -39,8 +39,6 @@ pub struct AdminRow {
     pub created_at: DateTime<Utc>,
     /// When they signed in last.
     pub signed_in_at: Option<DateTime<Utc>>,
-    /// No password is tried before this time.
-    pub locked_until: DateTime<Utc>,
 }
 
 /// A new admin.
@@ -63,7 +61,7 @@ pub struct AdminChange {
     pub role: Option<String>,
     /// Whether they may sign in.
     pub active: Option<bool>,
-    /// Hash of another password; unlocks, too.
+    /// Hash of another password.
     pub password: Option<String>,
     /// Takes the one-time password away.
     pub without_totp: bool,
@@ -91,8 +89,6 @@ impl Store {
             totp: Set(None),
             totp_since: Set(None),
             totp_step: Set(0),
-            failures: Set(0),
-            locked_until: Set(0),
             created_at: Set(self.now()),
             signed_in_at: Set(None),
         };
@@ -171,37 +167,6 @@ impl Store {
         write.await
     }
 
-    /// Counts a try at an admin's password before it is looked at, and says until when the next one must wait. Only a try
-    /// that came after the wait of the one before counts.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`].
-    pub async fn begin_admin_try(
-        &self,
-        id: AdminId,
-        wait_after: fn(u32, &TryBounds) -> i64,
-        bounds: TryBounds,
-    ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let now = self.now();
-        let write = self.writer.run(move |transaction| {
-            Box::pin(async move {
-                lock(transaction, id).await?;
-                let row = find(transaction, id).await?;
-                if row.locked_until > now {
-                    return Ok(Some(time_of(row.locked_until)));
-                }
-                let failures = row.failures.saturating_add(1);
-                let wait = wait_after(u32::try_from(failures).unwrap_or(u32::MAX), &bounds);
-                let mut row: admin::ActiveModel = row.into();
-                row.failures = Set(failures);
-                row.locked_until = Set(if wait > 0 { now.saturating_add(wait) } else { 0 });
-                row.update(transaction).await.map_err(|failure| run_time(&failure))?;
-                Ok(None)
-            })
-        });
-        write.await
-    }
-
     /// Keeps a sealed secret for one-time passwords that is not yet asked for.
     ///
     /// # Errors
@@ -251,22 +216,11 @@ impl Store {
     }
 }
 
-/// What the wait after a failed try is made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TryBounds {
-    /// Failures that cost no wait.
-    pub free: u32,
-    /// The first wait, milliseconds; it doubles with each failure.
-    pub base_ms: i64,
-    /// The longest wait, milliseconds.
-    pub max_ms: i64,
-}
-
 /// Takes the row's lock, so that of two changes the second sees what the first did. Owners first: the last of them is
 /// decided on by one change at a time.
 pub(super) async fn lock(transaction: &DatabaseTransaction, id: AdminId) -> Result<(), StoreError> {
     admin::Entity::update_many()
-        .col_expr(admin::Column::Failures, Expr::col(admin::Column::Failures).into())
+        .col_expr(admin::Column::TotpStep, Expr::col(admin::Column::TotpStep))
         .filter(admin::Column::Id.eq(id.as_uuid()).or(admin::Column::Role.eq(OWNER)))
         .exec(transaction)
         .await
@@ -293,8 +247,6 @@ async fn apply(
     }
     if let Some(password) = change.password {
         row.password = Set(password);
-        row.failures = Set(0);
-        row.locked_until = Set(0);
     }
     if change.without_totp {
         row.totp = Set(None);
@@ -342,6 +294,5 @@ pub(super) fn read_row(row: admin::Model) -> AdminRow {
         totp_since: row.totp_since.map(time_of),
         created_at: time_of(row.created_at),
         signed_in_at: row.signed_in_at.map(time_of),
-        locked_until: time_of(row.locked_until),
     }
 }

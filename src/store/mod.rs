@@ -64,7 +64,7 @@ pub use account_settings::{AccountSettings, SettingsChange};
 pub use accounts::Connected;
 pub use admin_networks::{AdminNetworks, StoredNetwork};
 pub use admin_sessions::{NewAdminSession, Refreshed};
-pub use admins::{AdminChange, AdminRow, NewAdmin, TryBounds};
+pub use admins::{AdminChange, AdminRow, NewAdmin};
 pub use audit::{AuditActor, AuditFilter, AuditPhase, AuditRecord, AuditRow};
 pub use config::{SQLITE_FILE, StoreConfig, StoreTarget};
 pub use data_dir::{DataDir, LOCK_FILE, LockError};

@@ -8,6 +8,11 @@ use switchyard::services::audit::{Actor, Asked, Audit, AuditEntry, AuditQuery, C
 use switchyard::services::fault::Fault;
 use switchyard::services::networks::{AllowList, Changer, NetworkOrder, Networks};
 use switchyard::services::page::{Listed, Page};
+use switchyard::services::staff::{
+    AdminChangeOrder, AdminOrder, AdminTokens, AdminView, CodeOrder, DoorFault, LoginOrder, Origin,
+    RefreshOrder, Staff, TotpOffer,
+};
+use switchyard_actors::model::AdminId;
 use uuid::Uuid;
 
 /// Lets this machine in, and remembers what was put on record.
@@ -28,7 +33,7 @@ impl Networks for FakeStaff {
     }
 
     async fn replace(&self, _: Changer, _: u64, _: Vec<NetworkOrder>) -> Result<AllowList, Fault> {
-        self.list().await
+        Networks::list(self).await
     }
 }
 
@@ -50,5 +55,49 @@ impl Audit for FakeStaff {
 
     async fn verify(&self) -> Result<i64, Fault> {
         Ok(0)
+    }
+}
+
+fn nobody<T>() -> Result<T, Fault> {
+    Err(Fault::Conflict("there are no admins here".to_owned()))
+}
+
+/// There are no admins here.
+#[async_trait]
+impl Staff for FakeStaff {
+    async fn login(&self, _: LoginOrder, _: Origin) -> Result<AdminTokens, DoorFault> {
+        Err(DoorFault::Refused)
+    }
+
+    async fn refresh(&self, _: RefreshOrder, _: Origin) -> Result<AdminTokens, DoorFault> {
+        Err(DoorFault::SessionOver)
+    }
+
+    async fn logout(&self, _: RefreshOrder, _: Origin) -> Result<(), DoorFault> {
+        Ok(())
+    }
+
+    async fn offer_totp(&self, _: AdminId) -> Result<TotpOffer, Fault> {
+        nobody()
+    }
+
+    async fn confirm_totp(&self, _: AdminId, _: CodeOrder) -> Result<(), Fault> {
+        nobody()
+    }
+
+    async fn list(&self) -> Result<Vec<AdminView>, Fault> {
+        Ok(Vec::new())
+    }
+
+    async fn get(&self, _: AdminId) -> Result<AdminView, Fault> {
+        nobody()
+    }
+
+    async fn add(&self, _: AdminOrder) -> Result<AdminView, Fault> {
+        Err(Fault::Conflict("nobody is taken on here".to_owned()))
+    }
+
+    async fn change(&self, _: AdminId, _: AdminChangeOrder) -> Result<AdminView, Fault> {
+        nobody()
     }
 }

@@ -121,7 +121,8 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
         identity,
         entry,
         networks: staff.clone(),
-        audit: staff,
+        audit: staff.clone(),
+        staff,
         limits,
         orders: Arc::new(NoOrders),
     }

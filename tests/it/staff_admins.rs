@@ -1,14 +1,13 @@
-//! Admins and their sign-ins in the store: the last owner, counted tries, refresh tokens that count once.
+//! Admins and their sign-ins in the store: the last owner, refresh tokens that count once.
 
 use std::time::Duration;
 
-use switchyard::store::{AdminChange, NewAdmin, NewAdminSession, Refreshed, Store, TryBounds};
+use switchyard::store::{AdminChange, NewAdmin, NewAdminSession, Refreshed, Store};
 use switchyard_actors::model::{AdminId, LoginSessionId};
 use switchyard_actors::ports::StoreError;
 use uuid::Uuid;
 
 const LIFE: Duration = Duration::from_secs(3_600);
-const BOUNDS: TryBounds = TryBounds { free: 2, base_ms: 1_000, max_ms: 4_000 };
 
 fn admin_id(number: u128) -> AdminId {
     AdminId::from_uuid(Uuid::from_u128(number))
@@ -41,13 +40,6 @@ async fn sign_in(store: &Store, admin: AdminId, number: u128, password: &str) ->
     store.open_admin_session(new).await.unwrap()
 }
 
-fn doubled(failures: u32, bounds: &TryBounds) -> i64 {
-    match failures.checked_sub(bounds.free + 1) {
-        Some(over) => bounds.base_ms.saturating_mul(1 << over.min(20)).min(bounds.max_ms),
-        None => 0,
-    }
-}
-
 on_both_databases! {
     /// Whatever is taken from the last active owner, they stay one.
     async fn the_last_owner_stays(fixture) {
@@ -72,27 +64,6 @@ on_both_databases! {
             role: "owner".to_owned(),
         };
         assert!(matches!(fixture.store.add_admin(twin).await, Err(StoreError::Conflict(_))));
-    }
-
-    /// Tries are counted before they are looked at, so that many at once count as many; a right one forgets them.
-    async fn tries_are_slowed_down_however_they_come(fixture) {
-        let id = admin(&fixture.store, 1, "owner").await;
-        let tries = (0..8).map(|_| fixture.store.begin_admin_try(id, doubled, BOUNDS));
-        let answers = futures_util::future::join_all(tries).await;
-        let let_through = answers.iter().filter(|answer| matches!(answer, Ok(None))).count();
-        assert_eq!(let_through, 3, "two cost nothing, the third is followed by a wait");
-        fixture.clock.advance(Duration::from_millis(1_001));
-        assert_eq!(fixture.store.begin_admin_try(id, doubled, BOUNDS).await.unwrap(), None);
-        let waits = fixture.store.begin_admin_try(id, doubled, BOUNDS).await.unwrap().unwrap();
-        assert_eq!(waits.timestamp_millis() - fixture.clock.millis(), 2_000, "each wait is twice the one before");
-        for _ in 0..3 {
-            fixture.clock.advance(Duration::from_secs(5));
-            assert_eq!(fixture.store.begin_admin_try(id, doubled, BOUNDS).await.unwrap(), None);
-        }
-        let waits = fixture.store.begin_admin_try(id, doubled, BOUNDS).await.unwrap().unwrap();
-        assert_eq!(waits.timestamp_millis() - fixture.clock.millis(), 4_000, "but no longer than the longest");
-        assert!(sign_in(&fixture.store, id, 1, "$one").await);
-        assert_eq!(fixture.store.begin_admin_try(id, doubled, BOUNDS).await.unwrap(), None);
     }
 
     /// A refresh token counts once; a second use ends the sign-in for both who have it.

@@ -66,7 +66,8 @@ async fn enter(
         Given::Key(key) => Credential::ApiKey(key),
         Given::Token(token) if access.is_staff() => Credential::AdminToken(token),
         Given::Token(token) => Credential::UserToken(token),
-        Given::OperatorToken | Given::Nothing => {
+        Given::Nothing => return Err(unauthorized("an access token or an API key is needed")),
+        Given::OperatorToken => {
             state.operator().check(req.peer_addr(), req.headers())?;
             return Ok(Entered {
                 caller: Caller::Operator,

@@ -21,6 +21,7 @@ pub use accounts::{AccountOrder, LoginAnswerOrder, LoginMethod, LoginOrder, Remo
 pub use admin::{Accepted, RestartOrder, SupervisionPage};
 pub use health::HealthStatus;
 pub use pairs::{PairOrder, RemovedPair};
+pub use staff::AdminList;
 
 /// Every endpoint.
 pub(super) fn endpoints() -> Vec<Endpoint> {

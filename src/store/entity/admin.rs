@@ -14,8 +14,6 @@ pub struct Model {
     pub totp: Option<Vec<u8>>,
     pub totp_since: Option<i64>,
     pub totp_step: i64,
-    pub failures: i32,
-    pub locked_until: i64,
     pub created_at: i64,
     pub signed_in_at: Option<i64>,
 }
