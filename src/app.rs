@@ -64,6 +64,9 @@ pub enum StartError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The plans do not fit together.
+    #[error("plans: {0}")]
+    Plans(String),
     /// The failpoints are wrong, or not allowed here.
     #[error("SWITCHYARD_FAILPOINTS: {0}")]
     Failpoints(#[from] FailpointError),
@@ -142,7 +145,7 @@ async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
             ExitCode::Usage
         }
         Command::Migrate(args) => migrate::run(args, console).await,
-        Command::Doctor(args) => doctor::run(args, console).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, console)).await,
         asking => cli::ask(asking, console).await.unwrap_or(ExitCode::Usage),
     }
 }
@@ -198,6 +201,7 @@ impl App {
         };
         let store = Store::open(settings::store(&config), parts).await?;
         store.migrate().await?;
+        let plans = Arc::new(settings::plans(&config).map_err(StartError::Plans)?);
         let seed = claim(&config, &store, embedded.as_ref(), clock.as_ref()).await?;
         publish_sandbox(&config, seed.as_ref())?;
 
@@ -208,7 +212,7 @@ impl App {
             clock: Arc::clone(&clock),
             rng: Arc::clone(&rng),
             ids: ids.clone(),
-            config: Arc::new(settings::tree(&config)),
+            config: Arc::new(settings::tree(&config, plans.quotas())),
             failpoints: Arc::new(failpoints),
             links: Arc::new(Links::default()),
             assignments: Arc::new(Assignments::default()),
@@ -222,7 +226,8 @@ impl App {
         root.start().await;
         let settled = Arc::new(AtomicBool::new(false));
         let kit = identity::Kit::new(&config, store.clone(), vault, Arc::clone(&clock), rng).await?;
-        let parts = wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids, kit };
+        let (operator, store_of_parts) = (root.operator(), store.clone());
+        let parts = wiring::Parts { operator, store: store_of_parts, login, clock, ids, kit, plans };
         http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;
@@ -390,7 +395,7 @@ async fn claim(
     };
     store.claim_owner(StoreOwner::Sandbox).await?;
     let seed = sandbox::fetch_seed(&url, ATTACH_TIMEOUT).await?;
-    sandbox::seed(store, &seed, clock.now()).await?;
+    sandbox::seed(store, &seed, &config.plans.operator, clock.now()).await?;
     Ok(Some(seed))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use switchyard_actors::model::{AccountId, IdSource};
+use switchyard_actors::model::{AccountId, IdSource, Plans};
 use switchyard_actors::ports::{Clock, Login};
 use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError};
 use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartError};
@@ -20,6 +20,7 @@ use crate::services::desk::{Desk, DeskConfig, DeskParts};
 use crate::services::entry::Entries;
 use crate::services::idempotency::{KeyBounds, StoredOrders};
 use crate::services::limiter::{Allowance, ApiLimit, CallLimits, FixedLimits};
+use crate::services::membership::MembershipService;
 use crate::services::networks::{AdminAllowList, Networks, NetworksConfig};
 use crate::services::pairs::PairService;
 use crate::services::sandbox::{self, SandboxSeed};
@@ -36,6 +37,7 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: IdSource,
     pub(super) kit: Kit,
+    pub(super) plans: Arc<Plans>,
 }
 
 pub(super) fn services(
@@ -44,12 +46,14 @@ pub(super) fn services(
     parts: Parts,
     settled: Arc<AtomicBool>,
 ) -> Services {
-    let Parts { operator, store, login, clock, ids, kit } = parts;
+    let Parts { operator, store, login, clock, ids, kit, plans } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
         sign_ins_max: config.limits.sign_ins_max.get(),
         sign_in_deadline: config.limits.sign_in_deadline,
         source_wait: config.limits.source_wait,
+        look_wait: config.limits.look_wait,
+        suspension_wait: config.limits.suspension_wait,
     };
     let runtime = Handle::current();
     let (networks, audit) = staff(config, &store, &ids);
@@ -63,14 +67,15 @@ pub(super) fn services(
         },
     ));
     let admin = Arc::new(TreeAdmin { operator: operator.clone(), settled });
-    let desk = DeskParts { store, operator, login, clock, ids, profile, runtime, config: bounds };
+    let desk = DeskParts { store, operator, login, clock, ids, profile, runtime, plans, config: bounds };
     let desk = Desk::new(desk);
     let accounts = Arc::new(AccountService::new(Arc::clone(&desk)));
     let (identity, users) = kit.open(config, accounts.clone());
     Services {
         admin,
         accounts,
-        pairs: Arc::new(PairService::new(desk)),
+        pairs: Arc::new(PairService::new(Arc::clone(&desk))),
+        membership: Arc::new(MembershipService::new(desk)),
         networks,
         audit,
         identity,
@@ -136,7 +141,9 @@ impl Admin for TreeAdmin {
             Ok(Reconnected::WaitingUntil(until)) => Err(AdminError::PlatformWait(until)),
             Err(ReconnectError::NotFound(_)) => Err(AdminError::NotFound(format!("account {account}"))),
             Err(ReconnectError::NeedsLogin(_)) => Err(AdminError::NeedsLogin(account)),
-            Err(error @ ReconnectError::Order(_)) => Err(AdminError::Conflict(error.to_string())),
+            Err(error @ (ReconnectError::Order(_) | ReconnectError::Suspended(_))) => {
+                Err(AdminError::Conflict(error.to_string()))
+            }
             Err(error) => Err(AdminError::Unavailable(error.to_string())),
         }
     }

@@ -12,7 +12,7 @@ use crate::config::Flag;
 
 use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
-use super::manage_args::{AccountsArgs, PairsArgs};
+use super::manage_args::{AccountsArgs, PairsArgs, PlansArgs};
 
 const DATA_DIR: &str = "./switchyard-data";
 
@@ -42,6 +42,8 @@ pub enum Command {
     Accounts(AccountsArgs),
     /// Add, list, pause and remove pairs of the running daemon.
     Pairs(PairsArgs),
+    /// Plans: what users may have and use.
+    Plans(PlansArgs),
     /// Apply pending schema changes to the store and end.
     Migrate(ConfigArgs),
     /// Ask the running daemon whether it is well; for containers.

@@ -53,4 +53,10 @@ pub struct LimitsConfig {
     /// How long one try of an order with such a key may take.
     #[serde(deserialize_with = "units::positive")]
     pub idempotency_lease: Duration,
+    /// How long the look at a new pair's two chats may take.
+    #[serde(deserialize_with = "units::positive")]
+    pub look_wait: Duration,
+    /// How long the answer to a suspension waits for sends under way.
+    #[serde(deserialize_with = "units::positive")]
+    pub suspension_wait: Duration,
 }

@@ -17,7 +17,7 @@ mod wire;
 
 pub use actor::{HttpActor, HttpArgs};
 pub use routes::{
-    Accepted, AccountOrder, HealthStatus, LoginAnswerOrder, LoginMethod, LoginOrder, PairOrder, RemoveQuery,
+    Accepted, AccountOrder, HealthStatus, LoginAnswerOrder, LoginMethod, LoginOrder, RemoveQuery,
     RemovedPair, RestartOrder, SupervisionPage, table,
 };
 pub use server::{HttpHandle, HttpServer, serve};

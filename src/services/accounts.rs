@@ -241,6 +241,7 @@ impl Desk {
         let Connected { account, renewed } = match known {
             Some(known) if known.user == owner => self.renew(&known, &account, &secrets).await?,
             _ => {
+                self.room_for_account(owner).await?;
                 let connected = self.store.connect_account(&account, &secrets).await?;
                 self.operator.account_added(connected.account.id)?;
                 connected

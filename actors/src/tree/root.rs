@@ -56,6 +56,9 @@ pub enum ReconnectError {
     /// The platform ended the session: a reconnect cannot help.
     #[error("account {0} needs login: the platform ended its session")]
     NeedsLogin(AccountId),
+    /// Its owner is suspended.
+    #[error("account {0} stands still: its owner is suspended")]
+    Suspended(AccountId),
     /// The session cannot be ordered now.
     #[error("session cannot be restarted: {0}")]
     Order(#[from] OrderError),
@@ -234,6 +237,9 @@ impl Operator {
             }
             AccountState::Active => {}
         }
+        if self.deps().store.standing(account.user).await?.suspended {
+            return Err(ReconnectError::Suspended(id));
+        }
         if session.status() == NodeState::Parked {
             self.tree.restart(session.path())?;
             return Ok(Reconnected::Connecting);
@@ -241,6 +247,7 @@ impl Operator {
         Ok(match session.ask(Reconnect).await? {
             ReconnectAnswer::Connecting => Reconnected::Connecting,
             ReconnectAnswer::Waiting(until) => Reconnected::WaitingUntil(until),
+            ReconnectAnswer::Suspended => return Err(ReconnectError::Suspended(id)),
         })
     }
 }

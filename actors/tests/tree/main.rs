@@ -9,4 +9,6 @@ mod changes;
 mod follow;
 mod forwarding;
 mod outages;
+mod quota;
 mod scheduler;
+mod suspension;

@@ -120,7 +120,7 @@ impl DiscordConnector {
                 Box::new(Reader::new(ReaderParts { gateway, fetcher, sources, account, own_id, clock, log }))
             }
         };
-        let sender = DiscordSender::new(rest, self.config.clone(), Arc::clone(&self.clock), own_id);
+        let sender = DiscordSender::new(rest, self.config.clone(), Arc::clone(&self.clock), own_id, token);
         Ok(Connection { source: Some(source), sender: Some(Arc::new(sender)), platform_id: own_id })
     }
 
