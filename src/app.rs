@@ -69,6 +69,9 @@ pub enum StartError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The plans do not fit together.
+    #[error("plans: {0}")]
+    Plans(String),
     /// The failpoints are wrong, or not allowed here.
     #[error("SWITCHYARD_FAILPOINTS: {0}")]
     Failpoints(#[from] FailpointError),
@@ -199,6 +202,7 @@ impl App {
         let vault = Arc::new(Vault::new(keyring, config.vault.data_keys_cached.get()));
         let parts = (Arc::clone(&vault), Arc::clone(&clock), ids.clone(), data_dir.node());
         let (store, seed) = open_store(&config, parts, embedded.as_ref()).await?;
+        let plans = Arc::new(settings::plans(&config).map_err(StartError::Plans)?);
 
         let (connector, login) = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
         let deps = Deps {
@@ -207,7 +211,7 @@ impl App {
             clock: Arc::clone(&clock),
             rng: Arc::clone(&rng),
             ids: ids.clone(),
-            config: Arc::new(settings::tree(&config)),
+            config: Arc::new(settings::tree(&config, plans.quotas())),
             failpoints: Arc::new(failpoints),
             links: Arc::new(Links::default()),
             assignments: Arc::new(Assignments::default()),
@@ -224,8 +228,9 @@ impl App {
         let kit = identity::Kit::new(&config, store_too, keys, Arc::clone(&clock), rng).await?;
         let uploads = uploads(&config, seed.as_ref(), upload_key);
         let (operator, staff) = (root.operator(), staff::wire(&config, &kit, vault));
+        let store_too = store.clone();
         let parts =
-            wiring::Parts { operator, store: store.clone(), login, uploads, clock, ids, kit, staff };
+            wiring::Parts { operator, store: store_too, login, uploads, clock, ids, kit, staff, plans };
         http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;
@@ -407,7 +412,7 @@ async fn claim(
     };
     store.claim_owner(StoreOwner::Sandbox).await?;
     let seed = sandbox::fetch_seed(&url, ATTACH_TIMEOUT).await?;
-    sandbox::seed(store, &seed, clock.now()).await?;
+    sandbox::seed(store, &seed, &config.plans.operator, clock.now()).await?;
     Ok(Some(seed))
 }
 

@@ -10,22 +10,24 @@ use thiserror::Error;
 use crate::model::{
     Account, AccountId, AccountState, Alert, ChatId, Cursor, DeadReason, Delivery, DeliveryId, Fence,
     MessageCopy, MessageId, NodeId, OpenRoute, Origin, Pair, PairId, PauseCause, Place, RouteId,
-    RouteVerdict, SourceEvent,
+    RouteVerdict, SourceEvent, UserId,
 };
 pub use chats::{ChatDirectory, ChatKind, KnownChat};
 pub use login::{Identified, Login, LoginError, LoginStep, NewCredential, SignIn};
 pub use mail::{Letter, MailError, Mailer};
 pub use platform::{
-    ConnectRequest, Connection, ConnectionError, EventSource, MessageSender, Operation, PlatformConnector,
-    RateLimitHint, SendReport, SendRequest, Steering, StoreErrorText,
+    ConnectRequest, Connection, ConnectionError, EventSource, Look, MessageSender, Need, Operation,
+    PlatformConnector, RateLimitHint, SendReport, SendRequest, Steering, StoreErrorText,
 };
 pub use proxy::{Proxy, ProxyError};
+pub use standing::Standings;
 
 mod chats;
 mod login;
 mod mail;
 mod platform;
 mod proxy;
+mod standing;
 
 /// The system's one clock. Durations are measured on tokio's clock, which tests may pause; this one tells the time of day.
 pub trait Clock: Send + Sync {
@@ -243,8 +245,8 @@ pub trait Outbox: Send + Sync {
     /// Marks a part as handed to the platform, durably, before it is.
     ///
     /// # Errors
-    /// [`StoreError`]; then the part must not be sent. [`StoreError::NotFound`] when the delivery is no longer pending
-    /// or the part is at the target already.
+    /// [`StoreError`]; then the part must not be sent. [`StoreError::NotFound`] when the delivery is no longer pending,
+    /// the part is at the target already, or the pair is paused.
     async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError>;
 
     /// The copies that a pair made of a source message, by part. A part whose id the platform never told has none.
@@ -305,6 +307,22 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn pairs(&self) -> Result<Vec<Pair>, StoreError>;
+
+    /// The accounts of one user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn accounts_of(&self, user: UserId) -> Result<Vec<Account>, StoreError> {
+        Ok(self.accounts().await?.into_iter().filter(|account| account.user == user).collect())
+    }
+
+    /// The pairs of one user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn pairs_of(&self, user: UserId) -> Result<Vec<Pair>, StoreError> {
+        Ok(self.pairs().await?.into_iter().filter(|pair| pair.user == user).collect())
+    }
 
     /// Notes what is known of an account.
     ///
@@ -419,11 +437,20 @@ pub trait ThrottleMemory: Send + Sync {
 
 /// Everything of the store that the tree uses.
 pub trait Store:
-    Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory
+    Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory + Standings
 {
 }
 
-impl<T: Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory> Store
-    for T
+impl<T> Store for T where
+    T: Intake
+        + Routes
+        + Outbox
+        + Directory
+        + Lease
+        + Credentials
+        + Notice
+        + Jobs
+        + ThrottleMemory
+        + Standings
 {
 }

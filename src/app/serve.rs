@@ -153,7 +153,8 @@ fn exit_code(error: &StartError, attached: bool) -> ExitCode {
         | StartError::Owner(_)
         | StartError::Failpoints(_)
         | StartError::FailpointsOutsideSandbox
-        | StartError::NoSandbox => ExitCode::Config,
+        | StartError::NoSandbox
+        | StartError::Plans(_) => ExitCode::Config,
         #[cfg(feature = "sandbox")]
         StartError::Sandbox(error) => super::standalone::exit_code(error),
         StartError::Io { .. } if attached => ExitCode::Unavailable,

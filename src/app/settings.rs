@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use secrecy::SecretString;
+use switchyard_actors::model::{Plans, Quotas};
 use switchyard_actors::pipeline::PipelineLimits;
 use switchyard_actors::supervision::{Backoff, Intensity, Policy, Probe, StopLimit};
 use switchyard_actors::tree::TreeConfig;
@@ -11,7 +12,7 @@ use crate::config::{Config, SandboxMode};
 use crate::crypto::KeySources;
 use crate::store::StoreConfig;
 
-pub(super) fn tree(config: &Config) -> TreeConfig {
+pub(super) fn tree(config: &Config, quotas: Quotas) -> TreeConfig {
     let retry =
         Backoff { base: config.queue.backoff_base, cap: config.queue.backoff_cap, ..Backoff::default() };
     TreeConfig {
@@ -30,8 +31,15 @@ pub(super) fn tree(config: &Config) -> TreeConfig {
         purge_interval: config.retention.purge_interval,
         purge_batch: config.retention.purge_batch.get(),
         alert_backlog: config.limits.alerts_waiting_max.get(),
+        quotas,
         pipeline: PipelineLimits::default(),
     }
+}
+
+/// What is wrong with them was found when the configuration was checked.
+pub(super) fn plans(config: &Config) -> Result<Plans, String> {
+    let given = &config.plans;
+    Plans::new(given.list.clone(), &given.default, &given.operator)
 }
 
 pub(super) fn policy(config: &Config) -> Policy {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use switchyard_actors::model::{AccountId, IdSource};
+use switchyard_actors::model::{AccountId, IdSource, Plans};
 use switchyard_actors::ports::{Clock, Login};
 use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError};
 use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartError};
@@ -19,7 +19,8 @@ use crate::services::admin::{Admin, AdminError, Health};
 use crate::services::desk::{Desk, DeskConfig, DeskParts};
 use crate::services::entry::Entries;
 use crate::services::idempotency::{KeyBounds, StoredOrders};
-use crate::services::limiter::{Allowance, ApiLimit, CallLimits, FixedLimits};
+use crate::services::limiter::{ApiLimit, CallLimits, FixedLimits};
+use crate::services::membership::{MembershipService, PlanAllowances};
 use crate::services::pairs::PairService;
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sealed::Uploads;
@@ -38,6 +39,7 @@ pub(super) struct Parts {
     pub(super) ids: IdSource,
     pub(super) kit: Kit,
     pub(super) staff: StaffServices,
+    pub(super) plans: Arc<Plans>,
 }
 
 pub(super) fn services(
@@ -46,7 +48,7 @@ pub(super) fn services(
     parts: Parts,
     settled: Arc<AtomicBool>,
 ) -> Services {
-    let Parts { operator, store, login, uploads, clock, ids, kit, staff } = parts;
+    let Parts { operator, store, login, uploads, clock, ids, kit, staff, plans } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
         sign_ins_max: config.limits.sign_ins_max.get(),
@@ -58,9 +60,11 @@ pub(super) fn services(
         },
         sign_in_deadline: config.limits.sign_in_deadline,
         source_wait: config.limits.source_wait,
+        look_wait: config.limits.look_wait,
+        suspension_wait: config.limits.suspension_wait,
     };
     let runtime = Handle::current();
-    let limits = call_limits(config, &store);
+    let counters = store.clone();
     let orders = Arc::new(StoredOrders::new(
         store.clone(),
         KeyBounds {
@@ -70,14 +74,17 @@ pub(super) fn services(
         },
     ));
     let admin = Arc::new(TreeAdmin { operator: operator.clone(), settled });
-    let desk = DeskParts { store, operator, login, clock, ids, profile, uploads, runtime, config: bounds };
+    let desk =
+        DeskParts { store, operator, login, clock, ids, profile, uploads, runtime, plans, config: bounds };
     let desk = Desk::new(desk);
+    let limits = call_limits(config, &counters, &desk);
     let accounts = Arc::new(AccountService::new(Arc::clone(&desk)));
     let (identity, users) = kit.open(config, accounts.clone());
     Services {
         admin,
         accounts,
-        pairs: Arc::new(PairService::new(desk)),
+        pairs: Arc::new(PairService::new(Arc::clone(&desk))),
+        membership: Arc::new(MembershipService::new(desk)),
         identity,
         entry: Arc::new(Entries { users: Some(users), staff: Some(staff.entry) }),
         networks: staff.networks,
@@ -88,20 +95,17 @@ pub(super) fn services(
     }
 }
 
-/// Limits of the API, as the configuration has them; what a plan says stands before them.
-fn call_limits(config: &Config, store: &Store) -> CallLimits {
+/// Limits of the API: of users by their plans, of all others by the configuration.
+fn call_limits(config: &Config, store: &Store, desk: &Arc<Desk>) -> CallLimits {
     let limits = &config.limits;
     let limit = |requests, window| ApiLimit { requests, window };
-    let allowance = Allowance {
-        user: limit(limits.user_requests, limits.user_window),
-        key: limit(limits.key_requests, limits.key_window),
-    };
+    let allowances = PlanAllowances::new(Arc::clone(desk), limit(limits.key_requests, limits.key_window));
     let fixed = FixedLimits {
         open: limit(limits.open_requests, limits.open_window),
         admin: limit(limits.admin_requests, limits.admin_window),
     };
     let bounds = RateLimitsConfig { subjects_max: limits.rate_subjects_max };
-    CallLimits::new(Arc::new(RateLimits::new(store.clone(), bounds)), Arc::new(allowance), fixed)
+    CallLimits::new(Arc::new(RateLimits::new(store.clone(), bounds)), Arc::new(allowances), fixed)
 }
 
 /// The admin verbs over the tree.
@@ -131,7 +135,9 @@ impl Admin for TreeAdmin {
             Ok(Reconnected::WaitingUntil(until)) => Err(AdminError::PlatformWait(until)),
             Err(ReconnectError::NotFound(_)) => Err(AdminError::NotFound(format!("account {account}"))),
             Err(ReconnectError::NeedsLogin(_)) => Err(AdminError::NeedsLogin(account)),
-            Err(error @ ReconnectError::Order(_)) => Err(AdminError::Conflict(error.to_string())),
+            Err(error @ (ReconnectError::Order(_) | ReconnectError::Suspended(_))) => {
+                Err(AdminError::Conflict(error.to_string()))
+            }
             Err(error) => Err(AdminError::Unavailable(error.to_string())),
         }
     }

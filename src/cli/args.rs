@@ -13,7 +13,7 @@ use crate::config::Flag;
 use super::admins::AdminArgs;
 use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
-use super::manage_args::{AccountsArgs, PairsArgs};
+use super::manage_args::{AccountsArgs, PairsArgs, PlansArgs};
 use super::upload::UploadArgs;
 
 const DATA_DIR: &str = "./switchyard-data";
@@ -48,6 +48,8 @@ pub enum Command {
     Pairs(PairsArgs),
     /// The staff: admins of a running daemon.
     Admin(AdminArgs),
+    /// Plans: what users may have and use.
+    Plans(PlansArgs),
     /// Apply pending schema changes to the store and end.
     Migrate(ConfigArgs),
     /// Ask the running daemon whether it is well; for containers.

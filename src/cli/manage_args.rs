@@ -141,6 +141,8 @@ pub enum PairsVerb {
     List(ListArgs),
     /// Forward what is written in one chat to another, from now on.
     Add(AddPairArgs),
+    /// Give a pair another name, or hold it and let it go on.
+    Change(ChangePairArgs),
     /// Hold a pair: what is written meanwhile waits.
     Pause(PairArgs),
     /// Let a paused pair go on; one whose target refused is tried again.
@@ -161,6 +163,48 @@ pub struct AddPairArgs {
     /// The account that writes, and the chat.
     #[arg(long, value_name = "ACCOUNT:CHAT[/THREAD]")]
     pub to: End,
+    /// A name for it.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Add it also where three or more pairs would form a circle.
+    #[arg(long)]
+    pub allow_cycle: bool,
+}
+
+/// `pairs change`
+#[derive(Args, Clone, Debug)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
+pub struct ChangePairArgs {
+    /// Where the daemon is.
+    #[command(flatten)]
+    pub data: DataDir,
+    /// The pair's id, as `pairs list` shows it.
+    #[arg(value_name = "PAIR")]
+    pub pair: PairId,
+    /// Another name.
+    #[arg(long, group = "change", conflicts_with = "no_name")]
+    pub name: Option<String>,
+    /// Take its name away.
+    #[arg(long, group = "change")]
+    pub no_name: bool,
+    /// `false` holds it, `true` lets it go on.
+    #[arg(long, group = "change", value_name = "true|false")]
+    pub enabled: Option<bool>,
+}
+
+/// `plans`
+#[derive(Args, Clone, Debug)]
+pub struct PlansArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: PlansVerb,
+}
+
+/// The verbs of `plans`.
+#[derive(Subcommand, Clone, Debug)]
+pub enum PlansVerb {
+    /// List the plans with prices and limits.
+    List(ListArgs),
 }
 
 /// `pairs pause`, `resume`, `remove`

@@ -6,10 +6,11 @@ use serde::de::DeserializeOwned;
 use switchyard_actors::model::{AccountId, PairId};
 
 use super::client::{Client, ClientError};
-use crate::http::{AccountOrder, LoginAnswerOrder, LoginOrder, PairOrder, RemovedPair};
+use crate::http::{AccountOrder, LoginAnswerOrder, LoginOrder, RemovedPair};
 use crate::services::accounts::{AccountView, ConnectedAccount, RemovedAccount};
+use crate::services::membership::PlanList;
 use crate::services::page::Listed;
-use crate::services::pairs::PairView;
+use crate::services::pairs::{PairOrder, PairPatch, PairView};
 use crate::services::sign_ins::{SignInId, SignInView};
 
 const ACCOUNTS: &str = "/api/v1/accounts";
@@ -92,6 +93,22 @@ impl Client {
     /// [`ClientError`]
     pub async fn add_pair(&self, order: &PairOrder) -> Result<PairView, ClientError> {
         self.call(Method::POST, PAIRS, &[], Some(order)).await
+    }
+
+    /// Changes a pair.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn change_pair(&self, id: PairId, patch: &PairPatch) -> Result<PairView, ClientError> {
+        self.call(Method::PATCH, &format!("{PAIRS}/{id}"), &[], Some(patch)).await
+    }
+
+    /// The plans that are offered.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn plans(&self) -> Result<PlanList, ClientError> {
+        self.call(Method::GET, "/api/v1/plans", &[], None::<&()>).await
     }
 
     /// Pauses a pair.

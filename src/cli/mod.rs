@@ -12,6 +12,7 @@ mod manage_args;
 mod manage_client;
 mod orders;
 mod pairs;
+mod plans;
 mod report;
 mod secret_input;
 mod status;
@@ -34,8 +35,8 @@ pub use doctor::DoctorArgs;
 pub use exit::ExitCode;
 pub use generate::{CompletionsArgs, ManArgs};
 pub use manage_args::{
-    AccountsArgs, AccountsVerb, AddBotArgs, AddPairArgs, AddWebhookArgs, End, ImportArgs, ListArgs,
-    LoginArgs, OwnerArgs, PairArgs, PairsArgs, PairsVerb, RemoveArgs,
+    AccountsArgs, AccountsVerb, AddBotArgs, AddPairArgs, AddWebhookArgs, ChangePairArgs, End, ImportArgs,
+    ListArgs, LoginArgs, OwnerArgs, PairArgs, PairsArgs, PairsVerb, PlansArgs, PlansVerb, RemoveArgs,
 };
 pub use report::{PairReport, SandboxReport, StartupReport};
 pub use secret_input::{hidden, line};
@@ -104,6 +105,7 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Accounts(args) => accounts::run(args, console).await,
         Command::Pairs(args) => pairs::run(args, console).await,
         Command::Admin(args) => admins::run(args, console).await,
+        Command::Plans(args) => plans::run(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,
         Command::Serve(_)
         | Command::Sandbox(_)

@@ -1,16 +1,16 @@
-//! `pairs`: list, add, pause, resume, remove.
+//! `pairs`: list, add, change, pause, resume, remove.
 
 use super::client::{Client, ClientError};
 use super::console::Console;
-use super::manage_args::{AddPairArgs, ListArgs, PairsArgs, PairsVerb};
+use super::manage_args::{AddPairArgs, ChangePairArgs, ListArgs, PairsArgs, PairsVerb};
 use super::table;
-use crate::http::PairOrder;
-use crate::services::pairs::{EndView, PairView};
+use crate::services::pairs::{EndView, PairOrder, PairPatch, PairView};
 
 pub(super) async fn run(args: &PairsArgs, console: &mut Console) -> Result<(), ClientError> {
     match &args.verb {
         PairsVerb::List(args) => list(args, console).await,
         PairsVerb::Add(args) => add(args, console).await,
+        PairsVerb::Change(args) => change(args, console).await,
         PairsVerb::Pause(args) => {
             let pair = Client::open(&args.data.data_dir)?.pause_pair(args.pair).await?;
             console.say(format_args!("pair {} is {}", pair.id, pair.text));
@@ -42,13 +42,14 @@ async fn list(args: &ListArgs, console: &mut Console) -> Result<(), ClientError>
             .say("no pairs yet: add one with `switchyard pairs add --from ACCOUNT:CHAT --to ACCOUNT:CHAT`");
     } else {
         let rows: Vec<_> = pairs.iter().map(row).collect();
-        console.say(table::render(["PAIR", "FROM", "TO", "STATE"], &rows));
+        console.say(table::render(["PAIR", "NAME", "FROM", "TO", "STATE"], &rows));
     }
     Ok(())
 }
 
-fn row(pair: &PairView) -> [String; 4] {
-    [pair.id.to_string(), end(&pair.source), end(&pair.target), table::short(&pair.text, 90)]
+fn row(pair: &PairView) -> [String; 5] {
+    let name = table::short(pair.name.as_deref().unwrap_or_default(), 30);
+    [pair.id.to_string(), name, end(&pair.source), end(&pair.target), table::short(&pair.text, 90)]
 }
 
 fn end(end: &EndView) -> String {
@@ -57,8 +58,26 @@ fn end(end: &EndView) -> String {
 }
 
 async fn add(args: &AddPairArgs, console: &mut Console) -> Result<(), ClientError> {
-    let order = PairOrder { source: args.from.0, target: args.to.0 };
+    let order = PairOrder {
+        source: args.from.0,
+        target: args.to.0,
+        name: args.name.clone(),
+        allow_cycle: args.allow_cycle,
+    };
     let pair = Client::open(&args.data.data_dir)?.add_pair(&order).await?;
     console.say(format_args!("pair {} {}", pair.id, pair.text));
+    Ok(())
+}
+
+async fn change(args: &ChangePairArgs, console: &mut Console) -> Result<(), ClientError> {
+    let name = match (&args.name, args.no_name) {
+        (Some(name), _) => Some(Some(name.clone())),
+        (None, true) => Some(None),
+        (None, false) => None,
+    };
+    let patch = PairPatch { name, enabled: args.enabled };
+    let pair = Client::open(&args.data.data_dir)?.change_pair(args.pair, &patch).await?;
+    let name = pair.name.as_deref().map(|name| format!(" {name:?}")).unwrap_or_default();
+    console.say(format_args!("pair {}{name} {}", pair.id, pair.text));
     Ok(())
 }

@@ -28,12 +28,7 @@ pub struct LimitsConfig {
     /// Longest time to resolve the name of a target that a user gave.
     #[serde(deserialize_with = "units::positive")]
     pub lookup_timeout: Duration,
-    /// Requests of one user in `user_window`, whatever they are sent with, where the plan says nothing else.
-    pub user_requests: NonZeroU32,
-    /// The window for it.
-    #[serde(deserialize_with = "units::positive")]
-    pub user_window: Duration,
-    /// Requests with one API key in `key_window`, where the plan says nothing else.
+    /// Requests with one API key in `key_window`.
     pub key_requests: NonZeroU32,
     /// The window for it.
     #[serde(deserialize_with = "units::positive")]
@@ -55,4 +50,10 @@ pub struct LimitsConfig {
     /// How long one try of an order with such a key may take.
     #[serde(deserialize_with = "units::positive")]
     pub idempotency_lease: Duration,
+    /// How long the look at a new pair's two chats may take.
+    #[serde(deserialize_with = "units::positive")]
+    pub look_wait: Duration,
+    /// How long the answer to a suspension waits for sends under way.
+    #[serde(deserialize_with = "units::positive")]
+    pub suspension_wait: Duration,
 }

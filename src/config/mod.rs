@@ -13,6 +13,7 @@ mod log;
 mod mail;
 mod networks;
 mod origins;
+mod plans;
 mod queue;
 mod retention;
 mod sandbox;
@@ -41,6 +42,7 @@ pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::MailConfig;
 pub use origins::Origins;
+pub use plans::PlansConfig;
 pub use queue::QueueConfig;
 pub use retention::RetentionConfig;
 pub use sandbox::{SandboxLimits, SandboxMode, SandboxPairs, SandboxSettings};
@@ -83,6 +85,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// Bounds of one daemon.
     pub limits: LimitsConfig,
+    /// Plans.
+    pub plans: PlansConfig,
     /// The doctor.
     pub doctor: DoctorConfig,
     /// Signing in.
@@ -118,6 +122,7 @@ impl Config {
         self.vault.check(check, sources);
         self.log.check(check);
         self.sandbox.check(check);
+        self.plans.check(check);
         self.doctor.check(check);
         self.auth.check(check);
         self.mail.check(check);

@@ -16,6 +16,7 @@
 //! | `suspended` | 403 | the caller's account is suspended |
 //! | `fresh_sign_in_needed` | 403 | the sign-in is too old for this: sign in again first |
 //! | `server_login_off` | 403 | this server takes no telephone numbers and codes: `switchyard login` or a QR code do it |
+//! | `plan_limit` | 403 | the plan of the owner allows no more: the detail names the limit and the plan |
 //! | `not_found` | 404 | there is no such path or thing |
 //! | `method_not_allowed` | 405 | the path has other methods: see `Allow` |
 //! | `request_timeout` | 408 | the request did not arrive in time |
@@ -26,6 +27,7 @@
 //! | `request_in_progress` | 409 | the same order with the same idempotency key is being carried out: see `Retry-After` |
 //! | `out_of_step` | 409 | the sign-in waits for something else |
 //! | `sign_in_lost` | 410 | this server lost the sign-in by a fault or a restart: begin it anew |
+//! | `pair_cycle` | 409 | three or more pairs would bring messages back to where they were written: see `allow_cycle` |
 //! | `precondition_failed` | 412 | `If-Match` names a version that is not the present one: read it again |
 //! | `body_too_large` | 413 | the body is longer than `http.body_max` |
 //! | `unsupported_media_type` | 415 | the body is not `application/json` |
@@ -75,6 +77,7 @@ pub enum ProblemCode {
     Suspended,
     FreshSignInNeeded,
     ServerLoginOff,
+    PlanLimit,
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
@@ -85,6 +88,7 @@ pub enum ProblemCode {
     RequestInProgress,
     OutOfStep,
     SignInLost,
+    PairCycle,
     PreconditionFailed,
     BodyTooLarge,
     UnsupportedMediaType,
@@ -104,7 +108,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::MalformedRequest,
         Self::MalformedBody,
         Self::InvalidRequest,
@@ -116,6 +120,7 @@ impl ProblemCode {
         Self::Suspended,
         Self::FreshSignInNeeded,
         Self::ServerLoginOff,
+        Self::PlanLimit,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -126,6 +131,7 @@ impl ProblemCode {
         Self::RequestInProgress,
         Self::OutOfStep,
         Self::SignInLost,
+        Self::PairCycle,
         Self::PreconditionFailed,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
@@ -163,6 +169,7 @@ impl ProblemCode {
             Self::ServerLoginOff => {
                 ("server_login_off", S::FORBIDDEN, "This server signs nobody in by telephone number")
             }
+            Self::PlanLimit => ("plan_limit", S::FORBIDDEN, "The plan allows no more"),
             Self::NotFound => ("not_found", S::NOT_FOUND, "There is nothing here"),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", S::METHOD_NOT_ALLOWED, "The method is not allowed here")
@@ -179,6 +186,7 @@ impl ProblemCode {
             }
             Self::OutOfStep => ("out_of_step", S::CONFLICT, "The sign-in waits for something else"),
             Self::SignInLost => ("sign_in_lost", S::GONE, "The sign-in was lost"),
+            Self::PairCycle => ("pair_cycle", S::CONFLICT, "The pairs would form a circle"),
             Self::PreconditionFailed => {
                 ("precondition_failed", S::PRECONDITION_FAILED, "It was changed meanwhile")
             }

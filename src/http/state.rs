@@ -17,6 +17,7 @@ use crate::services::entry::Entry;
 use crate::services::idempotency::Idempotency;
 use crate::services::identity::Identity;
 use crate::services::limiter::CallLimits;
+use crate::services::membership::Memberships;
 use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
@@ -40,6 +41,8 @@ pub struct Services {
     pub pairs: Arc<dyn Pairs>,
     /// Users as people who sign in.
     pub identity: Arc<dyn Identity>,
+    /// Plans and suspension.
+    pub membership: Arc<dyn Memberships>,
     /// Who comes in.
     pub entry: Arc<dyn Entry>,
     /// From where admins may call.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchyard_actors::model::{IdSource, UserId};
+use switchyard_actors::model::{IdSource, Plans, UserId};
 use switchyard_actors::ports::{Clock, Login};
 use switchyard_actors::tree::Operator;
 use tokio::runtime::Handle;
@@ -31,6 +31,10 @@ pub struct DeskConfig {
     pub sign_in_deadline: Duration,
     /// How long the answer to a new pair waits until its source is read.
     pub source_wait: Duration,
+    /// How long the look at a new pair's two chats may take.
+    pub look_wait: Duration,
+    /// How long the answer to a suspension waits for sends under way.
+    pub suspension_wait: Duration,
 }
 
 /// What [`Desk`] is put together from.
@@ -51,6 +55,8 @@ pub struct DeskParts {
     pub uploads: Uploads,
     /// Where the work goes on when nobody waits for its answer any more.
     pub runtime: Handle,
+    /// What users may have and use.
+    pub plans: Arc<Plans>,
     /// Bounds.
     pub config: DeskConfig,
 }
@@ -64,6 +70,7 @@ pub struct Desk {
     pub(super) ids: IdSource,
     pub(super) profile: String,
     pub(super) uploads: Uploads,
+    pub(super) plans: Arc<Plans>,
     pub(super) config: DeskConfig,
     pub(super) gates: Gates,
     pub(super) runtime: Handle,
@@ -74,7 +81,8 @@ impl Desk {
     /// A desk.
     #[must_use]
     pub fn new(parts: DeskParts) -> Arc<Self> {
-        let DeskParts { store, operator, login, clock, ids, profile, uploads, runtime, config } = parts;
+        let DeskParts { store, operator, login, clock, ids, profile, uploads, runtime, plans, config } =
+            parts;
         let (gates, first_user) = (Gates::default(), tokio::sync::Mutex::new(()));
         Arc::new(Self {
             store,
@@ -84,6 +92,7 @@ impl Desk {
             ids,
             profile,
             uploads,
+            plans,
             config,
             gates,
             runtime,
@@ -126,6 +135,7 @@ impl Desk {
             [] => {
                 let id = UserId::from_uuid(self.ids.uuid());
                 self.store.create_user(id, FIRST_USER).await?;
+                self.store.set_user_plan(id, self.plans.operator(), None).await?;
                 tracing::info!(user = %id, "first user was made for the operator");
                 Ok(id)
             }

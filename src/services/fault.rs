@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use switchyard_actors::model::PlanName;
 use switchyard_actors::ports::{LoginError, StoreError};
 use switchyard_actors::tree::ChangeError;
 use thiserror::Error;
@@ -87,6 +88,19 @@ pub enum Fault {
     /// It is not offered here.
     #[error("{0}")]
     Closed(String),
+    /// The owner's plan allows no more.
+    #[error("plan {plan} allows {most} {what}: remove one, or choose another plan")]
+    PlanLimit {
+        /// What there would be too many of.
+        what: &'static str,
+        /// The plan's name.
+        plan: PlanName,
+        /// How many it allows.
+        most: u64,
+    },
+    /// Messages would come back to where they were written.
+    #[error("{0}")]
+    PairCycle(String),
     /// A bound of this daemon is reached.
     #[error("{0}")]
     TooMany(String),

@@ -12,6 +12,7 @@ mod gates;
 pub mod idempotency;
 pub mod identity;
 pub mod limiter;
+pub mod membership;
 pub mod networks;
 pub mod operator;
 pub mod page;

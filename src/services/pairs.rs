@@ -1,24 +1,30 @@
-//! Pairs: list, add, pause, resume, remove. Each change reaches the running tree at once.
+//! Pairs: list, add, change, pause, resume, remove. Each change reaches the running tree at once.
+
+mod check;
+mod cycle;
+mod view;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use switchyard_actors::model::{
-    Account, AccountId, AccountKind, ChatId, Pair, PairId, PauseCause, Place, Platform, ThreadId, UserId,
+    Account, AccountId, ChatId, Pair, PairId, PauseCause, Platform, ThreadId, UserId,
 };
-use switchyard_actors::ports::{Directory, Routes};
-use switchyard_actors::supervision::{ChildPath, NodeView};
+use switchyard_actors::ports::Directory;
 
-use super::accounts::{self, AccountStatus};
 use super::caller::Caller;
 use super::desk::Desk;
 use super::fault::Fault;
 use super::gates;
 use super::page::{Listed, Page};
+use crate::store::{Added, ChangedPair, PairChange, PairRecord};
+
+/// Most characters of a pair's name.
+const NAME_MAX: usize = 100;
 
 /// One end of a pair, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +53,18 @@ pub struct EndView {
     pub thread: Option<ThreadId>,
 }
 
+/// How a pair is, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairState {
+    /// It forwards.
+    Forwarding,
+    /// It would, but something is not there: the text says what.
+    Waiting,
+    /// Somebody or something paused it.
+    Paused,
+}
+
 /// A pair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PairView {
@@ -54,24 +72,115 @@ pub struct PairView {
     pub id: PairId,
     /// Its owner.
     pub user: UserId,
+    /// Its owner's name for it.
+    #[serde(default)]
+    pub name: Option<String>,
     /// Where it reads.
     pub source: EndView,
     /// Where it writes.
     pub target: EndView,
     /// Why it is paused; empty while it runs.
     pub paused: BTreeSet<PauseCause>,
+    /// How it is, in a word.
+    pub state: PairState,
     /// How it is, in a sentence.
     pub text: String,
+    /// Grows with every change; `ETag` and `If-Match` carry it.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A pair to be added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PairOrder {
+    /// Where it reads.
+    pub source: EndOrder,
+    /// Where it writes.
+    pub target: EndOrder,
+    /// A name for it, at most 100 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Add it also where three or more pairs would form a circle. Copies are never forwarded, so that a circle floods
+    /// nobody: what is written in one of its chats reaches the next one only.
+    #[serde(default)]
+    pub allow_cycle: bool,
+}
+
+/// What is to be changed of a pair; what is left out stays. Its two ends are what it is: for other ones add another pair.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PairPatch {
+    /// Another name, at most 100 characters; `null` takes it away.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub name: Option<Option<String>>,
+    /// `false` pauses it for the caller's own cause, `true` lifts that cause and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+/// A field that is given, also where it is null.
+fn given<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(field).map(Some)
+}
+
+/// In which order pairs are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PairSort {
+    /// Oldest first.
+    #[default]
+    #[serde(rename = "created")]
+    Created,
+    /// Newest first.
+    #[serde(rename = "-created")]
+    CreatedLast,
+}
+
+/// Which pairs are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PairFilter {
+    /// Only pairs of this user.
+    pub user: Option<UserId>,
+    /// Only pairs that read or write through this account.
+    pub account: Option<AccountId>,
+    /// Only pairs that are so.
+    pub state: Option<PairState>,
+    /// Only pairs whose name, id or chats contain this text, in either case.
+    pub query: Option<String>,
+    /// In which order.
+    pub sort: PairSort,
+}
+
+impl PairFilter {
+    fn takes(&self, record: &PairRecord) -> bool {
+        let pair = &record.pair;
+        let account = |id: AccountId| pair.source_account == id || pair.target_account == id;
+        self.user.is_none_or(|user| pair.user == user)
+            && self.account.is_none_or(account)
+            && self.query.as_deref().is_none_or(|query| {
+                let query = query.to_lowercase();
+                let name = record.name.as_deref().unwrap_or_default().to_lowercase();
+                let ids = [pair.id.to_string(), pair.source.chat.to_string(), pair.target.chat.to_string()];
+                name.contains(&query) || ids.iter().any(|id| id.contains(&query))
+            })
+    }
 }
 
 /// What can be asked about pairs.
 #[async_trait]
 pub trait Pairs: Send + Sync {
-    /// A page of the caller's pairs, oldest first.
+    /// A page of the caller's pairs.
     ///
     /// # Errors
     /// [`Fault`].
-    async fn list(&self, caller: Caller, page: Page<PairId>) -> Result<Listed<PairView, PairId>, Fault>;
+    async fn list(
+        &self,
+        caller: Caller,
+        filter: PairFilter,
+        page: Page<PairId>,
+    ) -> Result<Listed<PairView, PairId>, Fault>;
 
     /// One pair.
     ///
@@ -83,8 +192,21 @@ pub trait Pairs: Send + Sync {
     /// that its source is not connected.
     ///
     /// # Errors
-    /// [`Fault::Invalid`] names the end at fault, [`Fault::Conflict`] a pair that does the same.
-    async fn add(&self, caller: Caller, source: EndOrder, target: EndOrder) -> Result<PairView, Fault>;
+    /// [`Fault::Invalid`] names the end at fault, [`Fault::Conflict`] a pair that does the same, [`Fault::PairCycle`] a
+    /// circle, [`Fault::PlanLimit`] the limit of the owner's plan.
+    async fn add(&self, caller: Caller, order: PairOrder) -> Result<PairView, Fault>;
+
+    /// Changes a pair, if it is still of the version that the caller saw.
+    ///
+    /// # Errors
+    /// [`Fault::Stale`] when somebody else changed it before.
+    async fn change(
+        &self,
+        caller: Caller,
+        id: PairId,
+        version: Option<i64>,
+        patch: PairPatch,
+    ) -> Result<PairView, Fault>;
 
     /// Stops a pair and deletes it with what waits for it.
     ///
@@ -126,25 +248,77 @@ const fn own_cause(caller: Caller) -> PauseCause {
     }
 }
 
+/// What a resume lifts.
+const fn lifted(caller: Caller) -> [(PauseCause, bool); 2] {
+    [(own_cause(caller), false), (PauseCause::Permission, false)]
+}
+
+/// Unix milliseconds as a time.
+fn time(millis: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default()
+}
+
 #[async_trait]
 impl Pairs for PairService {
-    async fn list(&self, caller: Caller, page: Page<PairId>) -> Result<Listed<PairView, PairId>, Fault> {
-        let mut pairs = self.desk.store.pairs().await?;
-        pairs.retain(|pair| caller.reaches(pair.user));
-        let Listed { items, next_cursor } = page.cut(pairs, |pair| pair.id);
-        let accounts = self.desk.store.accounts().await?;
-        let shown = items.iter().map(|pair| view(pair, self.desk.obstacle(pair, &accounts)));
-        Ok(Listed { items: shown.collect(), next_cursor })
+    async fn list(
+        &self,
+        caller: Caller,
+        filter: PairFilter,
+        page: Page<PairId>,
+    ) -> Result<Listed<PairView, PairId>, Fault> {
+        let owner = match caller {
+            Caller::User(id) => Some(id),
+            Caller::Operator | Caller::Admin(..) => filter.user,
+        };
+        let mut records = self.desk.store.pair_records(owner).await?;
+        records.retain(|record| caller.reaches(record.pair.user) && filter.takes(record));
+        let backwards = filter.sort == PairSort::CreatedLast;
+        if backwards {
+            records.reverse();
+        }
+        let after = |id: PairId| match page.cursor {
+            None => true,
+            Some(cursor) if backwards => id < cursor,
+            Some(cursor) => id > cursor,
+        };
+        records.retain(|record| after(record.pair.id));
+        if filter.state.is_none() {
+            records.truncate(page.limit.saturating_add(1));
+        }
+        let scene = self.desk.scene(&records).await?;
+        let mut items: Vec<PairView> = records.iter().map(|record| self.desk.view(record, &scene)).collect();
+        items.retain(|item| filter.state.is_none_or(|state| item.state == state));
+        let more = items.len() > page.limit;
+        items.truncate(page.limit);
+        let next_cursor = items.last().filter(|_| more).map(|item| item.id);
+        Ok(Listed { items, next_cursor })
     }
 
     async fn get(&self, caller: Caller, id: PairId) -> Result<PairView, Fault> {
-        let pair = self.desk.pair(caller, id).await?;
-        self.desk.show(&pair).await
+        let record = self.desk.pair(caller, id).await?;
+        self.desk.show(&record).await
     }
 
-    async fn add(&self, caller: Caller, source: EndOrder, target: EndOrder) -> Result<PairView, Fault> {
+    async fn add(&self, caller: Caller, order: PairOrder) -> Result<PairView, Fault> {
         let desk = Arc::clone(&self.desk);
-        self.desk.to_the_end(async move { desk.add_pair(caller, source, target).await }).await
+        self.desk.to_the_end(async move { desk.add_pair(caller, order).await }).await
+    }
+
+    async fn change(
+        &self,
+        caller: Caller,
+        id: PairId,
+        version: Option<i64>,
+        patch: PairPatch,
+    ) -> Result<PairView, Fault> {
+        let name = patch.name.map(|name| name.map(named).transpose()).transpose()?;
+        let pauses = match patch.enabled {
+            None => Vec::new(),
+            Some(false) => vec![(own_cause(caller), true)],
+            Some(true) => lifted(caller).to_vec(),
+        };
+        let (desk, change) = (Arc::clone(&self.desk), PairChange { version, name, pauses });
+        self.desk.to_the_end(async move { desk.change_pair(caller, id, change).await }).await
     }
 
     async fn remove(&self, caller: Caller, id: PairId) -> Result<(), Fault> {
@@ -153,71 +327,85 @@ impl Pairs for PairService {
     }
 
     async fn pause(&self, caller: Caller, id: PairId) -> Result<PairView, Fault> {
+        let change = PairChange { pauses: vec![(own_cause(caller), true)], ..PairChange::default() };
         let desk = Arc::clone(&self.desk);
-        let changes = vec![(own_cause(caller), true)];
-        self.desk.to_the_end(async move { desk.change_pauses(caller, id, changes).await }).await
+        self.desk.to_the_end(async move { desk.change_pair(caller, id, change).await }).await
     }
 
     async fn resume(&self, caller: Caller, id: PairId) -> Result<PairView, Fault> {
+        let change = PairChange { pauses: lifted(caller).to_vec(), ..PairChange::default() };
         let desk = Arc::clone(&self.desk);
-        let changes = vec![(own_cause(caller), false), (PauseCause::Permission, false)];
-        self.desk.to_the_end(async move { desk.change_pauses(caller, id, changes).await }).await
+        self.desk.to_the_end(async move { desk.change_pair(caller, id, change).await }).await
     }
 }
 
+/// A pair's name as it is kept.
+fn named(name: String) -> Result<String, Fault> {
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
+        return Err(Fault::invalid("/name", format!("it must be 1 to {NAME_MAX} characters in one line")));
+    }
+    Ok(name)
+}
+
 impl Desk {
-    async fn pair(&self, caller: Caller, id: PairId) -> Result<Pair, Fault> {
-        let pair = self.store.pair(id).await?;
-        if caller.reaches(pair.user) { Ok(pair) } else { Err(Fault::NotFound(format!("pair {id}"))) }
+    async fn pair(&self, caller: Caller, id: PairId) -> Result<PairRecord, Fault> {
+        let record = self.store.pair_record(id).await?;
+        if caller.reaches(record.pair.user) { Ok(record) } else { Err(Fault::NotFound(format!("pair {id}"))) }
     }
 
-    async fn add_pair(&self, caller: Caller, source: EndOrder, target: EndOrder) -> Result<PairView, Fault> {
+    async fn add_pair(&self, caller: Caller, order: PairOrder) -> Result<PairView, Fault> {
+        let PairOrder { source, target, name, allow_cycle } = order;
+        let name = name.map(named).transpose()?;
         let reader = self.end_account(caller, source.account, "/source/account").await?;
         let writer = self.end_account(caller, target.account, "/target/account").await?;
         let pair = Pair {
             id: PairId::from_uuid(self.ids.uuid()),
             user: reader.user,
             source_account: reader.id,
-            source: place(&reader, source),
+            source: check::place(&reader, source),
             target_account: writer.id,
-            target: place(&writer, target),
+            target: check::place(&writer, target),
             paused: BTreeSet::new(),
         };
-        check(&reader, &writer, &pair, self.only_chat(&writer).await?)?;
+        check::check(&reader, &writer, &pair, self.only_chat(&writer).await?)?;
+        if !allow_cycle {
+            self.refuse_cycle(&pair).await?;
+        }
+        self.look_at_ends(&pair).await?;
         let _alone = self.gates.pass([gates::key(&reader), gates::key(&writer)]).await;
-        self.store.add_pair(&pair).await?;
+        let plan = self.plan_of(pair.user).await?;
+        if self.store.add_pair_within(&pair, plan.pairs).await? == Added::Full {
+            let most = plan.pairs.unwrap_or(u64::MAX);
+            return Err(Fault::PlanLimit { what: "pairs", plan: plan.name, most });
+        }
+        if name.is_some() {
+            let change = PairChange { name: Some(name), ..PairChange::default() };
+            self.store.change_pair(pair.id, change).await?;
+        }
         let reads = self.operator.pair_added(pair.id, self.config.source_wait).await?;
         tracing::info!(pair = %pair.id, source = %pair.source_account, target = %pair.target_account, reads, "pair was added");
+        let record = self.store.pair_record(pair.id).await?;
         // Asked of the session itself: what the tree shows may be a moment old.
-        let waits = || format!("waits until {} is connected and reads its source", reader.name);
-        Ok(view(&pair, (!reads).then(waits)))
+        let waits = || {
+            let text = format!("waits until {} is connected and reads its source", reader.name);
+            (PairState::Waiting, text)
+        };
+        Ok(view::view(&record, (!reads).then(waits)))
     }
 
-    async fn show(&self, pair: &Pair) -> Result<PairView, Fault> {
-        Ok(view(pair, self.obstacle(pair, &self.store.accounts().await?)))
-    }
-
-    /// Why a pair that is not paused does not forward at the moment, as far as its accounts' sessions tell.
-    fn obstacle(&self, pair: &Pair, accounts: &[Account]) -> Option<String> {
-        let session = |id: AccountId| {
-            let path = ChildPath::parse(&format!("sessions/{id}")).ok()?;
-            self.operator.tree().view(&path)
+    /// Looks for a circle over the pairs of all users; others' pairs are not named.
+    async fn refuse_cycle(&self, new: &Pair) -> Result<(), Fault> {
+        let pairs = self.store.pairs().await?;
+        let Some(way) = cycle::way_back(new, &pairs) else { return Ok(()) };
+        let name = |pair: &&Pair| {
+            if pair.user == new.user { pair.id.to_string() } else { "a pair of another user".to_owned() }
         };
-        let account = |id: AccountId| accounts.iter().find(|account| account.id == id);
-        let down = |id: AccountId| {
-            let account = account(id)?;
-            let health = accounts::health(account.state, session(id).as_ref());
-            (health.status != AccountStatus::Connected)
-                .then(|| format!("{} is {}", account.name, health.text))
-        };
-        if let Some(why) = down(pair.source_account) {
-            return Some(format!("waits for its source: {why}"));
-        }
-        if let Some(why) = session(pair.source_account).and_then(|node| unreadable(&node, pair.source)) {
-            return Some(format!("cannot read its source: {why}"));
-        }
-        let why = down(pair.target_account)?;
-        Some(format!("waits for its target: {why}"))
+        let names: Vec<String> = way.iter().map(name).collect();
+        Err(Fault::PairCycle(format!(
+            "what is written at the source would come back to it through {}; say allow_cycle to add the pair all the same",
+            names.join(", then ")
+        )))
     }
 
     async fn end_account(
@@ -240,7 +428,7 @@ impl Desk {
     }
 
     async fn remove_pair(&self, caller: Caller, id: PairId) -> Result<(), Fault> {
-        let pair = self.pair(caller, id).await?;
+        let PairRecord { pair, .. } = self.pair(caller, id).await?;
         let _alone = self.pass_for(&pair).await?;
         self.operator.pair_removing(id).await;
         if let Err(error) = self.store.remove_pair(id).await {
@@ -257,152 +445,30 @@ impl Desk {
         Ok(())
     }
 
-    async fn change_pauses(
+    async fn change_pair(
         &self,
         caller: Caller,
         id: PairId,
-        changes: Vec<(PauseCause, bool)>,
+        mut change: PairChange,
     ) -> Result<PairView, Fault> {
-        let pair = self.pair(caller, id).await?;
-        let _alone = self.pass_for(&pair).await?;
         let before = self.pair(caller, id).await?;
-        for (cause, on) in changes.into_iter().filter(|(cause, on)| before.paused.contains(cause) != *on) {
-            self.store.set_pause(id, cause, on).await?;
+        let _alone = self.pass_for(&before.pair).await?;
+        let before = self.pair(caller, id).await?;
+        if let Some(version) = change.version.filter(|version| *version != before.version) {
+            tracing::debug!(pair = %id, version, now = before.version, "pair was changed meanwhile");
+            return Err(Fault::Stale);
+        }
+        change.pauses.retain(|(cause, on)| before.pair.paused.contains(cause) != *on);
+        change.name = change.name.filter(|name| *name != before.name);
+        if change.pauses.is_empty() && change.name.is_none() {
+            return self.show(&before).await;
+        }
+        if matches!(self.store.change_pair(id, change).await?, ChangedPair::Stale { .. }) {
+            return Err(Fault::Stale);
         }
         self.operator.pair_changed(id).await?;
         let now = self.pair(caller, id).await?;
-        tracing::info!(pair = %id, paused = ?now.paused, "pair's pauses were changed");
+        tracing::info!(pair = %id, paused = ?now.pair.paused, version = now.version, "pair was changed");
         self.show(&now).await
-    }
-}
-
-fn place(account: &Account, end: EndOrder) -> Place {
-    Place { platform: account.kind.platform(), chat: end.chat, thread: end.thread }
-}
-
-/// What can be known without asking a platform; what it refuses later pauses the pair.
-fn check(reader: &Account, writer: &Account, pair: &Pair, only: Option<ChatId>) -> Result<(), Fault> {
-    if reader.user != writer.user {
-        return Err(Fault::invalid(
-            "/target/account",
-            "it belongs to another user than the source's account",
-        ));
-    }
-    if reader.kind == AccountKind::DiscordWebhook {
-        return Err(Fault::invalid(
-            "/source/account",
-            "a webhook cannot read: name a bot that is in the channel",
-        ));
-    }
-    for (pointer, place) in [("/source/chat", pair.source), ("/target/chat", pair.target)] {
-        if place.platform == Platform::Discord && place.chat.get() < 0 {
-            return Err(Fault::invalid(pointer, "it is not the id of a Discord channel: those are positive"));
-        }
-    }
-    if let Some(only) = only.filter(|only| *only != pair.target.chat) {
-        let detail = format!("this webhook writes to channel {only} only");
-        return Err(Fault::invalid("/target/chat", detail));
-    }
-    if pair.source == pair.target {
-        return Err(Fault::invalid("/target/chat", "source and target are the same place"));
-    }
-    Ok(())
-}
-
-/// `waits_for`: the account that has to be connected before the pair reads.
-/// What a session says of a source that it cannot read.
-fn unreadable(session: &NodeView, source: Place) -> Option<String> {
-    let troubles = session.observable.get("unreadable_sources")?.as_array()?;
-    let place = serde_json::to_value(source).ok()?;
-    let whole = serde_json::to_value(Place { thread: None, ..source }).ok()?;
-    let own = |trouble: &&Value| trouble.get("source").is_some_and(|at| *at == place || *at == whole);
-    Some(troubles.iter().find(own)?.get("error")?.as_str()?.to_owned())
-}
-
-fn view(pair: &Pair, obstacle: Option<String>) -> PairView {
-    let end = |account, place: Place| EndView {
-        account,
-        platform: place.platform,
-        chat: place.chat,
-        thread: place.thread,
-    };
-    let text = if !pair.paused.is_empty() {
-        let causes: Vec<&str> = pair.paused.iter().map(|cause| cause.as_str()).collect();
-        format!("paused by: {}; what is written meanwhile waits", causes.join(", "))
-    } else {
-        obstacle.unwrap_or_else(|| "forwards".to_owned())
-    };
-    PairView {
-        id: pair.id,
-        user: pair.user,
-        source: end(pair.source_account, pair.source),
-        target: end(pair.target_account, pair.target),
-        paused: pair.paused.clone(),
-        text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use switchyard_actors::model::AccountState;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn account(n: u128, kind: AccountKind, user: u128) -> Account {
-        Account {
-            id: AccountId::from_uuid(Uuid::from_u128(n)),
-            user: UserId::from_uuid(Uuid::from_u128(user)),
-            kind,
-            platform_id: 1,
-            name: "x".to_owned(),
-            profile: "sandbox".to_owned(),
-            state: AccountState::Active,
-        }
-    }
-
-    fn verdict(
-        reader: &Account,
-        writer: &Account,
-        chats: (i64, i64),
-        only: Option<i64>,
-    ) -> Option<&'static str> {
-        let end = |account: &Account, chat| EndOrder {
-            account: account.id,
-            chat: ChatId::new(chat).unwrap(),
-            thread: None,
-        };
-        let pair = Pair {
-            id: PairId::from_uuid(Uuid::nil()),
-            user: reader.user,
-            source_account: reader.id,
-            source: place(reader, end(reader, chats.0)),
-            target_account: writer.id,
-            target: place(writer, end(writer, chats.1)),
-            paused: BTreeSet::new(),
-        };
-        match check(reader, writer, &pair, only.map(|only| ChatId::new(only).unwrap())) {
-            Ok(()) => None,
-            Err(Fault::Invalid { pointer, .. }) => Some(pointer),
-            Err(other) => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn the_end_at_fault_is_named() {
-        let telegram = account(1, AccountKind::TelegramUser, 1);
-        let bot = account(2, AccountKind::DiscordBot, 1);
-        let webhook = account(3, AccountKind::DiscordWebhook, 1);
-        let stranger = account(4, AccountKind::DiscordBot, 2);
-        assert_eq!(verdict(&telegram, &bot, (-100, 7), None), None);
-        assert_eq!(verdict(&bot, &telegram, (7, -100), None), None, "a loop of two pairs is allowed");
-        assert_eq!(verdict(&telegram, &telegram, (-100, -200), None), None);
-        assert_eq!(verdict(&telegram, &telegram, (-100, -100), None), Some("/target/chat"));
-        assert_eq!(verdict(&telegram, &stranger, (-100, 7), None), Some("/target/account"));
-        assert_eq!(verdict(&webhook, &bot, (7, 8), None), Some("/source/account"));
-        assert_eq!(verdict(&telegram, &bot, (-100, -7), None), Some("/target/chat"));
-        assert_eq!(verdict(&bot, &telegram, (-7, -100), None), Some("/source/chat"));
-        assert_eq!(verdict(&telegram, &webhook, (-100, 7), Some(8)), Some("/target/chat"));
-        assert_eq!(verdict(&telegram, &webhook, (-100, 8), Some(8)), None);
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretSlice;
 use serde::Deserialize;
 use switchyard_actors::model::{
-    Account, AccountId, AccountKind, AccountState, ChatId, Pair, PairId, Place, Platform, UserId,
+    Account, AccountId, AccountKind, AccountState, ChatId, Pair, PairId, Place, PlanName, Platform, UserId,
 };
 use switchyard_actors::ports::{Credentials, Directory, Jobs, StoreError};
 use thiserror::Error;
@@ -172,9 +172,17 @@ fn seeded_name(seed: &SandboxSeed) -> String {
 ///
 /// # Errors
 /// [`AttachError`].
-pub async fn seed(store: &Store, seed: &SandboxSeed, now: DateTime<Utc>) -> Result<(), AttachError> {
+pub async fn seed(
+    store: &Store,
+    seed: &SandboxSeed,
+    plan: &PlanName,
+    now: DateTime<Utc>,
+) -> Result<(), AttachError> {
     let before = store.last_run(&seeded_name(seed)).await?.is_some();
     store.create_user(seed.user.id, &seed.user.name).await?;
+    if store.user_plan(seed.user.id).await?.is_none() {
+        store.set_user_plan(seed.user.id, plan, None).await?;
+    }
     let profile = profile(seed);
     for seeded in &seed.accounts {
         let account = account(seeded, seed.user.id, profile)?;

@@ -197,6 +197,16 @@ impl Directory for Store {
         self.all_pairs().await
     }
 
+    async fn accounts_of(&self, user: UserId) -> Result<Vec<Account>, StoreError> {
+        let own = account::Entity::find().filter(account::Column::UserId.eq(user.as_uuid()));
+        let own = own.order_by_asc(account::Column::Id).all(&self.readers);
+        self.read(own).await?.into_iter().map(rows::account).collect()
+    }
+
+    async fn pairs_of(&self, user: UserId) -> Result<Vec<Pair>, StoreError> {
+        Ok(self.pair_records(Some(user)).await?.into_iter().map(|record| record.pair).collect())
+    }
+
     async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<(), StoreError> {
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {

@@ -9,6 +9,7 @@ use switchyard_actors::ports::{StoreError, TryResult};
 use super::entity::{delivery, delivery_count, delivery_part, message_map, pair};
 use super::error::{run_time, unreadable};
 use super::outbox::hold_delivery;
+use super::usage;
 
 const MILLIS_PER_HOUR: i64 = 3_600_000;
 
@@ -198,6 +199,9 @@ async fn count(
         messages: Set(messages),
         parts: Set(parts),
     };
+    if messages > 0 {
+        usage::meter(transaction, pair.user_id, messages, now).await?;
+    }
     let plus = |column: delivery_count::Column, more: i64| {
         (column, Expr::col((delivery_count::Entity, column)).add(more))
     };

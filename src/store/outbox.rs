@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use switchyard_actors::model::{
     AccountId, ChatId, Delivery, DeliveryId, DeliveryState, EventKind, Fence, MessageCopy, MessageId, PairId,
     Part, PartState, Place, UserId,
@@ -124,6 +126,15 @@ fn pauses_of_pair() -> SelectStatement {
         .take()
 }
 
+/// The pauses of one pair.
+fn pauses_of(pair: Uuid) -> SelectStatement {
+    Query::select()
+        .expr(Expr::val(1))
+        .from(pair_pause::Entity)
+        .and_where(Expr::col((pair_pause::Entity, pair_pause::Column::PairId)).eq(pair))
+        .take()
+}
+
 impl Store {
     async fn with_parts(
         &self,
@@ -203,14 +214,17 @@ async fn mark_sending(
     part: u16,
     now: i64,
 ) -> Result<(), StoreError> {
-    let nothing = || StoreError::NotFound(format!("part {part} of delivery {id}, still to be sent,"));
+    let nothing =
+        || StoreError::NotFound(format!("part {part} of delivery {id}, still to be sent by a running pair,"));
     let row = hold_delivery(transaction, fence, id).await?;
     if row.state != DeliveryState::Pending.as_str() {
         return Err(nothing());
     }
     // A deletion sends no part.
     if row.action == EventKind::Deleted.as_str() {
-        return Ok(());
+        let pauses = pair_pause::Entity::find().filter(pair_pause::Column::PairId.eq(row.pair_id));
+        let paused = pauses.count(transaction).await.map_err(|failure| run_time(&failure))? > 0;
+        return if paused { Err(nothing()) } else { Ok(()) };
     }
     let marked = delivery_part::Entity::update_many()
         .col_expr(delivery_part::Column::State, Expr::value(PartState::Sending.as_str()))
@@ -222,6 +236,7 @@ async fn mark_sending(
         .filter(delivery_part::Column::DeliveryId.eq(id.as_uuid()))
         .filter(delivery_part::Column::Part.eq(i32::from(part)))
         .filter(delivery_part::Column::State.ne(PartState::Sent.as_str()))
+        .filter(Expr::exists(pauses_of(row.pair_id)).not())
         .exec(transaction)
         .await
         .map_err(|failure| run_time(&failure))?;

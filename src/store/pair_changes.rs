@@ -6,24 +6,51 @@ use switchyard_actors::ports::StoreError;
 
 use super::entity::{cursor, pair};
 use super::error::{run_time, unreadable};
-use super::{Store, pairs};
+use super::{Store, pairs, standings};
 
 /// A channel's or supergroup's id as a dialog is this minus its bare id (core.telegram.org/api/bots/ids).
 const CHANNELS_BELOW: i64 = -1_000_000_000_000;
 
+/// What came of a new pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It was made.
+    Made,
+    /// Its owner has as many pairs as they may have: nothing was done.
+    Full,
+}
+
 impl Store {
-    /// Makes a new pair. A source that nobody reads through this account yet is read from now on: what an earlier pair
+    /// Makes a new pair, however many its owner has: see [`Self::add_pair_within`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn add_pair(&self, new: &Pair) -> Result<(), StoreError> {
+        self.add_pair_within(new, None).await.map(|_made| ())
+    }
+
+    /// Makes a new pair, unless its owner has `most` already. A source that nobody reads through this account yet is read from now on: what an earlier pair
     /// left of its cursors is dropped, or it would bring messages from before.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when another pair joins the same two places by the same accounts,
-    /// [`StoreError::NotFound`] without its user or one of its accounts.
-    pub async fn add_pair(&self, new: &Pair) -> Result<(), StoreError> {
+    /// [`StoreError::Conflict`] when another pair joins the same two places by the same accounts or the owner is
+    /// suspended, [`StoreError::NotFound`] without its user or one of its accounts.
+    pub async fn add_pair_within(&self, new: &Pair, most: Option<u64>) -> Result<Added, StoreError> {
         let (new, now) = (new.clone(), self.now());
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
+                standings::hold_user(transaction, new.user).await?;
+                if standings::is_suspended(transaction, new.user).await? {
+                    return Err(StoreError::Conflict("the user is suspended".to_owned()));
+                }
                 if let Some(twin) = twin(transaction, &new).await? {
                     return Err(StoreError::Conflict(format!("pair {twin} joins the same two places")));
+                }
+                if let Some(most) = most {
+                    let own = pair::Entity::find().filter(pair::Column::UserId.eq(new.user.as_uuid()));
+                    if own.count(transaction).await.map_err(|failure| run_time(&failure))? >= most {
+                        return Ok(Added::Full);
+                    }
                 }
                 forget_stale_cursors(transaction, &new).await?;
                 let row = pairs::row(&new, now);
@@ -31,7 +58,7 @@ impl Store {
                     .exec_without_returning(transaction)
                     .await
                     .map_err(|failure| run_time(&failure))?;
-                Ok(())
+                Ok(Added::Made)
             })
         });
         write.await

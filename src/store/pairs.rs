@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder};
 use switchyard_actors::model::{Pair, PairId, PauseCause};
 use switchyard_actors::ports::StoreError;
@@ -69,6 +69,12 @@ impl Store {
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 let failed = |failure| run_time(&failure);
+                pair::Entity::update_many()
+                    .col_expr(pair::Column::Version, Expr::col(pair::Column::Version).add(1))
+                    .filter(pair::Column::Id.eq(id))
+                    .exec(transaction)
+                    .await
+                    .map_err(failed)?;
                 if on {
                     return pause(transaction, id, cause, now).await.map_err(failed);
                 }
@@ -96,10 +102,12 @@ pub(super) fn row(new: &Pair, now: i64) -> pair::ActiveModel {
         target_chat: Set(new.target.chat.get()),
         target_thread: Set(new.target.thread.map(|thread| thread.get())),
         created_at: Set(now),
+        // Name and version are the database's defaults.
+        ..Default::default()
     }
 }
 
-async fn pause(
+pub(super) async fn pause(
     transaction: &DatabaseTransaction,
     pair: Uuid,
     cause: PauseCause,

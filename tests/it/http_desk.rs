@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use switchyard::services::accounts::{
@@ -10,11 +11,12 @@ use switchyard::services::accounts::{
 };
 use switchyard::services::caller::Caller;
 use switchyard::services::fault::Fault;
+use switchyard::services::membership::{MembershipView, Memberships, PlanList};
 use switchyard::services::page::{Listed, Page};
-use switchyard::services::pairs::{EndOrder, PairView, Pairs};
+use switchyard::services::pairs::{PairFilter, PairOrder, PairPatch, PairView, Pairs};
 use switchyard::services::sealed::{SealedSession, SealingKey};
 use switchyard::services::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView};
-use switchyard_actors::model::{AccountId, ChatId, PairId, UserId};
+use switchyard_actors::model::{AccountId, ChatId, PairId, PlanName, UserId};
 use switchyard_actors::ports::{KnownChat, NewCredential, Proxy};
 
 /// Knows one account and one pair by whatever id it is asked for.
@@ -34,6 +36,7 @@ fn pair(id: &str, paused: &Value) -> PairView {
     let end = |platform: &str| json!({ "account": ID, "platform": platform, "chat": "7" });
     serde_json::from_value(json!({
         "id": id, "user": ID, "source": end("telegram"), "target": end("discord"), "paused": paused, "text": "forwards",
+        "name": null, "state": "forwarding", "version": 3, "created_at": "2026-11-22T12:00:00Z",
     }))
     .unwrap()
 }
@@ -170,7 +173,12 @@ impl Accounts for FakeDesk {
 
 #[async_trait]
 impl Pairs for FakeDesk {
-    async fn list(&self, _caller: Caller, _page: Page<PairId>) -> Result<Listed<PairView, PairId>, Fault> {
+    async fn list(
+        &self,
+        _caller: Caller,
+        _filter: PairFilter,
+        _page: Page<PairId>,
+    ) -> Result<Listed<PairView, PairId>, Fault> {
         Ok(Listed { items: vec![pair(ID, &json!([]))], next_cursor: None })
     }
 
@@ -178,12 +186,25 @@ impl Pairs for FakeDesk {
         Ok(pair(&id.to_string(), &json!([])))
     }
 
-    async fn add(&self, _caller: Caller, source: EndOrder, target: EndOrder) -> Result<PairView, Fault> {
-        if source.chat == target.chat {
+    async fn add(&self, _caller: Caller, order: PairOrder) -> Result<PairView, Fault> {
+        if order.source.chat == order.target.chat {
             let detail = "source and target are the same place".to_owned();
             return Err(Fault::Invalid { pointer: "/target/chat", detail });
         }
         Ok(pair(ID, &json!([])))
+    }
+
+    async fn change(
+        &self,
+        _caller: Caller,
+        id: PairId,
+        version: Option<i64>,
+        _patch: PairPatch,
+    ) -> Result<PairView, Fault> {
+        if version.is_some_and(|version| version != 3) {
+            return Err(Fault::Stale);
+        }
+        Ok(pair(&id.to_string(), &json!([])))
     }
 
     async fn remove(&self, _caller: Caller, _id: PairId) -> Result<(), Fault> {
@@ -196,5 +217,42 @@ impl Pairs for FakeDesk {
 
     async fn resume(&self, _caller: Caller, id: PairId) -> Result<PairView, Fault> {
         Ok(pair(&id.to_string(), &json!([])))
+    }
+}
+
+fn membership(user: UserId) -> MembershipView {
+    let used = json!({ "used": 1, "limit": null });
+    serde_json::from_value(json!({
+        "user": user, "plan": "free", "plan_state": "active", "plan_until": null, "accounts": used, "pairs": used,
+        "messages_today": used, "resets_at": "2026-11-23T00:00:00Z", "suspended_at": null, "suspended_for": null,
+    }))
+    .unwrap()
+}
+
+#[async_trait]
+impl Memberships for FakeDesk {
+    fn plans(&self) -> PlanList {
+        PlanList { items: Vec::new(), default: "free".parse().unwrap() }
+    }
+
+    async fn membership(&self, _caller: Caller, user: UserId) -> Result<MembershipView, Fault> {
+        Ok(membership(user))
+    }
+
+    async fn set_plan(
+        &self,
+        user: UserId,
+        _plan: PlanName,
+        _until: Option<DateTime<Utc>>,
+    ) -> Result<MembershipView, Fault> {
+        Ok(membership(user))
+    }
+
+    async fn suspend(&self, user: UserId, _reason: Option<String>) -> Result<MembershipView, Fault> {
+        Ok(membership(user))
+    }
+
+    async fn restore(&self, user: UserId) -> Result<MembershipView, Fault> {
+        Ok(membership(user))
     }
 }

@@ -117,7 +117,8 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
     Services {
         admin,
         accounts: desk.clone(),
-        pairs: desk,
+        pairs: desk.clone(),
+        membership: desk,
         identity,
         entry,
         networks: staff.clone(),

@@ -7,9 +7,11 @@ mod delivery;
 mod event;
 mod id;
 mod message;
+mod money;
 mod outcome;
 mod pair;
 mod place;
+mod plan;
 mod rich_text;
 mod route;
 
@@ -25,8 +27,10 @@ pub use id::{
     JobId, LoginSessionId, NodeId, PairId, RouteId, UserId,
 };
 pub use message::{Attachment, AttachmentKind, Message, Restriction, Sender, SenderKind};
+pub use money::{Amount, Currency, Money};
 pub use outcome::{DeadReason, HoldScope, SendOutcome, SkipReason};
 pub use pair::{Pair, PauseCause};
 pub use place::{ChatId, MessageId, ParsePlaceError, Place, Platform, ThreadId};
+pub use plan::{Day, Plan, PlanName, Plans, Quotas, Standing, Usage};
 pub use rich_text::{Entity, EntityKind, RichText, RichTextError};
 pub use route::{OpenRoute, Origin, RouteVerdict};

@@ -115,6 +115,26 @@ impl From<StoreError> for ConnectionError {
     }
 }
 
+/// What a pair needs of a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// To read it.
+    Read,
+    /// To write in it.
+    Write,
+}
+
+/// What a look at a chat came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The account may.
+    Allowed,
+    /// The platform says that it may not; why, in words.
+    Refused(String),
+    /// It cannot be told now; why, in words.
+    Unknown(String),
+}
+
 /// Sends through a connected account. Every call ends within the adapter's own timeout.
 #[async_trait]
 pub trait MessageSender: Send + Sync {
@@ -125,6 +145,11 @@ pub trait MessageSender: Send + Sync {
     /// may stand at the target twice.
     fn knows_repeats(&self) -> bool {
         true
+    }
+
+    /// Whether the account may read or write a chat, as the platform says now.
+    async fn look(&self, _place: Place, _need: Need) -> Look {
+        Look::Unknown("this kind of account is not asked".to_owned())
     }
 }
 

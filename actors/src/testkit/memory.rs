@@ -2,6 +2,7 @@
 
 mod jobs;
 mod keeping;
+mod standings;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,13 +11,11 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::model::{
-    Account, AccountId, AccountState, Alert, ChatId, Cursor, CursorKey, CursorValue, DeadReason, Delivery,
-    DeliveryId, EventId, EventKind, Fence, MessageCopy, MessageId, OpenRoute, Origin, Pair, PairId, Part,
-    PartState, PauseCause, Place, RouteId, RouteVerdict, SkipReason, SourceEvent,
+    Account, AccountId, Alert, ChatId, Cursor, CursorKey, CursorValue, DeadReason, Delivery, DeliveryId,
+    EventId, EventKind, Fence, MessageCopy, MessageId, OpenRoute, Origin, Pair, PairId, Part, PartState,
+    PauseCause, Place, RouteId, RouteVerdict, SkipReason, SourceEvent,
 };
-use crate::ports::{
-    Directory, Intake, IntakeReceipt, IntakeUnit, Outbox, Routes, SourceLog, StoreError, TryResult,
-};
+use crate::ports::{Intake, IntakeReceipt, IntakeUnit, Outbox, Routes, SourceLog, StoreError, TryResult};
 
 type EventKey = (AccountId, i64, i64, EventKind, i64);
 
@@ -44,6 +43,7 @@ struct State {
     jobs: jobs::Runs,
     throttles: HashMap<String, String>,
     unavailable: bool,
+    users: standings::Known,
 }
 
 /// A store that lives in memory.
@@ -418,8 +418,13 @@ impl Outbox for MemoryStore {
     async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError> {
         let mut state = self.lock()?;
         state.check(fence)?;
+        let paused = state.pairs.values().filter(|pair| !pair.paused.is_empty());
+        let paused: HashSet<PairId> = paused.map(|pair| pair.id).collect();
         let found = state.deliveries.values_mut().find(|candidate| candidate.id == delivery);
         let found = found.ok_or_else(|| StoreError::NotFound(format!("delivery {delivery}")))?;
+        if paused.contains(&found.pair) {
+            return Err(StoreError::NotFound(format!("running pair of delivery {delivery}")));
+        }
         if let Some(part) = found.parts.iter_mut().find(|candidate| candidate.index == part) {
             part.state = PartState::Sending;
         }
@@ -440,9 +445,12 @@ impl Outbox for MemoryStore {
                     part.remote_id = *message;
                 }
                 let copy = (row.pair, row.source_chat, row.source_message, *part);
-                let (place, done) = (row.target, is_done(row));
+                let (place, done, new) = (row.target, is_done(row), row.action == EventKind::New);
                 if let Some(message) = message {
                     state.copies.insert(copy, (place, *message));
+                }
+                if done && new {
+                    state.meter(key.0);
                 }
                 if done {
                     state.deliveries.remove(&key);
@@ -472,28 +480,6 @@ impl Outbox for MemoryStore {
                 state.deliveries.remove(&key);
                 state.dead.push((delivery, reason.clone()));
             }
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Directory for MemoryStore {
-    async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        Ok(self.lock()?.accounts.values().cloned().collect())
-    }
-
-    async fn account(&self, id: AccountId) -> Result<Account, StoreError> {
-        self.lock()?.accounts.get(&id).cloned().ok_or_else(|| StoreError::NotFound(format!("account {id}")))
-    }
-
-    async fn pairs(&self) -> Result<Vec<Pair>, StoreError> {
-        Ok(self.lock()?.pairs.values().cloned().collect())
-    }
-
-    async fn set_account_state(&self, id: AccountId, to: AccountState) -> Result<(), StoreError> {
-        if let Some(account) = self.lock()?.accounts.get_mut(&id) {
-            account.state = to;
         }
         Ok(())
     }

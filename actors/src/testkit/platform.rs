@@ -42,6 +42,7 @@ struct State {
     refuse_connect: HashMap<AccountId, ConnectionError>,
     connects: HashMap<AccountId, u32>,
     steerable: bool,
+    round_trip: Option<Duration>,
     keyless: HashSet<AccountId>,
     last_id: i64,
 }
@@ -111,6 +112,11 @@ impl FakePlatform {
     /// Whether connections made from now on can be told of other chats while they live.
     pub fn set_steerable(&self, on: bool) {
         self.lock().steerable = on;
+    }
+
+    /// How long a send takes from now on.
+    pub fn set_round_trip(&self, time: Duration) {
+        self.lock().round_trip = Some(time);
     }
 
     /// For sends of this account the platform takes no key, as for a webhook: a repeat is another message.
@@ -204,7 +210,8 @@ struct FakeSender {
 impl MessageSender for FakeSender {
     async fn send(&self, request: SendRequest) -> SendReport {
         // A round trip takes a while, so that sends of different lanes can overlap.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let round_trip = self.platform.lock().round_trip.unwrap_or(Duration::from_millis(20));
+        tokio::time::sleep(round_trip).await;
         let mut state = self.platform.lock();
         let scripted = state.script_at.get_mut(&request.target).and_then(VecDeque::pop_front);
         let scripted = scripted.or_else(|| state.script.get_mut(&self.account).and_then(VecDeque::pop_front));

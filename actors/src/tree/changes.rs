@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::allowance::AllowanceView;
 use super::pair;
 use super::root::Operator;
-use super::session::{IsConnected, PairsChanged};
-use crate::model::{AccountId, Pair, PairId};
-use crate::ports::StoreError;
-use crate::supervision::AddError;
+use super::session::{GetSender, IsConnected, Observe, OwnerChanged, PairsChanged};
+use crate::model::{Account, AccountId, Pair, PairId, Place, UserId};
+use crate::ports::{Look, Need, StoreError};
+use crate::supervision::{AddError, NodeView};
 
 /// Why a change did not reach the tree.
 #[derive(Debug, Error)]
@@ -115,6 +116,99 @@ impl Operator {
     pub fn pair_removed(&self, pair: &Pair) {
         self.deps().links.wake_queue(pair.target_account, pair.id);
         self.told_of_pairs(pair, None);
+    }
+
+    /// A user was suspended in the store. From the answer on no send of theirs starts in this process; what was under
+    /// way already is waited for, for at most `limit`, and recorded also when it takes longer. Then their sessions have
+    /// let go of their connections. What waits in the store stays there.
+    ///
+    /// # Errors
+    /// [`ChangeError::Store`] when the store cannot be read; then nothing is stopped.
+    pub async fn user_suspended(&self, user: UserId, limit: Duration) -> Result<(), ChangeError> {
+        let deps = self.deps();
+        let (accounts, pairs) = (deps.store.accounts_of(user).await?, deps.store.pairs_of(user).await?);
+        deps.links.allowances.sync(deps, user).await?;
+        let quiet = tokio::time::timeout(limit, deps.links.allowances.quiet(user)).await;
+        if quiet.is_err() {
+            tracing::warn!(%user, "sends that were under way when their user was suspended go on");
+        }
+        self.owner_changed(&accounts, limit).await;
+        self.pairs_changed(&pairs);
+        Ok(())
+    }
+
+    /// A user was restored in the store: their sessions connect again, and what waited goes out in order.
+    ///
+    /// # Errors
+    /// [`ChangeError::Store`].
+    pub async fn user_restored(&self, user: UserId, limit: Duration) -> Result<(), ChangeError> {
+        let deps = self.deps();
+        let (accounts, pairs) = (deps.store.accounts_of(user).await?, deps.store.pairs_of(user).await?);
+        deps.links.allowances.sync(deps, user).await?;
+        self.owner_changed(&accounts, limit).await;
+        self.pairs_changed(&pairs);
+        Ok(())
+    }
+
+    /// A user was given another plan in the store: what waits for a message of the day looks again at once.
+    ///
+    /// # Errors
+    /// [`ChangeError::Store`].
+    pub async fn plan_changed(&self, user: UserId) -> Result<(), ChangeError> {
+        self.deps().links.allowances.sync(self.deps(), user).await?;
+        Ok(())
+    }
+
+    /// A session as it is at this moment, asked for at most `limit`; one that does not answer, as it was last seen.
+    pub async fn session_view(&self, id: AccountId, limit: Duration) -> Option<NodeView> {
+        let session = self.deps().links.sessions.get(&id)?;
+        let fresh = session.ask_within(limit, Observe).await;
+        let mut view = self.tree().view(session.path())?;
+        if let Ok(observable) = fresh {
+            view.observable = observable;
+        }
+        Some(view)
+    }
+
+    /// Whether an account may read or write a chat, asked through its session's connection for at most `limit`.
+    pub async fn look(&self, account: AccountId, place: Place, need: Need, limit: Duration) -> Look {
+        let Some(session) = self.deps().links.sessions.get(&account) else {
+            return Look::Unknown("the account has no session".to_owned());
+        };
+        let look = async {
+            match session.ask(GetSender).await {
+                Ok(Ok(lent)) => lent.sender.look(place, need).await,
+                Ok(Err(why)) => Look::Unknown(why),
+                Err(error) => Look::Unknown(error.to_string()),
+            }
+        };
+        let late = || Look::Unknown(format!("the platform did not answer within {} ms", limit.as_millis()));
+        tokio::time::timeout(limit, look).await.unwrap_or_else(|_| late())
+    }
+
+    /// What a user may send, as the running queues know it.
+    #[must_use]
+    pub fn allowance(&self, user: UserId) -> AllowanceView {
+        self.deps().links.allowances.view(user, self.deps().now_ms())
+    }
+
+    /// Tells sessions of their owner, and waits until those that run took it in.
+    async fn owner_changed(&self, accounts: &[Account], limit: Duration) {
+        let sessions = accounts.iter().filter_map(|account| self.deps().links.sessions.get(&account.id));
+        // One that does not take it reads how its owner stands when it starts.
+        let told =
+            sessions.map(|session| async move { session.ask_within(limit, OwnerChanged).await.is_ok() });
+        futures_util::future::join_all(told).await;
+    }
+
+    fn pairs_changed(&self, pairs: &[Pair]) {
+        for pair in pairs {
+            if let Some(actor) = self.deps().links.pairs.get(&pair.id) {
+                // An actor that does not take it reads the pair when it starts.
+                let _ = actor.tell(pair::Changed);
+            }
+            self.deps().links.wake_queue(pair.target_account, pair.id);
+        }
     }
 
     fn told_of_pairs(&self, pair: &Pair, except: Option<AccountId>) {

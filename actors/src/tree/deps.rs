@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use super::failpoint::Failpoints;
 use super::links::Links;
-use crate::model::{AccountId, Alert, AlertId, AlertSeverity, Fence, IdSource, UserId};
+use crate::model::{AccountId, Alert, AlertId, AlertSeverity, Fence, IdSource, Quotas, UserId};
 use crate::pipeline::PipelineLimits;
 use crate::ports::{Clock, PlatformConnector, Rng, Store, StoreError};
 use crate::supervision::Backoff;
@@ -46,6 +46,8 @@ pub struct TreeConfig {
     pub purge_batch: u32,
     /// Alerts that wait for the store at most.
     pub alert_backlog: usize,
+    /// Messages a day, by plan.
+    pub quotas: Quotas,
     /// The pipeline's limits.
     pub pipeline: PipelineLimits,
 }

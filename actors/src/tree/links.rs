@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::allowance::Allowances;
 use super::notifier::{Notifier, Raise};
 use super::pair::{self, PairActor};
 use super::queue::{self, QueueActor};
@@ -57,6 +58,8 @@ pub struct Links {
     pub egress: Refs<String, ChildRef<ThrottleActor>>,
     /// `pairs/<pair id>`.
     pub pairs: Refs<PairId, ChildRef<PairActor>>,
+    /// What users may send.
+    pub allowances: Allowances,
     notifier: OnceLock<ChildRef<Notifier>>,
     lease_until: RwLock<Option<Instant>>,
     store_lost: StoreLost,

@@ -1,6 +1,7 @@
 //! The actors of the supervision tree, one file each, and the root that builds it.
 
 mod alerts;
+mod allowance;
 mod changes;
 mod deps;
 mod failpoint;
@@ -15,6 +16,7 @@ mod session;
 mod sign_in;
 mod throttle;
 
+pub use allowance::{AllowanceView, Allowances};
 pub use changes::ChangeError;
 pub use deps::{Assignments, Deps, TreeConfig};
 pub use failpoint::{FailpointError, Failpoints};

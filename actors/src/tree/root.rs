@@ -57,6 +57,9 @@ pub enum ReconnectError {
     /// The platform ended the session: a reconnect cannot help.
     #[error("account {0} needs login: the platform ended its session")]
     NeedsLogin(AccountId),
+    /// Its owner is suspended.
+    #[error("account {0} stands still: its owner is suspended")]
+    Suspended(AccountId),
     /// The session cannot be ordered now.
     #[error("session cannot be restarted: {0}")]
     Order(#[from] OrderError),
@@ -255,12 +258,16 @@ impl Operator {
     }
 
     /// Connects an account's session anew, whatever its state in the store: by another way, or for another role. Never
-    /// shortens a platform's wait, and lifts no quarantine.
+    /// shortens a platform's wait, and lifts no quarantine and no suspension.
     ///
     /// # Errors
     /// [`ReconnectError`].
     pub async fn reconnect_session(&self, id: AccountId) -> Result<Reconnected, ReconnectError> {
         let session = self.deps().links.sessions.get(&id).ok_or(ReconnectError::NotFound(id))?;
+        let account = self.deps().store.account(id).await?;
+        if self.deps().store.standing(account.user).await?.suspended {
+            return Err(ReconnectError::Suspended(id));
+        }
         if session.status() == NodeState::Parked {
             self.tree.restart(session.path())?;
             return Ok(Reconnected::Connecting);
@@ -268,6 +275,7 @@ impl Operator {
         Ok(match session.ask(Reconnect).await? {
             ReconnectAnswer::Connecting => Reconnected::Connecting,
             ReconnectAnswer::Waiting(until) => Reconnected::WaitingUntil(until),
+            ReconnectAnswer::Suspended => return Err(ReconnectError::Suspended(id)),
         })
     }
 }

@@ -73,6 +73,8 @@ pub enum ReconnectAnswer {
     Connecting,
     /// The platform asked to wait until then; an operator cannot shorten that.
     Waiting(DateTime<Utc>),
+    /// Its owner is suspended.
+    Suspended,
 }
 
 /// Pairs that read or write through the account came or went.
@@ -80,6 +82,20 @@ pub struct PairsChanged;
 
 impl Message for PairsChanged {
     type Reply = ();
+}
+
+/// The account's owner was suspended or restored.
+pub struct OwnerChanged;
+
+impl Message for OwnerChanged {
+    type Reply = ();
+}
+
+/// How the session is at this moment, as its observable state says a moment later.
+pub struct Observe;
+
+impl Message for Observe {
+    type Reply = Value;
 }
 
 /// Whether the account is connected.
@@ -106,10 +122,26 @@ impl Message for Dead {
 #[serde(tag = "connection", rename_all = "snake_case")]
 enum Standing {
     Connecting,
-    Connected { since: DateTime<Utc> },
-    WaitingToRetry { until: DateTime<Utc>, error: String },
-    WaitingForPlatform { until: DateTime<Utc>, error: String },
-    ContentIntentOff { until: DateTime<Utc>, error: String },
+    Connected {
+        since: DateTime<Utc>,
+    },
+    WaitingToRetry {
+        until: DateTime<Utc>,
+        error: String,
+    },
+    WaitingForPlatform {
+        until: DateTime<Utc>,
+        error: String,
+    },
+    ContentIntentOff {
+        until: DateTime<Utc>,
+        error: String,
+    },
+    Suspended {
+        /// What the platform asked for before goes on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        not_before: Option<DateTime<Utc>>,
+    },
 }
 
 impl Standing {
@@ -118,6 +150,7 @@ impl Standing {
         match self {
             Self::Connected { .. } => None,
             Self::Connecting => Some("session is connecting".to_owned()),
+            Self::Suspended { .. } => Some("user is suspended".to_owned()),
             Self::WaitingToRetry { error, .. }
             | Self::WaitingForPlatform { error, .. }
             | Self::ContentIntentOff { error, .. } => Some(error.clone()),
@@ -172,6 +205,8 @@ impl Child for SessionActor {
             }
             let fence = args.deps.fence(args.id).await;
             let fence = fence.map_err(|error| LoadError::Retry(error.to_string()))?;
+            let standing = args.deps.links.allowances.sync(&args.deps, account.user).await;
+            standing.map_err(|error| LoadError::Retry(error.to_string()))?;
             let connection = args.deps.links.next_connection();
             Ok(Loaded::Ready(Self {
                 args,
@@ -242,7 +277,28 @@ impl Handle<Reconnect> for SessionActor {
             return ReconnectAnswer::Waiting(*until);
         }
         self.connect(cx);
-        ReconnectAnswer::Connecting
+        match self.standing {
+            Standing::Suspended { .. } => ReconnectAnswer::Suspended,
+            _ => ReconnectAnswer::Connecting,
+        }
+    }
+}
+
+impl Handle<OwnerChanged> for SessionActor {
+    fn handle(&mut self, OwnerChanged: OwnerChanged, cx: &mut Cx<'_, Self>) {
+        let suspended = self.args.deps.links.allowances.is_suspended(self.account.user);
+        if suspended {
+            self.connect(cx);
+        } else if let Standing::Suspended { not_before } = self.standing {
+            match not_before.and_then(|until| (until - cx.wall()).to_std().ok().zip(Some(until))) {
+                Some((wait, until)) => {
+                    let error = "platform asked to wait before its owner was suspended".to_owned();
+                    self.standing = Standing::WaitingForPlatform { until, error };
+                    self.connect_after(wait, cx);
+                }
+                None => self.connect(cx),
+            }
+        }
     }
 }
 
@@ -253,12 +309,20 @@ impl Handle<PairsChanged> for SessionActor {
             // What is being made may have read the pairs before.
             Standing::Connecting => self.behind = true,
             // The next connection reads them.
-            Standing::WaitingToRetry { .. } | Standing::WaitingForPlatform { .. } => {
+            Standing::WaitingToRetry { .. }
+            | Standing::WaitingForPlatform { .. }
+            | Standing::Suspended { .. } => {
                 self.args.deps.links.attempted(self.args.id);
             }
             // Without those that read, the bot may be of use.
             Standing::ContentIntentOff { .. } => self.connect(cx),
         }
+    }
+}
+
+impl Handle<Observe> for SessionActor {
+    fn handle(&mut self, Observe: Observe, _cx: &mut Cx<'_, Self>) -> Value {
+        self.snapshot()
     }
 }
 
@@ -282,6 +346,16 @@ impl Handle<Dead> for SessionActor {
 impl SessionActor {
     fn connect(&mut self, cx: &mut Cx<'_, Self>) {
         self.disconnect();
+        if self.args.deps.links.allowances.is_suspended(self.account.user) {
+            tracing::info!(account = %self.args.id, "session stands still, its owner is suspended");
+            let not_before = match self.standing {
+                Standing::WaitingForPlatform { until, .. } => Some(until),
+                Standing::Suspended { not_before } => not_before,
+                _ => None,
+            };
+            (self.standing, self.behind) = (Standing::Suspended { not_before }, false);
+            return self.settled();
+        }
         self.standing = Standing::Connecting;
         self.behind = false;
         let connect = connect(self.args.clone(), self.account.clone(), self.fence);

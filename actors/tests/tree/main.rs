@@ -9,5 +9,7 @@ mod changes;
 mod follow;
 mod forwarding;
 mod outages;
+mod quota;
 mod scheduler;
 mod sign_ins;
+mod suspension;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use switchyard_actors::model::{
     Account, AccountId, AccountKind, AccountState, ChatId, IdSource, Message, MessageId, Pair, PairId, Place,
-    Platform, RichText, SourceEvent, UserId,
+    Platform, Quotas, RichText, SourceEvent, UserId,
 };
 use switchyard_actors::pipeline::PipelineLimits;
 use switchyard_actors::ports::Clock as _;
@@ -44,6 +44,11 @@ pub(crate) fn pair(n: u128) -> PairId {
     PairId::from_uuid(Uuid::from_u128(2_000 + n))
 }
 
+/// The owner of everything here.
+pub(crate) fn user() -> UserId {
+    UserId::from_uuid(Uuid::from_u128(1))
+}
+
 pub(crate) fn message_id(id: i64) -> MessageId {
     MessageId::new(id).expect("an id")
 }
@@ -59,6 +64,12 @@ pub(crate) fn source(n: u128) -> Place {
 
 pub(crate) fn target(n: u128) -> Place {
     place(Platform::Discord, n)
+}
+
+/// Without a plan as many as come; plan `small` ten messages a day, plan `large` twenty.
+fn quotas() -> Quotas {
+    let plan = |name: &str| name.parse().expect("a plan's name");
+    Quotas { default: None, by_plan: [(plan("small"), Some(10)), (plan("large"), Some(20))].into() }
 }
 
 pub(crate) fn config() -> TreeConfig {
@@ -78,6 +89,7 @@ pub(crate) fn config() -> TreeConfig {
         purge_interval: Duration::from_secs(3_600),
         purge_batch: 100,
         alert_backlog: 100,
+        quotas: quotas(),
         pipeline: PipelineLimits::default(),
     }
 }

@@ -131,7 +131,7 @@ impl DiscordConnector {
         };
         let chats = DiscordChats::new(Arc::clone(&rest), self.config.clone(), own_id);
         let chats: Arc<dyn ChatDirectory> = Arc::new(chats);
-        let sender = DiscordSender::new(rest, self.config.clone(), Arc::clone(&self.clock), own_id);
+        let sender = DiscordSender::new(rest, self.config.clone(), Arc::clone(&self.clock), own_id, token);
         let sender: Arc<dyn MessageSender> = Arc::new(sender);
         Ok(Connection { source: Some(source), sender: Some(sender), chats: Some(chats), platform_id: own_id })
     }

@@ -6,14 +6,16 @@ use async_trait::async_trait;
 use serenity::http::{LightMethod, Request, Route};
 use serenity::model::id::ChannelId;
 use switchyard_actors::model::{MessageId, PartBody, Place, Platform, SendOutcome};
-use switchyard_actors::ports::{Clock, MessageSender, Operation, SendReport, SendRequest};
+use switchyard_actors::ports::{Clock, Look, MessageSender, Need, Operation, SendReport, SendRequest};
 use tracing::info;
+use zeroize::Zeroizing;
 
 use crate::config::DiscordConfig;
 
 use super::form::Form;
 use super::gates::{Change, Gates};
 use super::look::{self, Sought};
+use super::probe::{self, DiscordProbe, ProbeError};
 use super::rest::{Answer, CallError, Rest};
 use super::{errors, limits};
 
@@ -25,13 +27,21 @@ pub(super) struct DiscordSender {
     /// The bot's own user id.
     own_id: i64,
     gates: Gates,
+    /// For looks at channels.
+    token: Zeroizing<String>,
     /// Set when the token is refused: from then on no call goes out, since refused calls add up to a ban of the address.
     dead: OnceLock<String>,
 }
 
 impl DiscordSender {
-    pub(super) fn new(rest: Arc<Rest>, config: DiscordConfig, clock: Arc<dyn Clock>, own_id: i64) -> Self {
-        Self { rest, config, clock, own_id, gates: Gates::default(), dead: OnceLock::new() }
+    pub(super) fn new(
+        rest: Arc<Rest>,
+        config: DiscordConfig,
+        clock: Arc<dyn Clock>,
+        own_id: i64,
+        token: Zeroizing<String>,
+    ) -> Self {
+        Self { rest, config, clock, own_id, gates: Gates::default(), token, dead: OnceLock::new() }
     }
 
     async fn carry_out(&self, request: &SendRequest) -> SendReport {
@@ -138,6 +148,29 @@ impl DiscordSender {
 impl MessageSender for DiscordSender {
     async fn send(&self, request: SendRequest) -> SendReport {
         unless_dead(&self.dead, self.carry_out(&request)).await
+    }
+
+    async fn look(&self, place: Place, need: Need) -> Look {
+        if self.dead.get().is_some() {
+            return Look::Unknown("the bot's token is refused".to_owned());
+        }
+        let mut probe = match DiscordProbe::new(self.config.clone()) {
+            Ok(probe) => probe,
+            Err(error) => return Look::Unknown(error.to_string()),
+        };
+        let need = match need {
+            Need::Read => probe::Need::Read,
+            Need::Write => probe::Need::Write,
+        };
+        match probe.missing(self.own_id, &self.token, place, need).await {
+            Ok(missing) if missing.is_empty() => Look::Allowed,
+            Ok(missing) => Look::Refused(format!("the bot lacks {}", missing.join(", "))),
+            // No access, or no such channel.
+            Err(ProbeError::Refused { status: status @ (403 | 404), text }) => {
+                Look::Refused(format!("the bot does not see the channel: {status} {text}"))
+            }
+            Err(error) => Look::Unknown(error.to_string()),
+        }
     }
 }
 

@@ -31,6 +31,7 @@ mod resolve;
 mod samples;
 mod sender;
 mod session;
+mod sight;
 mod sources;
 
 pub use auth_key::{AuthKeySource, ClientExchange, SandboxKeys};

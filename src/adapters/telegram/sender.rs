@@ -13,7 +13,7 @@ use grammers_tl_types as tl;
 use switchyard_actors::model::{
     ChatId, IdempotencyKey, MessageId, PartBody, Place, RichText, SendOutcome, ThreadId,
 };
-use switchyard_actors::ports::{MessageSender, Operation, SendReport, SendRequest};
+use switchyard_actors::ports::{Look, MessageSender, Need, Operation, SendReport, SendRequest};
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
@@ -26,6 +26,7 @@ use super::errors::{self, Fault};
 use super::link::{CallError, Link};
 use super::lookup::{Sought, find_sent};
 use super::resolve::{self, Described};
+use super::sight;
 use super::sources::{input_channel, input_peer};
 
 /// The topic in which a forum's messages without a topic stand (core.telegram.org/api/forum).
@@ -316,6 +317,10 @@ impl MessageSender for TelegramSender {
             Err(outcome) => outcome,
         };
         SendReport { outcome, hint: None }
+    }
+
+    async fn look(&self, place: Place, need: Need) -> Look {
+        sight::look(&self.link, place, need).await
     }
 }
 

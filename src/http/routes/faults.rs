@@ -41,6 +41,8 @@ impl From<Fault> for Problem {
             Fault::CodeExpired => ProblemCode::CodeExpired,
             Fault::OutOfStep(_) => ProblemCode::OutOfStep,
             Fault::Unreachable(_) => ProblemCode::PlatformUnreachable,
+            Fault::PlanLimit { .. } => ProblemCode::PlanLimit,
+            Fault::PairCycle(_) => ProblemCode::PairCycle,
             Fault::TooMany(_) => ProblemCode::TooManyRequests,
             Fault::Unavailable(_) => ProblemCode::Unavailable,
         };

@@ -8,6 +8,7 @@ mod faults;
 mod health;
 mod me;
 mod pairs;
+mod plans;
 mod staff;
 mod who;
 
@@ -20,7 +21,7 @@ use crate::services::caller::Role;
 pub use accounts::{AccountOrder, LoginAnswerOrder, LoginMethod, LoginOrder, RemoveQuery};
 pub use admin::{Accepted, RestartOrder, SupervisionPage};
 pub use health::HealthStatus;
-pub use pairs::{PairOrder, RemovedPair};
+pub use pairs::RemovedPair;
 pub use staff::AdminList;
 
 /// Every endpoint.
@@ -32,6 +33,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         me::endpoints(),
         accounts::endpoints(),
         pairs::endpoints(),
+        plans::endpoints(),
         admin::endpoints(),
         staff::endpoints(),
     ]

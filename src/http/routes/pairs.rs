@@ -3,16 +3,16 @@
 use actix_web::web::Json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use switchyard_actors::model::PairId;
+use switchyard_actors::model::{AccountId, PairId, UserId};
 
 use super::faults::{Asking, page};
-use crate::http::api::{Access, Created, Endpoint, delete, get, post};
+use crate::http::api::{Access, Created, Endpoint, IfMatch, Tagged, delete, get, patch, post};
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::Serving;
 use crate::services::caller::Scope;
 use crate::services::page::Listed;
-use crate::services::pairs::{EndOrder, PairView};
+use crate::services::pairs::{PairFilter, PairOrder, PairPatch, PairSort, PairState, PairView};
 
 /// Which pairs are asked for.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -23,16 +23,16 @@ struct PairsQuery {
     limit: Option<usize>,
     /// Only pairs after this one: the `next_cursor` of the page before.
     cursor: Option<PairId>,
-}
-
-/// A pair to be added.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PairOrder {
-    /// Where it reads.
-    pub source: EndOrder,
-    /// Where it writes.
-    pub target: EndOrder,
+    /// Only pairs of this user; for staff.
+    user: Option<UserId>,
+    /// Only pairs that read or write through this account.
+    account: Option<AccountId>,
+    /// Only pairs that are so.
+    state: Option<PairState>,
+    /// Only pairs whose name, id or chats contain this text, in either case.
+    query: Option<String>,
+    /// `created`: oldest first (the default); `-created`: newest first.
+    sort: Option<PairSort>,
 }
 
 /// A pair that was removed.
@@ -48,7 +48,7 @@ struct PairParam {
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    use ProblemCode::{Conflict, NeedsLogin, PlatformUnreachable};
+    use ProblemCode::{Conflict, NeedsLogin, PairCycle, PlanLimit, PlatformUnreachable};
     const READ: Access = Access::User(Scope::PairsRead);
     const WRITE: Access = Access::User(Scope::PairsWrite);
     const TAG: &str = "pairs";
@@ -58,9 +58,22 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .id("add_pair")
             .tag(TAG)
             .summary("Add a pair and begin to forward")
-            .problems(&[Conflict, NeedsLogin, PlatformUnreachable])
+            .describe(
+                "Both chats are looked at through the connected accounts: the pair is refused where a platform says that \
+                 it cannot be read or written, and taken where it does not answer in time.",
+            )
+            .problems(&[Conflict, NeedsLogin, PlatformUnreachable, PlanLimit, PairCycle])
             .to(add),
         get("/api/v1/pairs/{id}", READ).id("get_pair").tag(TAG).summary("One pair").to(get_one),
+        patch("/api/v1/pairs/{id}", WRITE)
+            .id("change_pair")
+            .tag(TAG)
+            .summary("Change a pair's name, or pause and resume it")
+            .describe(
+                "A change takes effect at once and loses no message. With `If-Match` it is made only if the pair is still \
+                 of the version that the caller saw.",
+            )
+            .to(change),
         delete("/api/v1/pairs/{id}", WRITE)
             .id("remove_pair")
             .tag(TAG)
@@ -86,7 +99,9 @@ async fn list(
     Query(query): Query<PairsQuery>,
 ) -> Result<Json<Listed<PairView, PairId>>, Problem> {
     let page = page(query.limit, query.cursor)?;
-    Ok(Json(services.pairs.list(caller, page).await?))
+    let PairsQuery { user, account, state, query, sort, .. } = query;
+    let filter = PairFilter { user, account, state, query, sort: sort.unwrap_or_default() };
+    Ok(Json(services.pairs.list(caller, filter, page).await?))
 }
 
 async fn get_one(
@@ -94,8 +109,23 @@ async fn get_one(
     Asking(caller): Asking,
     _: Query<Nothing>,
     Params(pair): Params<PairParam>,
-) -> Result<Json<PairView>, Problem> {
-    Ok(Json(services.pairs.get(caller, pair.id).await?))
+) -> Result<Tagged<PairView>, Problem> {
+    Ok(tagged(services.pairs.get(caller, pair.id).await?))
+}
+
+const fn tagged(pair: PairView) -> Tagged<PairView> {
+    Tagged { version: pair.version, body: pair }
+}
+
+async fn change(
+    Serving(services): Serving,
+    Asking(caller): Asking,
+    _: Query<Nothing>,
+    Params(pair): Params<PairParam>,
+    seen: IfMatch,
+    Body(patch): Body<PairPatch>,
+) -> Result<Tagged<PairView>, Problem> {
+    Ok(tagged(services.pairs.change(caller, pair.id, seen.version(), patch).await?))
 }
 
 async fn add(
@@ -104,7 +134,7 @@ async fn add(
     _: Query<Nothing>,
     Body(order): Body<PairOrder>,
 ) -> Result<Created<PairView>, Problem> {
-    let pair = services.pairs.add(caller, order.source, order.target).await?;
+    let pair = services.pairs.add(caller, order).await?;
     let location = format!("/api/v1/pairs/{}", pair.id);
     Ok(Created { location, body: pair })
 }

@@ -60,6 +60,7 @@ impl Desk {
         match known.into_iter().find(same) {
             Some(known) if known.user == account.user => self.renew(&known, account, secrets).await,
             _ => {
+                self.room_for_account(account.user).await?;
                 let connected = self.store.connect_account(account, secrets).await?;
                 self.operator.account_added(connected.account.id)?;
                 Ok(connected)

@@ -41,5 +41,8 @@ pub(super) mod store_meta;
 pub(super) mod system_key;
 pub(super) mod throttle_state;
 pub(super) mod user;
+pub(super) mod user_plan;
 pub(super) mod user_session;
+pub(super) mod user_state;
 pub(super) mod user_totp;
+pub(super) mod user_usage;

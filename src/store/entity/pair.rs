@@ -17,6 +17,8 @@ pub struct Model {
     pub target_chat: i64,
     pub target_thread: Option<i64>,
     pub created_at: i64,
+    pub name: Option<String>,
+    pub version: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

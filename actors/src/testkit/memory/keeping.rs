@@ -1,4 +1,4 @@
-//! What the store in memory keeps besides messages: leases, secrets, alerts, throttle states.
+//! What the store in memory keeps besides messages: accounts and pairs, leases, secrets, alerts, throttle states.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use secrecy::SecretSlice;
 use uuid::Uuid;
 
 use super::MemoryStore;
-use crate::model::{AccountId, Alert, Epoch, Fence, NodeId};
-use crate::ports::{Credentials, Lease, Notice, StoreError, ThrottleMemory};
+use crate::model::{Account, AccountId, AccountState, Alert, Epoch, Fence, NodeId, Pair};
+use crate::ports::{Credentials, Directory, Lease, Notice, StoreError, ThrottleMemory};
 
 #[async_trait]
 impl Lease for MemoryStore {
@@ -65,6 +65,28 @@ impl ThrottleMemory for MemoryStore {
 
     async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError> {
         self.lock()?.throttles.insert(identity.to_owned(), state.to_owned());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Directory for MemoryStore {
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        Ok(self.lock()?.accounts.values().cloned().collect())
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Account, StoreError> {
+        self.lock()?.accounts.get(&id).cloned().ok_or_else(|| StoreError::NotFound(format!("account {id}")))
+    }
+
+    async fn pairs(&self) -> Result<Vec<Pair>, StoreError> {
+        Ok(self.lock()?.pairs.values().cloned().collect())
+    }
+
+    async fn set_account_state(&self, id: AccountId, to: AccountState) -> Result<(), StoreError> {
+        if let Some(account) = self.lock()?.accounts.get_mut(&id) {
+            account.state = to;
+        }
         Ok(())
     }
 }

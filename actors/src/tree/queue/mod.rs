@@ -5,6 +5,7 @@ mod lanes;
 mod transmit;
 mod verdict;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -13,8 +14,9 @@ use tokio::time::Instant;
 
 use self::circuit::Circuit;
 use self::lanes::{Lanes, Step};
-use self::transmit::{Ready, Tried, prepare, transmit};
+use self::transmit::{Order, Ready, Tried, Unprepared, prepare, transmit};
 use self::verdict::Next;
+use super::allowance::Reservation;
 use super::deps::Deps;
 use super::pair;
 use super::session::ConnectionId;
@@ -62,6 +64,8 @@ pub struct QueueActor {
     lanes: Lanes,
     circuit: Circuit,
     quarantined: bool,
+    /// Of lanes whose head was tried and is not done: what is set aside for it of its owner's messages of the day.
+    reserved: HashMap<PairId, Reservation>,
     /// Parts handed to the platform whose outcome is not written yet.
     sending: usize,
     timer: Option<(Instant, Token)>,
@@ -87,6 +91,7 @@ impl Child for QueueActor {
                 Err(error) => return Err(retry(error)),
             };
             let fence = args.deps.fence(args.id).await.map_err(retry)?;
+            args.deps.links.allowances.sync(&args.deps, account.user).await.map_err(retry)?;
             let mut lanes = Lanes::default();
             for pair in args.deps.store.lanes(args.id).await.map_err(retry)? {
                 lanes.wake(pair);
@@ -101,6 +106,7 @@ impl Child for QueueActor {
                 lanes,
                 circuit,
                 quarantined,
+                reserved: HashMap::new(),
                 sending: 0,
                 timer,
                 sent,
@@ -119,6 +125,9 @@ impl Child for QueueActor {
 
     fn snapshot(&self) -> Value {
         let (lanes, held) = self.lanes.size();
+        let deps = &self.args.deps;
+        let allowance = deps.links.allowances.view(self.account.user, deps.now_ms());
+        let waits = (allowance.waiting > 0).then_some(allowance.resets_at);
         json!({
             "account": self.account.name,
             "account_kind": self.account.kind,
@@ -132,6 +141,8 @@ impl Child for QueueActor {
             "dead": self.dead,
             "maybe_twice": self.maybe_twice,
             "quarantined": self.quarantined,
+            "suspended": allowance.suspended,
+            "plan_limit_until": waits,
             "circuit": if self.circuit.is_open() { "open" } else { "closed" },
             "failures_in_a_row": self.circuit.failures(),
             "last_error": self.last_error,
@@ -216,7 +227,7 @@ impl QueueActor {
             let now = Instant::now();
             match read {
                 Ok(items) => queue.lanes.read(pair, items, limit, queue.args.deps.now_ms(), now),
-                Err(StoreError::NotFound(_)) => queue.lanes.remove(pair),
+                Err(StoreError::NotFound(_)) => queue.forget(pair),
                 Err(error) => {
                     tracing::warn!(queue = %queue.args.id, %error, "queue waits for the store");
                     let wait = queue.args.deps.config.retry.delay(1, queue.args.deps.rng.next_u64());
@@ -229,10 +240,20 @@ impl QueueActor {
 
     /// First waits for connection, throttle and lease (a drain cuts this short), then sends (a drain lets it finish).
     fn attempt(&mut self, delivery: Delivery, part: Part, failures: u32, cx: &mut Cx<'_, Self>) {
-        let prepared = prepare(self.args.deps.clone(), self.args.id, delivery.target, delivery.action);
+        let reserved = self.reserved.remove(&delivery.pair).filter(|held| held.delivery() == delivery.id);
+        let order = Order {
+            account: self.args.id,
+            user: self.account.user,
+            delivery: delivery.id,
+            target: delivery.target,
+            action: delivery.action,
+            reserved,
+        };
+        let prepared = prepare(self.args.deps.clone(), order);
         cx.serve(prepared, move |queue: &mut Self, ready, cx| match ready {
             Ok(ready) => queue.transmit(delivery, part, failures, ready, cx),
-            Err(error) => {
+            Err(Unprepared::Suspended) => queue.look_anew(delivery.pair, cx),
+            Err(Unprepared::Waits(error)) => {
                 queue.last_error = Some(error);
                 let wait = queue.args.deps.config.retry.delay(failures + 1, queue.args.deps.rng.next_u64());
                 queue.lanes.retry(delivery.pair, part.index, Instant::now() + wait, false, None);
@@ -252,15 +273,28 @@ impl QueueActor {
         let circuit_open = self.circuit.is_open();
         let heartbeat = cx.heartbeat();
         let deps = self.args.deps.clone();
-        let fence = self.fence;
+        let (fence, user) = (self.fence, self.account.user);
         let (pair, index, connection) = (delivery.pair, part.index, ready.connection);
         let send = async move {
-            transmit(&deps, fence, &delivery, &part, failures, circuit_open, ready, || heartbeat.beat()).await
+            transmit(&deps, fence, user, &delivery, &part, failures, circuit_open, ready, || heartbeat.beat())
+                .await
         };
         self.sending += 1;
         cx.spawn(send, move |queue: &mut Self, tried, cx| {
             queue.tried(pair, index, connection, tried, cx);
         });
+    }
+
+    /// What the store says of a lane counts, not what is in memory: the pair or its owner was stopped, or it is gone.
+    fn look_anew(&mut self, pair: PairId, cx: &mut Cx<'_, Self>) {
+        self.forget(pair);
+        self.lanes.wake(pair);
+        self.run(cx);
+    }
+
+    fn forget(&mut self, pair: PairId) {
+        self.lanes.remove(pair);
+        self.reserved.remove(&pair);
     }
 
     fn tried(
@@ -272,14 +306,12 @@ impl QueueActor {
         cx: &mut Cx<'_, Self>,
     ) {
         self.sending = self.sending.saturating_sub(1);
-        let tried = match tried {
+        let mut tried = match tried {
             Ok(tried) => tried,
             Err(StoreError::NotFound(what)) => {
                 // The delivery went with its pair, or was settled elsewhere: the store knows what is left of the lane.
-                tracing::warn!(queue = %self.args.id, %pair, what, "delivery is gone");
-                self.lanes.remove(pair);
-                self.lanes.wake(pair);
-                return self.run(cx);
+                tracing::info!(queue = %self.args.id, %pair, what, "delivery is not to be sent now");
+                return self.look_anew(pair, cx);
             }
             Err(error) => return cx.fail(error.to_string()),
         };
@@ -291,12 +323,19 @@ impl QueueActor {
         let (now, now_ms) = (Instant::now(), self.args.deps.now_ms());
         self.last_error.clone_from(&tried.error);
         self.maybe_twice += u64::from(tried.maybe_twice);
+        if let Some(reserved) = tried.reserved.take() {
+            self.reserved.insert(pair, reserved);
+        }
         match tried.next {
             Next::Advance => {
                 self.sent += 1;
                 self.lanes.advance(pair, part, now_ms, now);
             }
+            Next::Leave => return self.look_anew(pair, cx),
             Next::Drop => {
+                if let Some(reserved) = self.reserved.remove(&pair) {
+                    reserved.give_back();
+                }
                 self.dead += 1;
                 tracing::warn!(%pair, error = tried.error, "delivery is dead");
                 self.lanes.drop_head(pair, now_ms, now);
@@ -328,7 +367,7 @@ impl QueueActor {
 
     /// The target refuses the pair: it pauses for that cause, and its deliveries wait in the store.
     fn pause(&mut self, pair: PairId, error: String, cx: &mut Cx<'_, Self>) {
-        self.lanes.remove(pair);
+        self.forget(pair);
         let text = format!("the target chat of pair {pair} refuses: {error}");
         let subject = format!("pairs/{pair}");
         self.args.deps.alert(AlertSeverity::Critical, "pair.paused", &subject, Some(self.account.user), text);

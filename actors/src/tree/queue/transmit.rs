@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::verdict::{Circumstances, Next, judge};
 use crate::model::{
-    AccountId, DeadReason, Delivery, EventKind, Fence, IdempotencyKey, MessageId, Part, PartBody, Place,
-    SendOutcome,
+    AccountId, DeadReason, Delivery, DeliveryId, EventKind, Fence, IdempotencyKey, MessageId, Part, PartBody,
+    PartState, Place, SendOutcome, UserId,
 };
 use crate::ports::{MessageSender, Operation, SendRequest, StoreError, TryResult};
 use crate::throttle::Class;
+use crate::tree::allowance::{Refusal, Reservation};
 use crate::tree::deps::{Deps, until_stored};
 use crate::tree::session::{ConnectionId, GetSender, Lent};
 use crate::tree::throttle::{Identity, Permit, Reserve};
@@ -19,6 +20,48 @@ pub(super) struct Ready {
     /// Whose sender it is.
     pub connection: ConnectionId,
     permits: [Permit; 2],
+    /// One of the owner's messages of the day; none for a change of a message that stands.
+    reserved: Option<Reservation>,
+}
+
+/// What is to be sent, and by whom.
+pub(super) struct Order {
+    pub account: AccountId,
+    pub user: UserId,
+    pub delivery: DeliveryId,
+    pub target: Place,
+    pub action: EventKind,
+    /// What an earlier try set aside already.
+    pub reserved: Option<Reservation>,
+}
+
+/// Why nothing can be sent now.
+pub(super) enum Unprepared {
+    /// The owner is suspended.
+    Suspended,
+    /// Something is not there; why, in words.
+    Waits(String),
+}
+
+impl From<Refusal> for Unprepared {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Suspended => Self::Suspended,
+            Refusal::Store(error) => Self::Waits(error.to_string()),
+        }
+    }
+}
+
+impl From<String> for Unprepared {
+    fn from(why: String) -> Self {
+        Self::Waits(why)
+    }
+}
+
+impl From<&str> for Unprepared {
+    fn from(why: &str) -> Self {
+        Self::Waits(why.to_owned())
+    }
 }
 
 /// How a try ended, already written to the store.
@@ -35,12 +78,22 @@ pub(super) struct Tried {
     pub error: Option<String>,
     /// It is at the target, and an earlier try whose outcome nobody knows may have brought it there as well.
     pub maybe_twice: bool,
+    /// What stays set aside for the rest of the delivery, or for another try.
+    pub reserved: Option<Reservation>,
 }
 
 impl Tried {
     /// Nothing was handed to the platform.
     const fn unsent(next: Next) -> Self {
-        Self { next, health: None, counted: false, unclear_since: None, error: None, maybe_twice: false }
+        Self {
+            next,
+            health: None,
+            counted: false,
+            unclear_since: None,
+            error: None,
+            maybe_twice: false,
+            reserved: None,
+        }
     }
 }
 
@@ -48,19 +101,24 @@ impl Tried {
 const SENT_AGAIN: &str =
     "outcome of an earlier try is unknown and cannot be looked up: sent again, may stand twice";
 
-/// Waits for a connection and a permit.
+/// Waits for a connection, one of the owner's messages of the day, and a permit.
 ///
 /// # Errors
 /// Why the account cannot send now; nothing was sent.
-pub(super) async fn prepare(
-    deps: Deps,
-    account: AccountId,
-    target: Place,
-    action: EventKind,
-) -> Result<Ready, String> {
+pub(super) async fn prepare(deps: Deps, order: Order) -> Result<Ready, Unprepared> {
+    let Order { account, user, delivery, target, action, reserved } = order;
+    if deps.links.allowances.is_suspended(user) {
+        return Err(Unprepared::Suspended);
+    }
     let session = deps.links.sessions.get(&account).ok_or("account has no session")?;
     // Asked before the permit, so that an account without a connection never holds a slot.
     session.ask(GetSender).await.map_err(|error| error.to_string())??;
+    let reserved = match (action, reserved) {
+        // A change of a message that stands costs nothing.
+        (EventKind::Edited | EventKind::Deleted, _) => None,
+        (EventKind::New, Some(reserved)) => Some(reserved),
+        (EventKind::New, None) => Some(deps.links.allowances.reserve(&deps, user, delivery).await?),
+    };
     let throttle = deps.links.throttles.get(&account).ok_or("account has no throttle")?;
     let class = match action {
         EventKind::New => Class::Live,
@@ -76,9 +134,9 @@ pub(super) async fn prepare(
     // Asked again: the wait for the permit may have been long.
     let Lent { sender, connection } = session.ask(GetSender).await.map_err(|error| error.to_string())??;
     if !deps.links.lease_lasts(deps.config.lease_margin) {
-        return Err("node's lease is about to end".to_owned());
+        return Err("node's lease is about to end".into());
     }
-    Ok(Ready { sender, connection, permits: [own, shared] })
+    Ok(Ready { sender, connection, permits: [own, shared], reserved })
 }
 
 /// Sends a part and writes how that ended.
@@ -89,6 +147,7 @@ pub(super) async fn prepare(
 pub(super) async fn transmit(
     deps: &Deps,
     fence: Fence,
+    user: UserId,
     delivery: &Delivery,
     part: &Part,
     failures: u32,
@@ -97,7 +156,7 @@ pub(super) async fn transmit(
     beat: impl Fn(),
 ) -> Result<Tried, StoreError> {
     deps.failpoints.hit("queue.attempt", &fence.account.to_string()).map_err(StoreError::Failed)?;
-    let Ready { sender, permits, .. } = ready;
+    let Ready { sender, permits, mut reserved, .. } = ready;
     let operation = match operation(deps, fence, delivery, part, &beat).await? {
         Ok(operation) => operation,
         // Nothing is sent for it, and the permits go back.
@@ -109,13 +168,20 @@ pub(super) async fn transmit(
         drop(permits);
         let next = Next::Retry(deps.config.lease_margin);
         let error = Some("node's lease is about to end".to_owned());
-        return Ok(Tried { unclear_since: part.sending_since, error, ..Tried::unsent(next) });
+        return Ok(Tried { unclear_since: part.sending_since, error, reserved, ..Tried::unsent(next) });
     }
     let removes = matches!(operation, Operation::Delete { .. });
     let knows_repeats = sender.knows_repeats();
     let request = request(deps, fence, delivery, part, operation, knows_repeats, &beat).await?;
     let blind = request.unclear_since.is_some() && !knows_repeats;
+    // The last look: from here to the send nothing is waited for.
+    let Some(_under_way) = deps.links.allowances.enter(user) else {
+        return leave(deps, fence, delivery, part, &beat).await;
+    };
     let handed_over = deps.now_ms();
+    if let Some(reserved) = &mut reserved {
+        reserved.hand_over();
+    }
     let permits = permits.map(Permit::sending);
     let report = sender.send(request).await;
     beat();
@@ -139,6 +205,11 @@ pub(super) async fn transmit(
     if let Some(result) = &verdict.result {
         until_stored(deps, fence, &beat, || deps.store.finish(fence, delivery.id, result)).await?;
     }
+    if completes(delivery, part, verdict.result.as_ref())
+        && let Some(reserved) = reserved.take()
+    {
+        reserved.confirm(deps);
+    }
     let (counted, error) = match verdict.result {
         Some(TryResult::Later { counts, error, .. }) => (counts, Some(error)),
         Some(TryResult::Dead(reason)) => (false, serde_json::to_string(&reason).ok()),
@@ -146,7 +217,37 @@ pub(super) async fn transmit(
     };
     // Once unclear, a part stays so until the platform says otherwise; the first time is the one that counts.
     let unclear_since = part.sending_since.or(unclear.then_some(handed_over));
-    Ok(Tried { next: verdict.next, health: verdict.health, counted, unclear_since, error, maybe_twice })
+    Ok(Tried {
+        next: verdict.next,
+        health: verdict.health,
+        counted,
+        unclear_since,
+        error,
+        maybe_twice,
+        reserved,
+    })
+}
+
+/// Whether a result is the last that a delivery waited for.
+fn completes(delivery: &Delivery, part: &Part, result: Option<&TryResult>) -> bool {
+    let others = delivery.parts.iter().filter(|other| other.index != part.index);
+    matches!(result, Some(TryResult::Sent { .. }))
+        && others.into_iter().all(|other| other.state == PartState::Sent)
+}
+
+/// The owner was suspended between the mark and the send: the mark goes, and the delivery waits in the store.
+async fn leave(
+    deps: &Deps,
+    fence: Fence,
+    delivery: &Delivery,
+    part: &Part,
+    beat: &impl Fn(),
+) -> Result<Tried, StoreError> {
+    let unsent = part.sending_since.is_none().then_some(part.index);
+    let error = "the owner is suspended".to_owned();
+    let later = TryResult::Later { not_before: deps.now_ms(), counts: false, error, unsent };
+    until_stored(deps, fence, beat, || deps.store.finish(fence, delivery.id, &later)).await?;
+    Ok(Tried::unsent(Next::Leave))
 }
 
 /// What is handed to the adapter, with what it needs to find an earlier try; where it cannot, the ledger says so.

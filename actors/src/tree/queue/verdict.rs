@@ -13,6 +13,8 @@ pub(super) enum Next {
     Advance,
     /// The same part again after this time.
     Retry(Duration),
+    /// Nothing was done, and nothing may be: the lane is read from the store anew.
+    Leave,
     /// The delivery is given up; the lane goes on with the next.
     Drop,
     /// The target refuses the pair: its lane stops.

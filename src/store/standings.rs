@@ -1,0 +1,230 @@
+//! How users stand: plan and suspension. A suspension pauses all pairs of its user in the same transaction.
+
+use async_trait::async_trait;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use switchyard_actors::model::{Day, PauseCause, PlanName, Standing, Usage, UserId};
+use switchyard_actors::ports::{Standings, StoreError};
+use uuid::Uuid;
+
+use super::entity::{pair, pair_pause, user, user_plan, user_state};
+use super::error::run_time;
+use super::{Store, pairs, rows};
+
+/// A user's plan, as it was last written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPlan {
+    /// Its name.
+    pub plan: PlanName,
+    /// Paid through, Unix milliseconds; `None`: without an end.
+    pub until: Option<i64>,
+    /// In which state it is, in one word: `active` until payments say more.
+    pub state: String,
+    /// When it was last written, Unix milliseconds.
+    pub changed_at: i64,
+}
+
+/// A suspension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// Since when, Unix milliseconds.
+    pub since: i64,
+    /// Why, in words for people.
+    pub reason: Option<String>,
+}
+
+/// The state of a plan that nobody said anything else of.
+const ACTIVE: &str = "active";
+
+#[async_trait]
+impl Standings for Store {
+    async fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
+        let plan = self.user_plan(user).await?.map(|plan| plan.plan);
+        Ok(Standing { suspended: self.suspension(user).await?.is_some(), plan })
+    }
+
+    async fn usage(&self, user: UserId, day: Day) -> Result<Usage, StoreError> {
+        self.usage_of(user, day).await
+    }
+
+    async fn tell_limit(&self, user: UserId, day: Day) -> Result<bool, StoreError> {
+        self.tell_limit_once(user, day).await
+    }
+}
+
+impl Store {
+    /// The plan that a user was given; `None` means the default one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn user_plan(&self, user: UserId) -> Result<Option<UserPlan>, StoreError> {
+        let found = self.read(user_plan::Entity::find_by_id(user.as_uuid()).one(&self.readers)).await?;
+        let plan = |row: user_plan::Model| {
+            Ok(UserPlan {
+                plan: rows::word(&row.plan)?,
+                until: row.until,
+                state: row.state,
+                changed_at: row.changed_at,
+            })
+        };
+        found.map(plan).transpose()
+    }
+
+    /// Gives a user a plan, until a time in Unix milliseconds or without an end.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] without the user.
+    pub async fn set_user_plan(
+        &self,
+        user: UserId,
+        plan: &PlanName,
+        until: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let row = user_plan::ActiveModel {
+            user_id: Set(user.as_uuid()),
+            plan: Set(plan.as_str().to_owned()),
+            until: Set(until),
+            state: Set(ACTIVE.to_owned()),
+            changed_at: Set(self.now()),
+        };
+        let write = self.writer.run(move |transaction| {
+            Box::pin(async move {
+                use user_plan::Column::{ChangedAt, Plan, State, Until, UserId as Id};
+                hold_user(transaction, user).await?;
+                user_plan::Entity::insert(row)
+                    .on_conflict(
+                        OnConflict::column(Id).update_columns([Plan, Until, State, ChangedAt]).to_owned(),
+                    )
+                    .exec_without_returning(transaction)
+                    .await
+                    .map(|_written| ())
+                    .map_err(|failure| run_time(&failure))
+            })
+        });
+        write.await
+    }
+
+    /// A user's suspension, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn suspension(&self, user: UserId) -> Result<Option<Suspension>, StoreError> {
+        let found = self.read(user_state::Entity::find_by_id(user.as_uuid()).one(&self.readers)).await?;
+        Ok(found.and_then(|row| Some(Suspension { since: row.suspended_at?, reason: row.reason })))
+    }
+
+    /// Suspends a user and pauses all of their pairs for it, in one transaction; false when they were suspended already:
+    /// then the first reason stays.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn suspend_user(&self, user: UserId, reason: Option<String>) -> Result<bool, StoreError> {
+        let now = self.now();
+        let write = self.writer.run_unbounded(move |transaction| {
+            Box::pin(async move {
+                hold_user(transaction, user).await?;
+                if is_suspended(transaction, user).await? {
+                    return Ok(false);
+                }
+                write_state(transaction, user, Some(now), reason, now).await?;
+                for id in pairs_of(transaction, user).await? {
+                    pairs::pause(transaction, id, PauseCause::Suspension, now)
+                        .await
+                        .map_err(|failure| run_time(&failure))?;
+                }
+                touch_pairs(transaction, user).await?;
+                Ok(true)
+            })
+        });
+        write.await
+    }
+
+    /// Restores a user and lifts the suspension of all of their pairs, and no other cause, in one transaction; false
+    /// when they were not suspended.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn restore_user(&self, user: UserId) -> Result<bool, StoreError> {
+        let now = self.now();
+        let write = self.writer.run_unbounded(move |transaction| {
+            Box::pin(async move {
+                hold_user(transaction, user).await?;
+                if !is_suspended(transaction, user).await? {
+                    return Ok(false);
+                }
+                write_state(transaction, user, None, None, now).await?;
+                let own = pairs_of(transaction, user).await?;
+                pair_pause::Entity::delete_many()
+                    .filter(pair_pause::Column::Cause.eq(PauseCause::Suspension.as_str()))
+                    .filter(pair_pause::Column::PairId.is_in(own))
+                    .exec(transaction)
+                    .await
+                    .map_err(|failure| run_time(&failure))?;
+                touch_pairs(transaction, user).await?;
+                Ok(true)
+            })
+        });
+        write.await
+    }
+}
+
+/// Holds the user's row until the commit, so that what is counted or decided of them stays true.
+pub(super) async fn hold_user(transaction: &DatabaseTransaction, id: UserId) -> Result<(), StoreError> {
+    let found = user::Entity::find_by_id(id.as_uuid()).lock_exclusive().one(transaction).await;
+    match found.map_err(|failure| run_time(&failure))? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::NotFound(format!("user {id}"))),
+    }
+}
+
+/// Whether a user is suspended.
+pub(super) async fn is_suspended(
+    transaction: &DatabaseTransaction,
+    user: UserId,
+) -> Result<bool, StoreError> {
+    let found = user_state::Entity::find_by_id(user.as_uuid()).one(transaction).await;
+    Ok(found.map_err(|failure| run_time(&failure))?.is_some_and(|row| row.suspended_at.is_some()))
+}
+
+async fn write_state(
+    transaction: &DatabaseTransaction,
+    user: UserId,
+    suspended_at: Option<i64>,
+    reason: Option<String>,
+    now: i64,
+) -> Result<(), StoreError> {
+    use user_state::Column::{ChangedAt, Reason, SuspendedAt, UserId as Id};
+    let row = user_state::ActiveModel {
+        user_id: Set(user.as_uuid()),
+        suspended_at: Set(suspended_at),
+        reason: Set(reason),
+        changed_at: Set(now),
+    };
+    user_state::Entity::insert(row)
+        .on_conflict(OnConflict::column(Id).update_columns([SuspendedAt, Reason, ChangedAt]).to_owned())
+        .exec_without_returning(transaction)
+        .await
+        .map(|_written| ())
+        .map_err(|failure| run_time(&failure))
+}
+
+async fn pairs_of(transaction: &DatabaseTransaction, user: UserId) -> Result<Vec<Uuid>, StoreError> {
+    let own = pair::Entity::find()
+        .filter(pair::Column::UserId.eq(user.as_uuid()))
+        .select_only()
+        .column(pair::Column::Id)
+        .into_tuple::<Uuid>();
+    own.all(transaction).await.map_err(|failure| run_time(&failure))
+}
+
+/// The pairs of a user are shown differently from now on.
+async fn touch_pairs(transaction: &DatabaseTransaction, user: UserId) -> Result<(), StoreError> {
+    pair::Entity::update_many()
+        .col_expr(pair::Column::Version, Expr::col(pair::Column::Version).add(1))
+        .filter(pair::Column::UserId.eq(user.as_uuid()))
+        .exec(transaction)
+        .await
+        .map(|_changed| ())
+        .map_err(|failure| run_time(&failure))
+}
