@@ -3,6 +3,7 @@
 mod doctor;
 mod identity;
 mod migrate;
+mod operations;
 mod serve;
 mod settings;
 #[cfg(feature = "sandbox")]
@@ -31,6 +32,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
 use crate::crypto::{Keyring, KeyringError, SystemRng, Vault};
 use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState};
+use crate::services::events::Events;
 use crate::services::operator::OperatorAccess;
 use crate::services::sandbox::{self, AttachError, SandboxSeed};
 use crate::store::{DataDir, LockError, OpenError, OwnerError, Store, StoreOwner, StoreParts};
@@ -142,7 +144,7 @@ async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
             ExitCode::Usage
         }
         Command::Migrate(args) => migrate::run(args, console).await,
-        Command::Doctor(args) => doctor::run(args, console).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, console)).await,
         asking => cli::ask(asking, console).await.unwrap_or(ExitCode::Usage),
     }
 }
@@ -154,6 +156,7 @@ pub struct App {
     http: Arc<HttpState>,
     data_dir: DataDir,
     embedded: Option<Embedded>,
+    events: Arc<Events>,
     started: Started,
     settled: Arc<AtomicBool>,
     first_connect_wait: Duration,
@@ -190,14 +193,7 @@ impl App {
             .map_err(|error| io("the operator's token cannot be written", error))?;
 
         let vault = Arc::new(Vault::new(keyring, config.vault.data_keys_cached.get()));
-        let parts = StoreParts {
-            vault: Arc::clone(&vault),
-            clock: Arc::clone(&clock),
-            ids: ids.clone(),
-            node: data_dir.node(),
-        };
-        let store = Store::open(settings::store(&config), parts).await?;
-        store.migrate().await?;
+        let store = open_store(&config, &vault, &clock, &ids, &data_dir).await?;
         let seed = claim(&config, &store, embedded.as_ref(), clock.as_ref()).await?;
         publish_sandbox(&config, seed.as_ref())?;
 
@@ -216,14 +212,16 @@ impl App {
         let runtime = RuntimeConfig { seed: rng.next_u64(), ..RuntimeConfig::default() };
         let root = Root::build(deps, settings::policy(&config), runtime)?;
         root.fill().await?;
+        let settled = Arc::new(AtomicBool::new(false));
+        let kit = identity::Kit::new(&config, store.clone(), vault, Arc::clone(&clock), rng).await?;
+        let parts = wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids, kit };
+        let (services, operations) = wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled));
+        let events = operations.take_their_places(&root)?;
         root.add::<HttpActor>("http", server)?;
         // From here on the tree's own server takes the socket; what comes between waits in its backlog.
         early.stop().await;
         root.start().await;
-        let settled = Arc::new(AtomicBool::new(false));
-        let kit = identity::Kit::new(&config, store.clone(), vault, Arc::clone(&clock), rng).await?;
-        let parts = wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids, kit };
-        http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
+        http.serve_with(services);
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;
         let first_connect_wait = config.supervision.first_connect_wait;
@@ -233,6 +231,7 @@ impl App {
             http,
             data_dir,
             embedded,
+            events,
             started,
             settled,
             first_connect_wait,
@@ -270,6 +269,7 @@ impl App {
     /// Drains: HTTP first, then sessions, pairs, queues and the rest, then the store; the embedded sandbox last.
     pub async fn stop(&self) -> Ended {
         self.http.drain();
+        self.events.close();
         let report = self.root.drain(self.drain_deadline).await;
         self.store.shut_down().await;
         Ended { unfinished: report.unfinished }
@@ -282,6 +282,20 @@ impl App {
         }
         close_embedded(self.embedded).await;
     }
+}
+
+async fn open_store(
+    config: &Config,
+    vault: &Arc<Vault>,
+    clock: &Arc<dyn Clock>,
+    ids: &IdSource,
+    data_dir: &DataDir,
+) -> Result<Store, StartError> {
+    let (vault, clock, ids) = (Arc::clone(vault), Arc::clone(clock), ids.clone());
+    let parts = StoreParts { vault, clock, ids, node: data_dir.node() };
+    let store = Store::open(settings::store(config), parts).await?;
+    store.migrate().await?;
+    Ok(store)
 }
 
 fn io(what: &'static str, error: impl ToString) -> StartError {

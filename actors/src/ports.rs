@@ -1,5 +1,6 @@
 //! Traits the domain needs from outside. `src/store` and `src/adapters` implement them; tests bring their own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -281,6 +282,16 @@ pub trait Outbox: Send + Sync {
     async fn finish(&self, fence: Fence, delivery: DeliveryId, result: &TryResult) -> Result<(), StoreError>;
 }
 
+/// Why queues are paused. A paused queue begins no send; what waits for it stays in the store.
+#[async_trait]
+pub trait QueuePauses: Send + Sync {
+    /// The causes for which an account's queue is paused; empty while it runs.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn queue_pauses(&self, account: AccountId) -> Result<BTreeSet<PauseCause>, StoreError>;
+}
+
 /// Accounts and pairs as the tree starts them.
 #[async_trait]
 pub trait Directory: Send + Sync {
@@ -415,11 +426,12 @@ pub trait ThrottleMemory: Send + Sync {
 
 /// Everything of the store that the tree uses.
 pub trait Store:
-    Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory
+    Intake + Routes + Outbox + QueuePauses + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory
 {
 }
 
-impl<T: Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory> Store
-    for T
+impl<
+    T: Intake + Routes + Outbox + QueuePauses + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory,
+> Store for T
 {
 }

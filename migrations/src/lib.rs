@@ -29,6 +29,9 @@ mod m20261123_000202_admin_networks;
 mod m20261123_000203_admins;
 mod m20261123_000301_rate_limits;
 mod m20261123_000302_idempotency_keys;
+mod m20261123_000601_events_outbox;
+mod m20261123_000602_work_jobs;
+mod m20261123_000603_ledger_lists;
 mod m20261123_000701_keys;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
@@ -58,6 +61,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000203_admins::Migration),
             Box::new(m20261123_000301_rate_limits::Migration),
             Box::new(m20261123_000302_idempotency_keys::Migration),
+            Box::new(m20261123_000601_events_outbox::Migration),
+            Box::new(m20261123_000602_work_jobs::Migration),
+            Box::new(m20261123_000603_ledger_lists::Migration),
             Box::new(m20261123_000701_keys::Migration),
         ]
     }

@@ -9,6 +9,8 @@ mod exit;
 mod generate;
 mod manage_args;
 mod manage_client;
+mod ops;
+mod ops_args;
 mod orders;
 mod pairs;
 mod report;
@@ -22,8 +24,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub use args::{
-    Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, ReconnectArgs, RestartArgs, SandboxArgs, ServeArgs,
-    StatusArgs,
+    Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, RestartArgs, SandboxArgs, ServeArgs, StatusArgs,
 };
 pub use client::{Client, ClientError};
 pub use console::Console;
@@ -33,6 +34,10 @@ pub use generate::{CompletionsArgs, ManArgs};
 pub use manage_args::{
     AccountsArgs, AccountsVerb, AddBotArgs, AddPairArgs, AddWebhookArgs, End, ImportArgs, ListArgs,
     LoginArgs, OwnerArgs, PairArgs, PairsArgs, PairsVerb, RemoveArgs,
+};
+pub use ops_args::{
+    DeadLettersArgs, DeadLettersVerb, JobsArgs, LetterFilterArgs, LetterListArgs, LetterReplayArgs,
+    QueueArgs, QueueListArgs, QueueRestartArgs, QueuesArgs, QueuesVerb, ReconnectArgs,
 };
 pub use report::{PairReport, SandboxReport, StartupReport};
 pub use status::Status;
@@ -60,7 +65,10 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::OpenApi => return Some(generate::openapi(console)),
         Command::Status(args) => status::run(args, console).await,
         Command::Restart(args) => orders::restart(args, console).await,
-        Command::Reconnect(args) => orders::reconnect(args, console).await,
+        Command::Reconnect(args) => ops::reconnect(args, console).await,
+        Command::Queues(args) => ops::queues(args, console).await,
+        Command::DeadLetters(args) => ops::dead_letters(args, console).await,
+        Command::Jobs(args) => ops::jobs(args, console).await,
         Command::Accounts(args) => accounts::run(args, console).await,
         Command::Pairs(args) => pairs::run(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,

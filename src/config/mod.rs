@@ -13,6 +13,7 @@ mod log;
 mod mail;
 mod networks;
 mod origins;
+mod operations;
 mod queue;
 mod retention;
 mod sandbox;
@@ -41,6 +42,7 @@ pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::MailConfig;
 pub use origins::Origins;
+pub use operations::{EventsConfig, JobsConfig};
 pub use queue::QueueConfig;
 pub use retention::RetentionConfig;
 pub use sandbox::{SandboxLimits, SandboxMode, SandboxPairs, SandboxSettings};
@@ -83,6 +85,10 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// Bounds of one daemon.
     pub limits: LimitsConfig,
+    /// Streams of events.
+    pub events: EventsConfig,
+    /// Long work.
+    pub jobs: JobsConfig,
     /// The doctor.
     pub doctor: DoctorConfig,
     /// Signing in.
@@ -122,6 +128,7 @@ impl Config {
         self.auth.check(check);
         self.mail.check(check);
         self.admin.check(check);
+        self.jobs.check(check);
         check.refuse_if(
             self.limits.idempotency_lease <= self.http.answer_timeout,
             "limits.idempotency_lease",

@@ -13,13 +13,19 @@ use crate::config::HttpConfig;
 use crate::services::accounts::Accounts;
 use crate::services::admin::{Admin, Health};
 use crate::services::audit::Audit;
+use crate::services::bulk::Bulk;
+use crate::services::deliveries::Deliveries;
 use crate::services::entry::Entry;
 use crate::services::idempotency::Idempotency;
 use crate::services::identity::Identity;
 use crate::services::limiter::CallLimits;
+use crate::services::events::Streams;
+use crate::services::monitor::Monitor;
 use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
+use crate::services::queues::Queues;
+use crate::services::work::Jobs;
 
 use super::api::Published;
 use super::operator::OperatorVerifier;
@@ -49,6 +55,18 @@ pub struct Services {
     pub limits: CallLimits,
     /// Orders that may be sent twice.
     pub orders: Arc<dyn Idempotency>,
+    /// Streams of events.
+    pub events: Arc<dyn Streams>,
+    /// Long work.
+    pub jobs: Arc<dyn Jobs>,
+    /// Queues and sessions, for the staff.
+    pub queues: Arc<dyn Queues>,
+    /// The ledger of deliveries.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// The same to all pairs of a user.
+    pub bulk: Arc<dyn Bulk>,
+    /// How the daemon is.
+    pub monitor: Arc<dyn Monitor>,
 }
 
 /// In which part of its life the daemon is.

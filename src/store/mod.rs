@@ -12,6 +12,8 @@ mod claims;
 mod config;
 mod credentials;
 mod data_dir;
+mod delivery_lists;
+mod domain_events;
 mod entity;
 mod error;
 mod fence;
@@ -35,6 +37,7 @@ mod pairs;
 mod pools;
 mod provider_secrets;
 mod rates;
+mod queues;
 mod reseal;
 mod rewrap;
 mod rows;
@@ -44,6 +47,7 @@ mod source_log;
 mod system_seal;
 mod throttles;
 mod users;
+mod work_jobs;
 mod writer;
 
 use std::future::Future;
@@ -66,6 +70,8 @@ pub use admins::{AdminChange, AdminRow, NewAdmin, TryBounds};
 pub use audit::{AuditActor, AuditFilter, AuditPhase, AuditRecord, AuditRow};
 pub use config::{SQLITE_FILE, StoreConfig, StoreTarget};
 pub use data_dir::{DataDir, LOCK_FILE, LockError};
+pub use delivery_lists::{LedgerCursor, LedgerEntry, LedgerFilter, Replayed};
+pub use domain_events::{EventBounds, EventQuery};
 pub use error::OpenError;
 pub use group_commit::GroupStats;
 pub use idempotency::{Attempt, KeyBounds, KeyState, KeyedOrder};
@@ -78,6 +84,9 @@ pub use meta::{OwnerError, StoreOwner};
 pub use provider_secrets::{ProviderSecret, ProviderSecretView};
 pub use rates::{ApiLimit, Asked, RateLimits, RateLimitsConfig, Standing, Taken};
 pub use rewrap::Stepped;
+
+pub use queues::{LedgerDepth, QueueDepth};
+pub use work_jobs::{JobProgress, JobState, WorkJob};
 
 use group_commit::GroupCommit;
 use writer::{Writer, too_long};
@@ -205,6 +214,12 @@ impl Store {
         if let Err(error) = self.readers.close_by_ref().await {
             tracing::warn!(%error, "database connections were not closed cleanly");
         }
+    }
+
+    /// What time it is for the store, Unix milliseconds.
+    #[must_use]
+    pub fn current_time(&self) -> i64 {
+        self.now()
     }
 
     /// Now, Unix milliseconds.

@@ -10,6 +10,7 @@ mod endpoint;
 mod input;
 mod keyed;
 mod rates;
+mod pass;
 mod record;
 mod reference;
 mod schema;
@@ -27,5 +28,7 @@ pub use schema::Describer;
 pub use version::{IfMatch, Tagged};
 
 pub(super) use admit::let_in;
+pub(super) use pass::{Lapse, Pass};
+
 pub(super) use endpoint::{mount, specs};
 pub(super) use reference::Published;

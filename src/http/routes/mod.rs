@@ -4,9 +4,11 @@ mod accounts;
 mod admin;
 mod auth;
 mod documents;
+mod events;
 mod faults;
 mod health;
 mod me;
+mod operations;
 mod pairs;
 mod staff;
 mod who;
@@ -20,6 +22,7 @@ use crate::services::caller::Role;
 pub use accounts::{AccountOrder, LoginAnswerOrder, LoginMethod, LoginOrder, RemoveQuery};
 pub use admin::{Accepted, RestartOrder, SupervisionPage};
 pub use health::HealthStatus;
+pub use operations::{QueuesOrder, SessionsOrder};
 pub use pairs::{PairOrder, RemovedPair};
 
 /// Every endpoint.
@@ -33,6 +36,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         pairs::endpoints(),
         admin::endpoints(),
         staff::endpoints(),
+        events::endpoints(),
+        operations::endpoints(),
     ]
     .into_iter()
     .flatten()

@@ -8,8 +8,20 @@ use secrecy::SecretSlice;
 use uuid::Uuid;
 
 use super::MemoryStore;
-use crate::model::{AccountId, Alert, Epoch, Fence, NodeId};
+use crate::model::{Account, AccountId, Alert, Epoch, Fence, NodeId, Pair};
 use crate::ports::{Credentials, Lease, Notice, StoreError, ThrottleMemory};
+
+impl MemoryStore {
+    /// Adds an account.
+    pub fn add_account(&self, account: Account) {
+        self.peek().accounts.insert(account.id, account);
+    }
+
+    /// Adds a pair.
+    pub fn add_pair(&self, pair: Pair) {
+        self.peek().pairs.insert(pair.id, pair);
+    }
+}
 
 #[async_trait]
 impl Lease for MemoryStore {
