@@ -135,7 +135,7 @@ pub fn run(command: &Command, console: &mut Console) -> ExitCode {
 
 async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
     match command {
-        Command::Serve(args) => serve::run(args, console).await,
+        Command::Serve(args) => Box::pin(serve::run(args, console)).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => standalone::run(args, console).await,
         #[cfg(not(feature = "sandbox"))]

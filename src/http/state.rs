@@ -16,10 +16,10 @@ use crate::services::audit::Audit;
 use crate::services::bulk::Bulk;
 use crate::services::deliveries::Deliveries;
 use crate::services::entry::Entry;
+use crate::services::events::Streams;
 use crate::services::idempotency::Idempotency;
 use crate::services::identity::Identity;
 use crate::services::limiter::CallLimits;
-use crate::services::events::Streams;
 use crate::services::monitor::Monitor;
 use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
@@ -73,7 +73,7 @@ pub struct Services {
 #[derive(Clone)]
 enum Phase {
     Migrating,
-    Serving(Services),
+    Serving(Box<Services>),
     Draining,
 }
 
@@ -103,7 +103,7 @@ impl HttpState {
 
     /// From now on requests are served.
     pub fn serve_with(&self, services: Services) {
-        self.enter(Phase::Serving(services));
+        self.enter(Phase::Serving(Box::new(services)));
     }
 
     /// From now on requests are turned away.
@@ -148,7 +148,7 @@ impl HttpState {
         let waits = |detail| Err(Problem::new(ProblemCode::NotReady, detail).retry_after(COME_BACK));
         match self.phase() {
             Phase::Migrating => waits("the store is being migrated"),
-            Phase::Serving(services) => Ok(services),
+            Phase::Serving(services) => Ok(*services),
             Phase::Draining => waits("the daemon is draining"),
         }
     }

@@ -266,7 +266,7 @@ pub struct TryBounds {
 /// decided on by one change at a time.
 pub(super) async fn lock(transaction: &DatabaseTransaction, id: AdminId) -> Result<(), StoreError> {
     admin::Entity::update_many()
-        .col_expr(admin::Column::Failures, Expr::col(admin::Column::Failures).into())
+        .col_expr(admin::Column::Failures, Expr::col(admin::Column::Failures))
         .filter(admin::Column::Id.eq(id.as_uuid()).or(admin::Column::Role.eq(OWNER)))
         .exec(transaction)
         .await

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, web};
 
 use super::access::Access;
 use super::admit::{Given, check, given};
+use crate::http::address::caller_address;
 use crate::http::problem::Problem;
 use crate::http::state::{HttpState, shared};
 use crate::services::entry::{Credential, EntryFault};
@@ -38,7 +39,7 @@ impl Pass {
             Given::Token(token) => Some(Credential::UserToken(token)),
             Given::OperatorToken | Given::Nothing => None,
         };
-        let from = req.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
+        let from = caller_address(req)?.ip();
         Ok(Self { access, credential, from, state: shared::<HttpState>(req)?.clone() })
     }
 
@@ -47,6 +48,7 @@ impl Pass {
         let Ok(services) = self.state.services() else { return Some(Lapse::Draining) };
         let credential = self.credential.clone()?;
         match services.entry.enter(credential, self.from).await {
+            Ok(entered) if entered.suspended.is_some() => Some(Lapse::Forbidden),
             Ok(entered) => check(self.access, &entered).err().map(|_| Lapse::Forbidden),
             Err(EntryFault::Unknown | EntryFault::Expired) => Some(Lapse::SignedOut),
             Err(EntryFault::Suspended(_)) => Some(Lapse::Forbidden),
