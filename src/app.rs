@@ -4,6 +4,7 @@ mod doctor;
 mod identity;
 mod login;
 mod migrate;
+mod operations;
 mod serve;
 mod settings;
 mod staff;
@@ -34,6 +35,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
 use crate::crypto::{Keyring, KeyringError, SystemRng, UploadKey, Vault};
 use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState};
+use crate::services::events::Events;
 use crate::services::operator::OperatorAccess;
 use crate::services::sandbox::{self, AttachError, SandboxSeed};
 use crate::services::sealed::Uploads;
@@ -163,6 +165,7 @@ pub struct App {
     http: Arc<HttpState>,
     data_dir: DataDir,
     embedded: Option<Embedded>,
+    events: Arc<Events>,
     started: Started,
     settled: Arc<AtomicBool>,
     first_connect_wait: Duration,
@@ -219,10 +222,6 @@ impl App {
         let runtime = RuntimeConfig { seed: rng.next_u64(), ..RuntimeConfig::default() };
         let root = Root::build(deps, settings::policy(&config), runtime)?;
         root.fill().await?;
-        root.add::<HttpActor>("http", server)?;
-        // From here on the tree's own server takes the socket; what comes between waits in its backlog.
-        early.stop().await;
-        root.start().await;
         let settled = Arc::new(AtomicBool::new(false));
         let (store_too, keys) = (store.clone(), Arc::clone(&vault));
         let kit = identity::Kit::new(&config, store_too, keys, Arc::clone(&clock), rng).await?;
@@ -231,7 +230,13 @@ impl App {
         let store_too = store.clone();
         let parts =
             wiring::Parts { operator, store: store_too, login, uploads, clock, ids, kit, staff, plans };
-        http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
+        let (services, operations) = wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled));
+        let events = operations.take_their_places(&root)?;
+        root.add::<HttpActor>("http", server)?;
+        // From here on the tree's own server takes the socket; what comes between waits in its backlog.
+        early.stop().await;
+        root.start().await;
+        http.serve_with(services);
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;
         let first_connect_wait = config.supervision.first_connect_wait;
@@ -241,6 +246,7 @@ impl App {
             http,
             data_dir,
             embedded,
+            events,
             started,
             settled,
             first_connect_wait,
@@ -278,6 +284,7 @@ impl App {
     /// Drains: HTTP first, then sessions, pairs, queues and the rest, then the store; the embedded sandbox last.
     pub async fn stop(&self) -> Ended {
         self.http.drain();
+        self.events.close();
         let report = self.root.drain(self.drain_deadline).await;
         self.store.shut_down().await;
         Ended { unfinished: report.unfinished }

@@ -1,5 +1,6 @@
 //! Traits the domain needs from outside. `src/store` and `src/adapters` implement them; tests bring their own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -287,6 +288,16 @@ pub trait Outbox: Send + Sync {
     async fn finish(&self, fence: Fence, delivery: DeliveryId, result: &TryResult) -> Result<(), StoreError>;
 }
 
+/// Why queues are paused. A paused queue begins no send; what waits for it stays in the store.
+#[async_trait]
+pub trait QueuePauses: Send + Sync {
+    /// The causes for which an account's queue is paused; empty while it runs.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn queue_pauses(&self, account: AccountId) -> Result<BTreeSet<PauseCause>, StoreError>;
+}
+
 /// Accounts and pairs as the tree starts them.
 #[async_trait]
 pub trait Directory: Send + Sync {
@@ -437,7 +448,17 @@ pub trait ThrottleMemory: Send + Sync {
 
 /// Everything of the store that the tree uses.
 pub trait Store:
-    Intake + Routes + Outbox + Directory + Lease + Credentials + Notice + Jobs + ThrottleMemory + Standings
+    Intake
+    + Routes
+    + Outbox
+    + QueuePauses
+    + Directory
+    + Lease
+    + Credentials
+    + Notice
+    + Jobs
+    + ThrottleMemory
+    + Standings
 {
 }
 
@@ -445,6 +466,7 @@ impl<T> Store for T where
     T: Intake
         + Routes
         + Outbox
+        + QueuePauses
         + Directory
         + Lease
         + Credentials

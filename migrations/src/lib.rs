@@ -32,6 +32,9 @@ mod m20261123_000302_idempotency_keys;
 mod m20261123_000401_account_settings;
 mod m20261123_000501_plans_and_suspension;
 mod m20261123_000502_pair_settings;
+mod m20261123_000601_events_outbox;
+mod m20261123_000602_work_jobs;
+mod m20261123_000603_ledger_lists;
 mod m20261123_000701_keys;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
@@ -64,6 +67,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000401_account_settings::Migration),
             Box::new(m20261123_000501_plans_and_suspension::Migration),
             Box::new(m20261123_000502_pair_settings::Migration),
+            Box::new(m20261123_000601_events_outbox::Migration),
+            Box::new(m20261123_000602_work_jobs::Migration),
+            Box::new(m20261123_000603_ledger_lists::Migration),
             Box::new(m20261123_000701_keys::Migration),
         ]
     }

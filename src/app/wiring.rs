@@ -11,17 +11,19 @@ use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartErro
 use tokio::runtime::Handle;
 
 use super::identity::Kit;
+use super::operations::Operations;
 use super::staff::StaffServices;
 use crate::config::{Config, ServerLogin};
 use crate::http::Services;
 use crate::services::accounts::AccountService;
 use crate::services::admin::{Admin, AdminError, Health};
+use crate::services::bulk::{BulkService, PairItem, PairVerb};
 use crate::services::desk::{Desk, DeskConfig, DeskParts};
 use crate::services::entry::Entries;
 use crate::services::idempotency::{KeyBounds, StoredOrders};
 use crate::services::limiter::{ApiLimit, CallLimits, FixedLimits};
 use crate::services::membership::{MembershipService, PlanAllowances};
-use crate::services::pairs::PairService;
+use crate::services::pairs::{PairService, Pairs};
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sealed::Uploads;
 use crate::store::{RateLimits, RateLimitsConfig, Store};
@@ -47,7 +49,7 @@ pub(super) fn services(
     seed: Option<&SandboxSeed>,
     parts: Parts,
     settled: Arc<AtomicBool>,
-) -> Services {
+) -> (Services, Operations) {
     let Parts { operator, store, login, uploads, clock, ids, kit, staff, plans } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
@@ -73,17 +75,23 @@ pub(super) fn services(
             keys_max: config.limits.idempotency_keys_max.get().into(),
         },
     ));
-    let admin = Arc::new(TreeAdmin { operator: operator.clone(), settled });
+    let admin: Arc<dyn Admin> = Arc::new(TreeAdmin { operator: operator.clone(), settled });
+    let mut operations = Operations::new(config, &store, &operator, &admin);
+    let bulk = Arc::new(BulkService { store: store.clone(), jobs: operations.jobs.clone() });
     let desk =
         DeskParts { store, operator, login, clock, ids, profile, uploads, runtime, plans, config: bounds };
     let desk = Desk::new(desk);
     let limits = call_limits(config, &counters, &desk);
     let accounts = Arc::new(AccountService::new(Arc::clone(&desk)));
     let (identity, users) = kit.open(config, accounts.clone());
-    Services {
+    let pairs: Arc<dyn Pairs> = Arc::new(PairService::new(Arc::clone(&desk)));
+    for verb in PairVerb::ALL {
+        operations.work_on(verb.kind(), Arc::new(PairItem { pairs: Arc::clone(&pairs), verb }));
+    }
+    let services = Services {
         admin,
         accounts,
-        pairs: Arc::new(PairService::new(Arc::clone(&desk))),
+        pairs,
         membership: Arc::new(MembershipService::new(desk)),
         identity,
         entry: Arc::new(Entries { users: Some(users), staff: Some(staff.entry) }),
@@ -92,7 +100,14 @@ pub(super) fn services(
         staff: staff.staff,
         limits,
         orders,
-    }
+        events: Arc::new(Arc::clone(&operations.events)),
+        jobs: Arc::new(operations.jobs.clone()),
+        queues: operations.queues.clone(),
+        deliveries: operations.deliveries.clone(),
+        monitor: operations.monitor.clone(),
+        bulk,
+    };
+    (services, operations)
 }
 
 /// Limits of the API: of users by their plans, of all others by the configuration.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
-use switchyard_actors::model::AccountId;
 use switchyard_actors::supervision::ChildPath;
 
 use crate::config::Flag;
@@ -14,6 +13,7 @@ use super::admins::AdminArgs;
 use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
 use super::manage_args::{AccountsArgs, PairsArgs, PlansArgs};
+use super::ops_args::{DeadLettersArgs, JobsArgs, QueuesArgs, ReconnectArgs};
 use super::upload::UploadArgs;
 
 const DATA_DIR: &str = "./switchyard-data";
@@ -38,8 +38,14 @@ pub enum Command {
     Status(StatusArgs),
     /// Restart an actor of the running daemon; a parked one is started again.
     Restart(RestartArgs),
-    /// Close an account's connection and make a new one.
+    /// Close an account's connection and make a new one, or those of all sessions in a state.
     Reconnect(ReconnectArgs),
+    /// List, restart, pause and resume queues of the running daemon.
+    Queues(QueuesArgs),
+    /// List deliveries that were given up, and try them again.
+    DeadLetters(DeadLettersArgs),
+    /// Show long work and how far it is.
+    Jobs(JobsArgs),
     /// Connect, list and remove accounts of the running daemon.
     Accounts(AccountsArgs),
     /// Sign a Telegram user in on this machine, and hand the session over sealed: code and password go to Telegram alone.
@@ -203,6 +209,9 @@ pub struct StatusArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+    /// Show it again every two seconds, until interrupted.
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// `restart`
@@ -214,17 +223,9 @@ pub struct RestartArgs {
     /// The actor, as `status` shows it, such as pairs/ID.
     #[arg(value_name = "PATH", value_parser = path)]
     pub path: ChildPath,
-}
-
-/// `reconnect`
-#[derive(Args, Clone, Debug)]
-pub struct ReconnectArgs {
-    /// Where the daemon is.
-    #[command(flatten)]
-    pub data: DataDir,
-    /// The account's id, as `status` shows it under sessions/.
-    #[arg(value_name = "ACCOUNT")]
-    pub account: AccountId,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `healthcheck`

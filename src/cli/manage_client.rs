@@ -137,10 +137,20 @@ impl Client {
 
     /// Every item of a list, page by page.
     async fn every<T: DeserializeOwned + Serialize>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+        self.every_of(path, &[]).await
+    }
+
+    /// Every item of a list that a query finds, page by page.
+    pub(super) async fn every_of<T: DeserializeOwned + Serialize>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<T>, ClientError> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let query: Vec<(&str, &str)> = cursor.iter().map(|cursor| ("cursor", cursor.as_str())).collect();
+            let mut query = query.to_vec();
+            query.extend(cursor.iter().map(|cursor| ("cursor", cursor.as_str())));
             let page: Listed<T, String> = self.call(Method::GET, path, &query, None::<&()>).await?;
             items.extend(page.items);
             cursor = page.next_cursor;

@@ -10,6 +10,8 @@ mod exit;
 mod generate;
 mod manage_args;
 mod manage_client;
+mod ops;
+mod ops_args;
 mod orders;
 mod pairs;
 mod plans;
@@ -26,8 +28,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 pub use admins::{AddAdminArgs, AdminArgs, AdminRefArgs, AdminVerb, ResetPasswordArgs, SetRoleArgs};
 pub use args::{
-    Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, ReconnectArgs, RestartArgs, SandboxArgs, ServeArgs,
-    StatusArgs,
+    Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, RestartArgs, SandboxArgs, ServeArgs, StatusArgs,
 };
 pub use client::{Client, ClientError};
 pub use console::Console;
@@ -37,6 +38,10 @@ pub use generate::{CompletionsArgs, ManArgs};
 pub use manage_args::{
     AccountsArgs, AccountsVerb, AddBotArgs, AddPairArgs, AddWebhookArgs, ChangePairArgs, End, ImportArgs,
     ListArgs, LoginArgs, OwnerArgs, PairArgs, PairsArgs, PairsVerb, PlansArgs, PlansVerb, RemoveArgs,
+};
+pub use ops_args::{
+    DeadLettersArgs, DeadLettersVerb, JobsArgs, LetterFilterArgs, LetterListArgs, LetterReplayArgs,
+    QueueArgs, QueueListArgs, QueueRestartArgs, QueuesArgs, QueuesVerb, ReconnectArgs,
 };
 pub use report::{PairReport, SandboxReport, StartupReport};
 pub use secret_input::{hidden, line};
@@ -101,7 +106,10 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::OpenApi => return Some(generate::openapi(console)),
         Command::Status(args) => status::run(args, console).await,
         Command::Restart(args) => orders::restart(args, console).await,
-        Command::Reconnect(args) => orders::reconnect(args, console).await,
+        Command::Reconnect(args) => ops::reconnect(args, console).await,
+        Command::Queues(args) => ops::queues(args, console).await,
+        Command::DeadLetters(args) => ops::dead_letters(args, console).await,
+        Command::Jobs(args) => ops::jobs(args, console).await,
         Command::Accounts(args) => accounts::run(args, console).await,
         Command::Pairs(args) => pairs::run(args, console).await,
         Command::Admin(args) => admins::run(args, console).await,

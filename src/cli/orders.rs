@@ -1,18 +1,16 @@
-//! `restart`, `reconnect`, `healthcheck`: one call each.
+//! `restart`, `healthcheck`: one call each.
 
-use super::args::{HealthcheckArgs, ReconnectArgs, RestartArgs};
+use super::args::{HealthcheckArgs, RestartArgs};
 use super::client::{Client, ClientError};
 use super::console::Console;
 
 pub(super) async fn restart(args: &RestartArgs, console: &mut Console) -> Result<(), ClientError> {
     let accepted = Client::open(&args.data.data_dir)?.restart(&args.path).await?;
-    console.say(format_args!("{} restarts", accepted.path));
-    Ok(())
-}
-
-pub(super) async fn reconnect(args: &ReconnectArgs, console: &mut Console) -> Result<(), ClientError> {
-    let accepted = Client::open(&args.data.data_dir)?.reconnect(args.account).await?;
-    console.say(format_args!("{} reconnects", accepted.path));
+    if args.json {
+        console.say(serde_json::to_string_pretty(&accepted).unwrap_or_default());
+    } else {
+        console.say(format_args!("{} restarts", accepted.path));
+    }
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! `status`: the live tree and its scheduled jobs as tables, or as JSON.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use switchyard_actors::supervision::{ChildPath, NodeView};
@@ -11,6 +13,9 @@ use super::console::Console;
 use super::table;
 
 const WHY_MAX: usize = 90;
+
+/// Time between two looks of `--watch`.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
 /// The path of the actor that runs the jobs.
 const SCHEDULER: &str = "scheduler";
@@ -30,13 +35,22 @@ pub struct Status {
 
 pub(super) async fn run(args: &StatusArgs, console: &mut Console) -> Result<(), ClientError> {
     let client = Client::open(&args.data.data_dir)?;
-    let status = fetch(&client, args.prefix.as_ref()).await?;
-    if args.json {
-        console.say(serde_json::to_string_pretty(&status).unwrap_or_default());
-    } else {
-        console.say(render(&status));
+    loop {
+        let status = fetch(&client, args.prefix.as_ref()).await?;
+        match (args.json, args.watch) {
+            // A line each, for whatever reads along.
+            (true, true) => console.say(serde_json::to_string(&status).unwrap_or_default()),
+            (true, false) => console.say(serde_json::to_string_pretty(&status).unwrap_or_default()),
+            (false, _) => console.say(render(&status)),
+        }
+        if !args.watch {
+            return Ok(());
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        if !args.json {
+            console.say("");
+        }
     }
-    Ok(())
 }
 
 async fn fetch(client: &Client, prefix: Option<&ChildPath>) -> Result<Status, ClientError> {

@@ -12,6 +12,7 @@ mod limits;
 mod log;
 mod mail;
 mod networks;
+mod operations;
 mod origins;
 mod plans;
 mod queue;
@@ -41,6 +42,7 @@ pub use layers::{Flag, REFERENCE, Sources};
 pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::MailConfig;
+pub use operations::{EventsConfig, JobsConfig};
 pub use origins::Origins;
 pub use plans::PlansConfig;
 pub use queue::QueueConfig;
@@ -87,6 +89,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Plans.
     pub plans: PlansConfig,
+    /// Streams of events.
+    pub events: EventsConfig,
+    /// Long work.
+    pub jobs: JobsConfig,
     /// The doctor.
     pub doctor: DoctorConfig,
     /// Signing in.
@@ -127,6 +133,7 @@ impl Config {
         self.auth.check(check);
         self.mail.check(check);
         self.admin.check(check);
+        self.jobs.check(check);
         check.refuse_if(
             self.limits.idempotency_lease <= self.http.answer_timeout,
             "limits.idempotency_lease",

@@ -17,8 +17,8 @@ mod wire;
 
 pub use actor::{HttpActor, HttpArgs};
 pub use routes::{
-    Accepted, AccountOrder, AdminList, HealthStatus, LoginAnswerOrder, LoginMethod, LoginOrder, RemoveQuery,
-    RemovedPair, RestartOrder, SupervisionPage, table,
+    Accepted, AccountOrder, AdminList, HealthStatus, LoginAnswerOrder, LoginMethod, LoginOrder, QueuesOrder,
+    RemoveQuery, RemovedPair, RestartOrder, SessionsOrder, SupervisionPage, table,
 };
 pub use server::{HttpHandle, HttpServer, serve};
 pub use state::{HttpState, Services};

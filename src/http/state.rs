@@ -13,15 +13,21 @@ use crate::config::HttpConfig;
 use crate::services::accounts::Accounts;
 use crate::services::admin::{Admin, Health};
 use crate::services::audit::Audit;
+use crate::services::bulk::Bulk;
+use crate::services::deliveries::Deliveries;
 use crate::services::entry::Entry;
+use crate::services::events::Streams;
 use crate::services::idempotency::Idempotency;
 use crate::services::identity::Identity;
 use crate::services::limiter::CallLimits;
 use crate::services::membership::Memberships;
+use crate::services::monitor::Monitor;
 use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
+use crate::services::queues::Queues;
 use crate::services::staff::Staff;
+use crate::services::work::Jobs;
 
 use super::api::Published;
 use super::operator::OperatorVerifier;
@@ -55,13 +61,25 @@ pub struct Services {
     pub limits: CallLimits,
     /// Orders that may be sent twice.
     pub orders: Arc<dyn Idempotency>,
+    /// Streams of events.
+    pub events: Arc<dyn Streams>,
+    /// Long work.
+    pub jobs: Arc<dyn Jobs>,
+    /// Queues and sessions, for the staff.
+    pub queues: Arc<dyn Queues>,
+    /// The ledger of deliveries.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// The same to all pairs of a user.
+    pub bulk: Arc<dyn Bulk>,
+    /// How the daemon is.
+    pub monitor: Arc<dyn Monitor>,
 }
 
 /// In which part of its life the daemon is.
 #[derive(Clone)]
 enum Phase {
     Migrating,
-    Serving(Services),
+    Serving(Box<Services>),
     Draining,
 }
 
@@ -91,7 +109,7 @@ impl HttpState {
 
     /// From now on requests are served.
     pub fn serve_with(&self, services: Services) {
-        self.enter(Phase::Serving(services));
+        self.enter(Phase::Serving(Box::new(services)));
     }
 
     /// From now on requests are turned away.
@@ -136,7 +154,7 @@ impl HttpState {
         let waits = |detail| Err(Problem::new(ProblemCode::NotReady, detail).retry_after(COME_BACK));
         match self.phase() {
             Phase::Migrating => waits("the store is being migrated"),
-            Phase::Serving(services) => Ok(services),
+            Phase::Serving(services) => Ok(*services),
             Phase::Draining => waits("the daemon is draining"),
         }
     }

@@ -43,6 +43,16 @@ impl<K: Ord + Copy> Page<K> {
     }
 }
 
+impl<K> Page<K> {
+    /// Makes the page of what was fetched in its order: one item more than the page takes, where there are more.
+    pub(super) fn fetched<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> K) -> Listed<T, K> {
+        let more = items.len() > self.limit;
+        items.truncate(self.limit);
+        let next_cursor = items.last().filter(|_| more).map(key);
+        Listed { items, next_cursor }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

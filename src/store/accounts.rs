@@ -7,9 +7,13 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use secrecy::SecretSlice;
-use switchyard_actors::model::{Account, AccountId, AccountState, Pair, UserId};
+use serde_json::json;
+use switchyard_actors::model::{
+    Account, AccountId, AccountState, Audience, NewDomainEvent, Pair, Topic, UserId,
+};
 use switchyard_actors::ports::{Directory, Proxy, StoreError};
 
+use super::domain_events::publish_one;
 use super::entity::{account, account_secret};
 use super::error::run_time;
 use super::sealing::{SECRET, seal_secret, secret_row};
@@ -62,6 +66,8 @@ impl Store {
             Box::pin(async move {
                 let connected = settle(transaction, &account, now).await?;
                 replace_secrets(transaction, connected.account.id, &key, &secrets, now).await?;
+                let told = event(Topic::AccountConnected, &connected.account);
+                publish_one(transaction, told, now).await?;
                 Ok(connected)
             })
         });
@@ -75,6 +81,7 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn remove_account(&self, id: AccountId) -> Result<(), StoreError> {
         // However much lies in its queues: foreign keys delete it all with the one row.
+        let (gone, now) = (self.account(id).await?, self.now());
         let write = self.writer.run_unbounded(move |transaction| {
             Box::pin(async move {
                 let deleted = account::Entity::delete_by_id(id.as_uuid())
@@ -84,7 +91,7 @@ impl Store {
                 if deleted.rows_affected == 0 {
                     return Err(StoreError::NotFound(format!("account {id}")));
                 }
-                Ok(())
+                publish_one(transaction, event(Topic::AccountRemoved, &gone), now).await
             })
         });
         write.await
@@ -93,6 +100,17 @@ impl Store {
     /// The owner of an account.
     pub(super) async fn account_user(&self, id: AccountId) -> Result<UserId, StoreError> {
         Ok(self.account(id).await?.user)
+    }
+}
+
+/// What streams are told of an account.
+pub(super) fn event(topic: Topic, account: &Account) -> NewDomainEvent {
+    NewDomainEvent {
+        topic,
+        user: Some(account.user),
+        audience: Audience::User,
+        subject: format!("accounts/{}", account.id),
+        body: json!({ "account": account.id, "kind": account.kind, "state": account.state }),
     }
 }
 
@@ -208,6 +226,7 @@ impl Directory for Store {
     }
 
     async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<(), StoreError> {
+        let (told, now) = (Account { state, ..self.account(id).await? }, self.now());
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 let changed = account::Entity::update_many()
@@ -219,7 +238,7 @@ impl Directory for Store {
                 if changed.rows_affected == 0 {
                     return Err(StoreError::NotFound(format!("account {id}")));
                 }
-                Ok(())
+                publish_one(transaction, event(Topic::AccountChanged, &told), now).await
             })
         });
         write.await

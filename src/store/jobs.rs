@@ -61,6 +61,7 @@ impl Jobs for Store {
             .into_tuple::<Uuid>();
         let alerts = self.read(alerts.all(&self.readers)).await?;
         let now = self.now();
+        let past = self.purge_events(before, limit).await? + self.purge_jobs(before, limit).await?;
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 let mut gone = rates::purge(transaction, now, limit).await?;
@@ -71,7 +72,7 @@ impl Jobs for Store {
                 Ok(gone)
             })
         });
-        write.await
+        Ok(write.await? + past)
     }
 }
 

@@ -3,9 +3,14 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter};
-use switchyard_actors::model::{DeliveryId, DeliveryState, EventKind, Fence, MessageId, PartState};
+use serde_json::json;
+use switchyard_actors::model::{
+    Audience, DeadReason, DeliveryId, DeliveryState, EventKind, Fence, MessageId, NewDomainEvent, PartState,
+    Topic, UserId,
+};
 use switchyard_actors::ports::{StoreError, TryResult};
 
+use super::domain_events::publish_one;
 use super::entity::{delivery, delivery_count, delivery_part, message_map, pair};
 use super::error::{run_time, unreadable};
 use super::outbox::hold_delivery;
@@ -29,6 +34,7 @@ pub(super) async fn finish(
         return Ok(());
     }
     let mut change = delivery::ActiveModel { id: Set(row.id), ..Default::default() };
+    let mut given_up = None;
     match result {
         TryResult::Sent { part, message } => {
             let noted = note_part(transaction, &row, part, message).await?;
@@ -60,15 +66,38 @@ pub(super) async fn finish(
             change.last_error = Set(Some(error.chars().take(ERROR_CHARS_MAX).collect()));
         }
         TryResult::Dead(reason) => {
-            let reason = serde_json::to_string(&reason).map_err(|f| unreadable("dead reason", f))?;
+            let text = serde_json::to_string(&reason).map_err(|f| unreadable("dead reason", f))?;
+            given_up = Some(reason);
             change.state = Set(DeliveryState::Dead.as_str().to_owned());
-            change.dead = Set(Some(reason));
+            change.dead = Set(Some(text));
             change.not_before = Set(None);
             change.finished_at = Set(Some(now));
         }
     }
     delivery::Entity::update(change).exec(transaction).await.map_err(|failure| run_time(&failure))?;
-    Ok(())
+    match given_up {
+        Some(reason) => tell_of_death(transaction, &row, &reason, now).await,
+        None => Ok(()),
+    }
+}
+
+/// Streams tell of a dead letter; this is the last act of its transaction.
+async fn tell_of_death(
+    transaction: &DatabaseTransaction,
+    row: &delivery::Model,
+    reason: &DeadReason,
+    now: i64,
+) -> Result<(), StoreError> {
+    let pair = pair::Entity::find_by_id(row.pair_id).one(transaction).await;
+    let Some(pair) = pair.map_err(|failure| run_time(&failure))? else { return Ok(()) };
+    let event = NewDomainEvent {
+        topic: Topic::DeliveryDead,
+        user: Some(UserId::from_uuid(pair.user_id)),
+        audience: Audience::User,
+        subject: format!("deliveries/{}", row.id),
+        body: json!({ "delivery": row.id, "pair": row.pair_id, "account": row.account_id, "dead": reason }),
+    };
+    publish_one(transaction, event, now).await
 }
 
 /// Puts what a part's success changes about its delivery into `change`; answers whether anything does.

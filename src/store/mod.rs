@@ -13,6 +13,8 @@ mod claims;
 mod config;
 mod credentials;
 mod data_dir;
+mod delivery_lists;
+mod domain_events;
 mod entity;
 mod error;
 mod fence;
@@ -36,6 +38,7 @@ mod pair_records;
 mod pairs;
 mod pools;
 mod provider_secrets;
+mod queues;
 mod rates;
 mod reseal;
 mod rewrap;
@@ -48,6 +51,7 @@ mod system_seal;
 mod throttles;
 mod usage;
 mod users;
+mod work_jobs;
 mod writer;
 
 use std::future::Future;
@@ -71,6 +75,8 @@ pub use admins::{AdminChange, AdminRow, NewAdmin};
 pub use audit::{AuditActor, AuditFilter, AuditPhase, AuditRecord, AuditRow};
 pub use config::{SQLITE_FILE, StoreConfig, StoreTarget};
 pub use data_dir::{DataDir, LOCK_FILE, LockError};
+pub use delivery_lists::{LedgerCursor, LedgerEntry, LedgerFilter, Replayed};
+pub use domain_events::{EventBounds, EventQuery};
 pub use error::OpenError;
 pub use group_commit::GroupStats;
 pub use idempotency::{Attempt, KeyBounds, KeyState, KeyedOrder};
@@ -86,6 +92,9 @@ pub use provider_secrets::{ProviderSecret, ProviderSecretView};
 pub use rates::{ApiLimit, Asked, RateLimits, RateLimitsConfig, Standing, Taken};
 pub use rewrap::Stepped;
 pub use standings::{Suspension, UserPlan};
+
+pub use queues::{LedgerDepth, QueueDepth};
+pub use work_jobs::{JobProgress, JobState, WorkJob};
 
 use group_commit::GroupCommit;
 use writer::{Writer, too_long};
@@ -213,6 +222,12 @@ impl Store {
         if let Err(error) = self.readers.close_by_ref().await {
             tracing::warn!(%error, "database connections were not closed cleanly");
         }
+    }
+
+    /// What time it is for the store, Unix milliseconds.
+    #[must_use]
+    pub fn current_time(&self) -> i64 {
+        self.now()
     }
 
     /// Now, Unix milliseconds.

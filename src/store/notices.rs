@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait;
 use sea_orm::sea_query::OnConflict;
-use switchyard_actors::model::Alert;
+use serde_json::json;
+use switchyard_actors::model::{Alert, Audience, NewDomainEvent, Topic};
 use switchyard_actors::ports::{Notice, StoreError};
 
 use super::Store;
+use super::domain_events::publish_one;
 use super::entity::alert;
 use super::error::run_time;
 
@@ -23,16 +25,27 @@ impl Notice for Store {
             user_id: Set(raised.user.map(|user| user.as_uuid())),
             text: Set(raised.text.clone()),
         };
+        let event = NewDomainEvent {
+            topic: Topic::AlertRaised,
+            user: raised.user,
+            audience: if raised.user.is_some() { Audience::User } else { Audience::Staff },
+            subject: raised.subject.clone(),
+            body: json!({
+                "alert": raised.id, "severity": raised.severity, "kind": raised.kind, "text": raised.text,
+            }),
+        };
+        let now = self.now();
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 // Raising the same alert again, after an answer that was lost, changes nothing.
-                alert::Entity::insert(row)
+                let raised = alert::Entity::insert(row)
                     .on_conflict(OnConflict::column(alert::Column::Id).do_nothing().to_owned())
                     .exec_without_returning(transaction)
                     .await
-                    .map_err(|failure| run_time(&failure))
+                    .map_err(|failure| run_time(&failure))?;
+                if raised == 0 { Ok(()) } else { publish_one(transaction, event, now).await }
             })
         });
-        write.await.map(|_written| ())
+        write.await
     }
 }

@@ -1,9 +1,10 @@
 //! Pairs as their owners add and remove them.
 
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter};
-use switchyard_actors::model::{ChatId, CursorKey, Pair, PairId};
+use switchyard_actors::model::{ChatId, CursorKey, Pair, PairId, Topic};
 use switchyard_actors::ports::StoreError;
 
+use super::domain_events::publish_one;
 use super::entity::{cursor, pair};
 use super::error::{run_time, unreadable};
 use super::{Store, pairs, standings};
@@ -58,6 +59,7 @@ impl Store {
                     .exec_without_returning(transaction)
                     .await
                     .map_err(|failure| run_time(&failure))?;
+                publish_one(transaction, pairs::event(Topic::PairAdded, &new), now).await?;
                 Ok(Added::Made)
             })
         });
@@ -70,6 +72,7 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn remove_pair(&self, id: PairId) -> Result<(), StoreError> {
         // However much waits for it: foreign keys delete it all with the one row.
+        let (gone, now) = (self.find_pair(id).await?, self.now());
         let write = self.writer.run_unbounded(move |transaction| {
             Box::pin(async move {
                 let deleted = pair::Entity::delete_by_id(id.as_uuid())
@@ -79,7 +82,7 @@ impl Store {
                 if deleted.rows_affected == 0 {
                     return Err(StoreError::NotFound(format!("pair {id}")));
                 }
-                Ok(())
+                publish_one(transaction, pairs::event(Topic::PairRemoved, &gone), now).await
             })
         });
         write.await

@@ -5,10 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder};
-use switchyard_actors::model::{Pair, PairId, PauseCause};
+use serde_json::json;
+use switchyard_actors::model::{Audience, NewDomainEvent, Pair, PairId, PauseCause, Topic};
 use switchyard_actors::ports::StoreError;
 use uuid::Uuid;
 
+use super::domain_events::publish_one;
 use super::entity::{pair, pair_pause};
 use super::error::run_time;
 use super::{Store, rows};
@@ -65,6 +67,7 @@ impl Store {
         cause: PauseCause,
         on: bool,
     ) -> Result<(), StoreError> {
+        let mut changed = self.find_pair(id).await?;
         let (now, id) = (self.now(), id.as_uuid());
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
@@ -75,14 +78,18 @@ impl Store {
                     .exec(transaction)
                     .await
                     .map_err(failed)?;
-                if on {
-                    return pause(transaction, id, cause, now).await.map_err(failed);
+                let touched = if on {
+                    changed.paused.insert(cause);
+                    pause(transaction, id, cause, now).await.map_err(failed)?
+                } else {
+                    changed.paused.remove(&cause);
+                    let lifted = pair_pause::Entity::delete_by_id((id, cause.as_str().to_owned()));
+                    lifted.exec(transaction).await.map_err(failed)?.rows_affected
+                };
+                if touched == 0 {
+                    return Ok(());
                 }
-                pair_pause::Entity::delete_by_id((id, cause.as_str().to_owned()))
-                    .exec(transaction)
-                    .await
-                    .map_err(failed)?;
-                Ok(())
+                publish_one(transaction, event(Topic::PairChanged, &changed), now).await
             })
         });
         write.await
@@ -107,12 +114,26 @@ pub(super) fn row(new: &Pair, now: i64) -> pair::ActiveModel {
     }
 }
 
+/// What streams are told of a pair.
+pub(super) fn event(topic: Topic, pair: &Pair) -> NewDomainEvent {
+    NewDomainEvent {
+        topic,
+        user: Some(pair.user),
+        audience: Audience::User,
+        subject: format!("pairs/{}", pair.id),
+        body: json!({
+            "pair": pair.id, "source_account": pair.source_account, "target_account": pair.target_account,
+            "paused": pair.paused,
+        }),
+    }
+}
+
 pub(super) async fn pause(
     transaction: &DatabaseTransaction,
     pair: Uuid,
     cause: PauseCause,
     now: i64,
-) -> Result<(), DbErr> {
+) -> Result<u64, DbErr> {
     let row = pair_pause::ActiveModel {
         pair_id: Set(pair),
         cause: Set(cause.as_str().to_owned()),
@@ -121,6 +142,5 @@ pub(super) async fn pause(
     pair_pause::Entity::insert(row)
         .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(transaction)
-        .await?;
-    Ok(())
+        .await
 }

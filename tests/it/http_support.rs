@@ -32,6 +32,7 @@ use tokio::task::JoinHandle;
 
 use crate::http_desk::FakeDesk;
 use crate::http_nobody::Nobody;
+use crate::http_ops::OutOfOrder;
 use crate::http_staff::FakeStaff;
 
 /// Longer than anything here takes.
@@ -114,6 +115,7 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
     let limits = CallLimits::new(Arc::new(NoLimits), allowance, FixedLimits { open: limit, admin: limit });
     let staff = Arc::new(FakeStaff::default());
     let identity = Arc::new(Nobody);
+    let ops = Arc::new(OutOfOrder);
     Services {
         admin,
         accounts: desk.clone(),
@@ -124,6 +126,12 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
         networks: staff.clone(),
         audit: staff.clone(),
         staff,
+        events: ops.clone(),
+        jobs: ops.clone(),
+        queues: ops.clone(),
+        deliveries: ops.clone(),
+        bulk: ops.clone(),
+        monitor: ops,
         limits,
         orders: Arc::new(NoOrders),
     }

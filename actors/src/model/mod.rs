@@ -4,6 +4,7 @@ mod account;
 mod alert;
 mod cursor;
 mod delivery;
+mod domain_event;
 mod event;
 mod id;
 mod message;
@@ -21,6 +22,7 @@ pub use cursor::{Cursor, CursorKey, CursorValue};
 pub use delivery::{
     Author, Delivery, DeliveryState, IdempotencyKey, MessageCopy, NewDelivery, Part, PartBody, PartState,
 };
+pub use domain_event::{Audience, DomainEvent, NewDomainEvent, Topic};
 pub use event::{EventKind, SourceEvent};
 pub use id::{
     AccountId, AdminId, AlertId, AnnouncementId, ApiKeyId, DeliveryId, Epoch, EventId, Fence, IdSource,

@@ -7,6 +7,7 @@
 mod backoff;
 mod branch;
 mod cell;
+mod changes;
 mod child;
 mod command;
 mod contained;
@@ -36,6 +37,7 @@ mod world;
 pub use backoff::{Backoff, jitter_key};
 pub use branch::Branch;
 pub use cell::AddError;
+pub use changes::ChangeFeed;
 pub use child::{Child, Handle, LoadEnv, LoadError, Loaded, Message, Receive};
 pub use context::{Cx, Heartbeat};
 pub use event::{Happening, NoSink, ParkCause, SupervisionEvent, SupervisionSink, Unparker};

@@ -136,6 +136,8 @@ impl Node {
         ledger.since = since;
         ledger.next_attempt = None;
         ledger.reason = None;
+        drop(ledger);
+        self.world.feeds.mark(&self.path);
     }
 
     pub(crate) fn plan(&self, next_attempt: Option<Duration>, reason: Option<String>) {
@@ -145,6 +147,14 @@ impl Node {
         let mut ledger = lock(&self.ledger);
         ledger.next_attempt = at;
         ledger.reason = reason;
+        drop(ledger);
+        self.world.feeds.mark(&self.path);
+    }
+
+    /// Publishes what the child shows of itself.
+    pub(crate) fn show(&self, value: Value) {
+        self.ledger().observable = (!value.is_null()).then(|| Arc::new(value));
+        self.world.feeds.mark(&self.path);
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -249,6 +259,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.world.counts.leave(self.state());
         self.family.leave(self.state());
+        self.world.feeds.mark(&self.path);
     }
 }
 

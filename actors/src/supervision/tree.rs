@@ -9,6 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{
+    changes::ChangeFeed,
     child::Child,
     command::Command,
     directory::Listed,
@@ -97,6 +98,13 @@ impl Tree {
     #[must_use]
     pub fn view(&self, path: &ChildPath) -> Option<NodeView> {
         self.world.find(path).as_ref().map(Self::view_of)
+    }
+
+    /// Tells from now on which children change. The first answer names all there are.
+    #[must_use]
+    pub fn changes(&self) -> ChangeFeed {
+        let all = || self.world.within(&ChildPath::root()).into_iter().map(|listed| listed.node.path.clone());
+        self.world.feeds.open(|| all().collect())
     }
 
     /// A handle to the child at a path, if it is of this type.

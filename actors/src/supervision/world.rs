@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use tokio::{runtime::Handle, sync::Notify, time::Instant};
 
 use super::{
+    changes::Feeds,
     directory::{Directory, Listed},
     event::{self, Happening, SupervisionEvent, SupervisionSink},
     node::{Node, lock},
@@ -31,6 +32,7 @@ pub type WallClock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 pub(crate) struct World {
     pub(crate) config: RuntimeConfig,
     pub(crate) counts: Counts,
+    pub(crate) feeds: Feeds,
     clock: WallClock,
     sink: Arc<dyn SupervisionSink>,
     origin: Instant,
@@ -60,6 +62,7 @@ impl World {
         Arc::new(Self {
             config,
             counts: Counts::default(),
+            feeds: Feeds::default(),
             clock,
             sink,
             origin: Instant::now(),

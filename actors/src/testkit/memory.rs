@@ -2,6 +2,7 @@
 
 mod jobs;
 mod keeping;
+mod pauses;
 mod standings;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -42,6 +43,7 @@ struct State {
     alerts: Vec<Alert>,
     jobs: jobs::Runs,
     throttles: HashMap<String, String>,
+    queue_pauses: pauses::QueuePausesKept,
     unavailable: bool,
     users: standings::Known,
 }
@@ -64,16 +66,6 @@ impl MemoryStore {
 
     fn peek(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds an account.
-    pub fn add_account(&self, account: Account) {
-        self.peek().accounts.insert(account.id, account);
-    }
-
-    /// Adds a pair.
-    pub fn add_pair(&self, pair: Pair) {
-        self.peek().pairs.insert(pair.id, pair);
     }
 
     /// Deletes a pair with what waits for it.

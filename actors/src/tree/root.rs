@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::alerts::AlertSink;
 use super::deps::Deps;
 use super::notifier::Notifier;
-use super::queue::Release;
+use super::queue::{PausesChanged, Release};
 use super::roster::Roster;
 use super::scheduler::Scheduler;
 use super::session::{GetChats, Reconnect, ReconnectAnswer};
@@ -233,6 +233,21 @@ impl Operator {
             }
         }
         Ok(self.tree.restart(path)?)
+    }
+
+    /// A queue was paused or resumed in the store: it keeps to that at once. After the answer to a pause it begins no send.
+    ///
+    /// # Errors
+    /// [`ReconnectError::NotFound`] without such a queue; [`ReconnectError::NoAnswer`] when it does not run now: it reads its
+    /// pauses when it starts.
+    pub async fn queue_pauses_changed(&self, id: AccountId) -> Result<(), ReconnectError> {
+        let queue = self.deps().links.queues.get(&id).ok_or(ReconnectError::NotFound(id))?;
+        Ok(queue.ask(PausesChanged).await??)
+    }
+
+    /// A lane of a queue may have new work.
+    pub fn wake_lane(&self, account: AccountId, pair: PairId) {
+        self.deps().links.wake_queue(account, pair);
     }
 
     /// Connects an account's session anew. Never shortens a platform's wait; lifts a quarantine, for that is what an

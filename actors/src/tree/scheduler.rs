@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use futures_util::future::LocalBoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -19,7 +20,8 @@ const TICK: Duration = Duration::from_secs(1);
 const STORE_LOST_AFTER: u32 = 3;
 
 /// A scheduled job as operators see it: an element of `jobs` in the scheduler's observable state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ScheduledJob")]
 pub struct JobView {
     /// Its name, such as `retention.purge`.
     pub job: String,

@@ -82,7 +82,7 @@ async fn enter(
 }
 
 /// What a request brought.
-enum Given {
+pub(super) enum Given {
     Key(SecretString),
     Token(SecretString),
     OperatorToken,
@@ -90,7 +90,7 @@ enum Given {
 }
 
 /// A JSON Web Token has dots (RFC 7519, section 3), the operator's token has none.
-fn given(headers: &HeaderMap) -> Result<Given, Problem> {
+pub(super) fn given(headers: &HeaderMap) -> Result<Given, Problem> {
     let keys: Vec<_> = headers.get_all(API_KEY).collect();
     let tokens: Vec<_> = headers.get_all(AUTHORIZATION).collect();
     let text =
@@ -112,7 +112,7 @@ fn given(headers: &HeaderMap) -> Result<Given, Problem> {
 }
 
 /// Whether the caller may.
-fn check(access: Access, entered: &Entered) -> Result<(), Problem> {
+pub(super) fn check(access: Access, entered: &Entered) -> Result<(), Problem> {
     let forbidden = |detail: String| Err(Problem::new(ProblemCode::Forbidden, detail));
     match (access, entered.caller) {
         (Access::Open | Access::StaffDoor, _)

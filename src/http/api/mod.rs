@@ -9,6 +9,7 @@ mod document;
 mod endpoint;
 mod input;
 mod keyed;
+mod pass;
 mod rates;
 mod record;
 mod reference;
@@ -27,5 +28,7 @@ pub use schema::Describer;
 pub use version::{IfMatch, Tagged};
 
 pub(super) use admit::let_in;
+pub(super) use pass::{Lapse, Pass};
+
 pub(super) use endpoint::{mount, specs};
 pub(super) use reference::Published;

@@ -4,9 +4,11 @@ mod accounts;
 mod admin;
 mod auth;
 mod documents;
+mod events;
 mod faults;
 mod health;
 mod me;
+mod operations;
 mod pairs;
 mod plans;
 mod staff;
@@ -21,6 +23,7 @@ use crate::services::caller::Role;
 pub use accounts::{AccountOrder, LoginAnswerOrder, LoginMethod, LoginOrder, RemoveQuery};
 pub use admin::{Accepted, RestartOrder, SupervisionPage};
 pub use health::HealthStatus;
+pub use operations::{QueuesOrder, SessionsOrder};
 pub use pairs::RemovedPair;
 pub use staff::AdminList;
 
@@ -36,6 +39,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         plans::endpoints(),
         admin::endpoints(),
         staff::endpoints(),
+        events::endpoints(),
+        operations::endpoints(),
     ]
     .into_iter()
     .flatten()

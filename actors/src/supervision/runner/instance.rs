@@ -158,7 +158,7 @@ impl<C: Child> Runner<C> {
             catch(|| state.snapshot())
         };
         match value {
-            Ok(value) => self.node().ledger().observable = (!value.is_null()).then(|| Arc::new(value)),
+            Ok(value) => self.node().show(value),
             Err(caught) => self.node().contain(Doing::Snapshot, None, caught),
         }
     }

@@ -11,6 +11,18 @@ use super::MemoryStore;
 use crate::model::{Account, AccountId, AccountState, Alert, Epoch, Fence, NodeId, Pair};
 use crate::ports::{Credentials, Directory, Lease, Notice, StoreError, ThrottleMemory};
 
+impl MemoryStore {
+    /// Adds an account.
+    pub fn add_account(&self, account: Account) {
+        self.peek().accounts.insert(account.id, account);
+    }
+
+    /// Adds a pair.
+    pub fn add_pair(&self, pair: Pair) {
+        self.peek().pairs.insert(pair.id, pair);
+    }
+}
+
 #[async_trait]
 impl Lease for MemoryStore {
     fn node(&self) -> NodeId {

@@ -5,7 +5,7 @@ mod lanes;
 mod transmit;
 mod verdict;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -24,7 +24,7 @@ use crate::model::{
     Account, AccountId, AccountState, AlertSeverity, Delivery, Fence, PairId, Part, PauseCause,
 };
 use crate::ports::StoreError;
-use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Token};
+use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Receive, Responder, Token};
 
 /// Identity and what it is given.
 #[derive(Clone)]
@@ -56,6 +56,13 @@ impl Message for Release {
     type Reply = ();
 }
 
+/// The queue was paused or resumed in the store. The answer comes when it keeps to that: no send begins after it.
+pub struct PausesChanged;
+
+impl Message for PausesChanged {
+    type Reply = Result<(), StoreError>;
+}
+
 /// The actor of one destination account.
 pub struct QueueActor {
     args: QueueArgs,
@@ -66,6 +73,8 @@ pub struct QueueActor {
     quarantined: bool,
     /// Of lanes whose head was tried and is not done: what is set aside for it of its owner's messages of the day.
     reserved: HashMap<PairId, Reservation>,
+    /// Why somebody paused it; it begins no send while there is a cause.
+    paused: BTreeSet<PauseCause>,
     /// Parts handed to the platform whose outcome is not written yet.
     sending: usize,
     timer: Option<(Instant, Token)>,
@@ -98,6 +107,7 @@ impl Child for QueueActor {
             }
             let circuit = Circuit::new(args.deps.config.circuit_failures);
             let quarantined = account.state == AccountState::Quarantined;
+            let paused = args.deps.store.queue_pauses(args.id).await.map_err(retry)?;
             let (timer, sent, retried, dead, maybe_twice, last_error) = (None, 0, 0, 0, 0, None);
             Ok(Loaded::Ready(Self {
                 args,
@@ -107,6 +117,7 @@ impl Child for QueueActor {
                 circuit,
                 quarantined,
                 reserved: HashMap::new(),
+                paused,
                 sending: 0,
                 timer,
                 sent,
@@ -143,6 +154,8 @@ impl Child for QueueActor {
             "quarantined": self.quarantined,
             "suspended": allowance.suspended,
             "plan_limit_until": waits,
+            "paused": !self.paused.is_empty(),
+            "pauses": self.paused,
             "circuit": if self.circuit.is_open() { "open" } else { "closed" },
             "failures_in_a_row": self.circuit.failures(),
             "last_error": self.last_error,
@@ -172,6 +185,25 @@ impl Handle<Release> for QueueActor {
     }
 }
 
+impl Receive<PausesChanged> for QueueActor {
+    fn receive(
+        &mut self,
+        PausesChanged: PausesChanged,
+        cx: &mut Cx<'_, Self>,
+        responder: Responder<Result<(), StoreError>>,
+    ) {
+        let (store, id) = (self.args.deps.store.clone(), self.args.id);
+        cx.spawn(async move { store.queue_pauses(id).await }, |queue: &mut Self, read, cx| match read {
+            Ok(paused) => {
+                queue.paused = paused;
+                responder.reply(Ok(()));
+                queue.run(cx);
+            }
+            Err(error) => responder.reply(Err(error)),
+        });
+    }
+}
+
 impl QueueActor {
     /// Looks into the store for lanes nobody woke.
     fn look(&mut self, cx: &mut Cx<'_, Self>) {
@@ -189,7 +221,7 @@ impl QueueActor {
 
     /// Takes every step that can be taken now.
     fn run(&mut self, cx: &mut Cx<'_, Self>) {
-        if self.quarantined {
+        if self.quarantined || !self.paused.is_empty() {
             return;
         }
         // While the account fails as a whole, one lane at a time finds out whether it works again.
@@ -251,6 +283,10 @@ impl QueueActor {
         };
         let prepared = prepare(self.args.deps.clone(), order);
         cx.serve(prepared, move |queue: &mut Self, ready, cx| match ready {
+            // Paused while it waited for its permit, which goes back.
+            Ok(_) if !queue.paused.is_empty() => {
+                queue.lanes.retry(delivery.pair, part.index, Instant::now(), false, None);
+            }
             Ok(ready) => queue.transmit(delivery, part, failures, ready, cx),
             Err(Unprepared::Suspended) => queue.look_anew(delivery.pair, cx),
             Err(Unprepared::Waits(error)) => {
