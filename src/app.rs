@@ -2,6 +2,7 @@
 
 mod doctor;
 mod identity;
+mod keys;
 mod migrate;
 mod serve;
 mod settings;
@@ -21,6 +22,7 @@ use switchyard_actors::tree::{Assignments, Deps, FailpointError, Failpoints, Lin
 use thiserror::Error;
 use tokio::runtime::Handle;
 
+use self::keys::KeysActor;
 use crate::adapters::discord::{DiscordConnector, DiscordError, DiscordLogin};
 use crate::adapters::telegram::{
     AuthKeySource, ClientExchange, SandboxKeys, TelegramConnector, TelegramLogin,
@@ -30,10 +32,12 @@ use crate::cli::{self, Command, Console, ExitCode};
 use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
 use crate::crypto::{Keyring, KeyringError, SystemRng, Vault};
-use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState};
+use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState, ServerTls, TlsError};
 use crate::services::operator::OperatorAccess;
 use crate::services::sandbox::{self, AttachError, SandboxSeed};
-use crate::store::{DataDir, LockError, OpenError, OwnerError, Store, StoreOwner, StoreParts};
+use crate::store::{
+    DataDir, LockError, MasterKeyError, OpenError, OwnerError, Store, StoreOwner, StoreParts,
+};
 
 /// How long a sandbox may take to say what it seeded.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,12 +59,18 @@ pub enum StartError {
     /// There is no master key.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The certificate cannot be used.
+    #[error("http.tls: {0}")]
+    Tls(#[from] TlsError),
     /// The store cannot be opened or migrated.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The store is somebody else's.
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    /// The store's master key is not on the keyring.
+    #[error("{0}")]
+    MasterKey(MasterKeyError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -133,7 +143,7 @@ pub fn run(command: &Command, console: &mut Console) -> ExitCode {
 
 async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
     match command {
-        Command::Serve(args) => serve::run(args, console).await,
+        Command::Serve(args) => Box::pin(serve::run(args, console)).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => standalone::run(args, console).await,
         #[cfg(not(feature = "sandbox"))]
@@ -142,8 +152,17 @@ async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
             ExitCode::Usage
         }
         Command::Migrate(args) => migrate::run(args, console).await,
-        Command::Doctor(args) => doctor::run(args, console).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, console)).await,
         asking => cli::ask(asking, console).await.unwrap_or(ExitCode::Usage),
+    }
+}
+
+impl From<MasterKeyError> for StartError {
+    fn from(error: MasterKeyError) -> Self {
+        match error {
+            MasterKeyError::Store(error) => Self::Store(error),
+            other => Self::MasterKey(other),
+        }
     }
 }
 
@@ -169,19 +188,22 @@ impl App {
         let failpoints = arm(failpoints, &config)?;
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&rng));
-        let keys = settings::keys(&config, &config.data_dir);
+        let sources = settings::keys(&config, &config.data_dir);
         if config.sandbox.mode == SandboxMode::Off {
             // Before a data folder is made: without a key there is nothing to put into it.
-            keys.load()?;
+            sources.load()?;
         }
         // Before the port: of two daemons on one folder the second is told that, also where they share a port.
         let data_dir = DataDir::lock(&config.data_dir, &ids)?;
         let (socket, address) = listen(config.http.listen)?;
-        let keyring = keys.load()?;
+        let keyring = sources.load()?;
         let embedded = embed(&config, &keyring).await?;
 
         let access = OperatorAccess::generate(address, rng.as_ref());
         let http = HttpState::migrating(&access, Arc::clone(&clock), Arc::clone(&rng));
+        if let Some(tls) = ServerTls::load(&config.http.tls)? {
+            http.speak_tls(tls);
+        }
         let server =
             HttpArgs { listener: Arc::new(socket), state: Arc::clone(&http), config: config.http.clone() };
         let early = serve_early(&server).map_err(|source| StartError::Listen { address, source })?;
@@ -189,15 +211,8 @@ impl App {
             .publish(data_dir.path())
             .map_err(|error| io("the operator's token cannot be written", error))?;
 
-        let vault = Arc::new(Vault::new(keyring, config.vault.data_keys_cached.get()));
-        let parts = StoreParts {
-            vault: Arc::clone(&vault),
-            clock: Arc::clone(&clock),
-            ids: ids.clone(),
-            node: data_dir.node(),
-        };
-        let store = Store::open(settings::store(&config), parts).await?;
-        store.migrate().await?;
+        let vault = keys::vault(&config, keyring);
+        let store = open(&config, &vault, &clock, &ids, &data_dir).await?;
         let seed = claim(&config, &store, embedded.as_ref(), clock.as_ref()).await?;
         publish_sandbox(&config, seed.as_ref())?;
 
@@ -216,13 +231,16 @@ impl App {
         let runtime = RuntimeConfig { seed: rng.next_u64(), ..RuntimeConfig::default() };
         let root = Root::build(deps, settings::policy(&config), runtime)?;
         root.fill().await?;
+        let keeper = keys::keeper(&config, &store, &vault, sources, embedded.is_some());
+        root.add::<KeysActor>("keys", Arc::clone(&keeper))?;
         root.add::<HttpActor>("http", server)?;
         // From here on the tree's own server takes the socket; what comes between waits in its backlog.
         early.stop().await;
         root.start().await;
         let settled = Arc::new(AtomicBool::new(false));
         let kit = identity::Kit::new(&config, store.clone(), vault, Arc::clone(&clock), rng).await?;
-        let parts = wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids, kit };
+        let (operator, keys) = (root.operator(), keeper);
+        let parts = wiring::Parts { operator, store: store.clone(), login, clock, ids, kit, keys };
         http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;
@@ -282,6 +300,22 @@ impl App {
         }
         close_embedded(self.embedded).await;
     }
+}
+
+/// The store, with its schema and its master key as this version wants them.
+async fn open(
+    config: &Config,
+    vault: &Arc<Vault>,
+    clock: &Arc<dyn Clock>,
+    ids: &IdSource,
+    data_dir: &DataDir,
+) -> Result<Store, StartError> {
+    let (vault, clock) = (Arc::clone(vault), Arc::clone(clock));
+    let parts = StoreParts { vault, clock, ids: ids.clone(), node: data_dir.node() };
+    let store = Store::open(settings::store(config), parts).await?;
+    store.migrate().await?;
+    store.settle_master_key().await?;
+    Ok(store)
 }
 
 fn io(what: &'static str, error: impl ToString) -> StartError {

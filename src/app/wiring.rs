@@ -19,10 +19,16 @@ use crate::services::audit::{Audit, AuditLog};
 use crate::services::desk::{Desk, DeskConfig, DeskParts};
 use crate::services::entry::Entries;
 use crate::services::idempotency::{KeyBounds, StoredOrders};
+use crate::services::keys::KeyKeeper;
 use crate::services::limiter::{Allowance, ApiLimit, CallLimits, FixedLimits};
 use crate::services::networks::{AdminAllowList, Networks, NetworksConfig};
+use crate::services::networks::{AdminAllowList, Networks, NetworksConfig};
+use crate::services::pairs::PairService;
 use crate::services::pairs::PairService;
 use crate::services::sandbox::{self, SandboxSeed};
+use crate::services::sandbox::{self, SandboxSeed};
+use crate::services::secrets::SecretService;
+use crate::store::Store;
 use crate::store::{RateLimits, RateLimitsConfig, Store};
 
 /// Throttle profile of accounts that are connected outside the sandbox, until their owner chooses another.
@@ -36,6 +42,7 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: IdSource,
     pub(super) kit: Kit,
+    pub(super) keys: Arc<KeyKeeper>,
 }
 
 pub(super) fn services(
@@ -44,7 +51,7 @@ pub(super) fn services(
     parts: Parts,
     settled: Arc<AtomicBool>,
 ) -> Services {
-    let Parts { operator, store, login, clock, ids, kit } = parts;
+    let Parts { operator, store, login, clock, ids, kit, keys } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
         sign_ins_max: config.limits.sign_ins_max.get(),
@@ -62,6 +69,7 @@ pub(super) fn services(
             keys_max: config.limits.idempotency_keys_max.get().into(),
         },
     ));
+    let secrets = Arc::new(SecretService::new(store.clone()));
     let admin = Arc::new(TreeAdmin { operator: operator.clone(), settled });
     let desk = DeskParts { store, operator, login, clock, ids, profile, runtime, config: bounds };
     let desk = Desk::new(desk);
@@ -77,6 +85,8 @@ pub(super) fn services(
         entry: Arc::new(Entries { users: Some(users), staff: None }),
         limits,
         orders,
+        keys,
+        secrets,
     }
 }
 

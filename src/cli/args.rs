@@ -12,6 +12,7 @@ use crate::config::Flag;
 
 use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
+use super::keys_args::{KeysArgs, SecretsArgs};
 use super::manage_args::{AccountsArgs, PairsArgs};
 
 const DATA_DIR: &str = "./switchyard-data";
@@ -42,6 +43,10 @@ pub enum Command {
     Accounts(AccountsArgs),
     /// Add, list, pause and remove pairs of the running daemon.
     Pairs(PairsArgs),
+    /// List, add, rotate and retire the master keys of the running daemon.
+    Keys(KeysArgs),
+    /// Set, list and remove the installation's own secrets: of payment providers, the mail server, the bot.
+    Secrets(SecretsArgs),
     /// Apply pending schema changes to the store and end.
     Migrate(ConfigArgs),
     /// Ask the running daemon whether it is well; for containers.

@@ -7,6 +7,8 @@ mod console;
 mod doctor;
 mod exit;
 mod generate;
+mod keys;
+mod keys_args;
 mod manage_args;
 mod manage_client;
 mod orders;
@@ -30,6 +32,10 @@ pub use console::Console;
 pub use doctor::DoctorArgs;
 pub use exit::ExitCode;
 pub use generate::{CompletionsArgs, ManArgs};
+pub use keys_args::{
+    KeysArgs, KeysListArgs, KeysVerb, RemoveSecretArgs, RetireArgs, RotateArgs, SecretsArgs, SecretsVerb,
+    SetSecretArgs,
+};
 pub use manage_args::{
     AccountsArgs, AccountsVerb, AddBotArgs, AddPairArgs, AddWebhookArgs, End, ImportArgs, ListArgs,
     LoginArgs, OwnerArgs, PairArgs, PairsArgs, PairsVerb, RemoveArgs,
@@ -63,6 +69,8 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Reconnect(args) => orders::reconnect(args, console).await,
         Command::Accounts(args) => accounts::run(args, console).await,
         Command::Pairs(args) => pairs::run(args, console).await,
+        Command::Keys(args) => keys::keys(args, console).await,
+        Command::Secrets(args) => keys::secrets(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,
         Command::Serve(_) | Command::Sandbox(_) | Command::Migrate(_) | Command::Doctor(_) => return None,
     };

@@ -8,11 +8,16 @@ use serde_json::{Value, json};
 use switchyard::services::accounts::{AccountView, Accounts, ConnectedAccount, RemovedAccount};
 use switchyard::services::caller::Caller;
 use switchyard::services::fault::Fault;
+use switchyard::services::keys::{
+    KeyListing, KeyName, Keys, MasterKeyItem, RetiredKey, RotateOrder, RotationView,
+};
 use switchyard::services::page::{Listed, Page};
 use switchyard::services::pairs::{EndOrder, PairView, Pairs};
+use switchyard::services::secrets::{SecretItem, SecretListing, SecretName, SecretOrder, Secrets};
 use switchyard::services::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView};
 use switchyard_actors::model::{AccountId, PairId, UserId};
 use switchyard_actors::ports::NewCredential;
+use uuid::Uuid;
 
 /// Knows one account and one pair by whatever id it is asked for.
 pub(crate) struct FakeDesk;
@@ -135,4 +140,46 @@ impl Pairs for FakeDesk {
     async fn resume(&self, _caller: Caller, id: PairId) -> Result<PairView, Fault> {
         Ok(pair(&id.to_string(), &json!([])))
     }
+}
+
+#[async_trait]
+impl Keys for FakeDesk {
+    async fn list(&self) -> Result<KeyListing, Fault> {
+        Err(not_there())
+    }
+
+    async fn add(&self) -> Result<MasterKeyItem, Fault> {
+        Err(not_there())
+    }
+
+    async fn rotate(&self, _: RotateOrder) -> Result<RotationView, Fault> {
+        Err(not_there())
+    }
+
+    async fn rotation(&self, _: Uuid) -> Result<RotationView, Fault> {
+        Err(not_there())
+    }
+
+    async fn retire(&self, _: KeyName) -> Result<RetiredKey, Fault> {
+        Err(not_there())
+    }
+}
+
+#[async_trait]
+impl Secrets for FakeDesk {
+    async fn list(&self) -> Result<SecretListing, Fault> {
+        Err(not_there())
+    }
+
+    async fn set(&self, _: SecretName, _: SecretOrder) -> Result<SecretItem, Fault> {
+        Err(not_there())
+    }
+
+    async fn remove(&self, _: SecretName) -> Result<SecretItem, Fault> {
+        Err(not_there())
+    }
+}
+
+fn not_there() -> Fault {
+    Fault::Unavailable("there is no store here".to_owned())
 }

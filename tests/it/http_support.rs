@@ -42,7 +42,7 @@ pub(crate) fn noon() -> DateTime<Utc> {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-struct Noon;
+pub(crate) struct Noon;
 
 impl Clock for Noon {
     fn now(&self) -> DateTime<Utc> {
@@ -117,13 +117,15 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
     Services {
         admin,
         accounts: desk.clone(),
-        pairs: desk,
+        pairs: desk.clone(),
         identity,
         entry,
         networks: staff.clone(),
         audit: staff,
         limits,
         orders: Arc::new(NoOrders),
+        keys: desk.clone(),
+        secrets: desk,
     }
 }
 

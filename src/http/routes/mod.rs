@@ -6,6 +6,7 @@ mod auth;
 mod documents;
 mod faults;
 mod health;
+mod keys;
 mod me;
 mod pairs;
 mod staff;
@@ -33,6 +34,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         pairs::endpoints(),
         admin::endpoints(),
         staff::endpoints(),
+        keys::endpoints(),
     ]
     .into_iter()
     .flatten()
