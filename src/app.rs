@@ -200,10 +200,7 @@ impl App {
         let embedded = embed(&config, &keyring).await?;
 
         let access = OperatorAccess::generate(address, rng.as_ref());
-        let http = HttpState::migrating(&access, Arc::clone(&clock), Arc::clone(&rng));
-        if let Some(tls) = ServerTls::load(&config.http.tls)? {
-            http.speak_tls(tls);
-        }
+        let http = surface(&config, &access, &clock, &rng)?;
         let server =
             HttpArgs { listener: Arc::new(socket), state: Arc::clone(&http), config: config.http.clone() };
         let early = serve_early(&server).map_err(|source| StartError::Listen { address, source })?;
@@ -300,6 +297,20 @@ impl App {
         }
         close_embedded(self.embedded).await;
     }
+}
+
+/// What the server knows before there is a store: who the operator is, and whether it speaks TLS.
+fn surface(
+    config: &Config,
+    access: &OperatorAccess,
+    clock: &Arc<dyn Clock>,
+    rng: &Arc<dyn Rng>,
+) -> Result<Arc<HttpState>, TlsError> {
+    let http = HttpState::migrating(access, Arc::clone(clock), Arc::clone(rng));
+    if let Some(tls) = ServerTls::load(&config.http.tls)? {
+        http.speak_tls(tls);
+    }
+    Ok(http)
 }
 
 /// The store, with its schema and its master key as this version wants them.
