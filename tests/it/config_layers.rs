@@ -180,7 +180,11 @@ fn dangerous_values_are_refused() {
             "{variable}: {error}"
         );
     }
-    let public = [("SWITCHYARD_HTTP__LISTEN", "0.0.0.0:8080"), ("SWITCHYARD_HTTP__ALLOW_PUBLIC", "true")];
+    let public = [
+        ("SWITCHYARD_HTTP__LISTEN", "0.0.0.0:8080"),
+        ("SWITCHYARD_HTTP__ALLOW_PUBLIC", "true"),
+        ("SWITCHYARD_HTTP__BEHIND_PROXY", "true"),
+    ];
     assert!(Config::load(&with_environment(&public)).is_ok(), "with the word said it is allowed");
 }
 
