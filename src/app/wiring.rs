@@ -28,7 +28,6 @@ use crate::services::pairs::PairService;
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::secrets::SecretService;
-use crate::store::Store;
 use crate::store::{RateLimits, RateLimitsConfig, Store};
 
 /// Throttle profile of accounts that are connected outside the sandbox, until their owner chooses another.
