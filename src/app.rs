@@ -2,6 +2,7 @@
 
 mod doctor;
 mod identity;
+mod keys;
 mod login;
 mod migrate;
 mod operations;
@@ -25,6 +26,7 @@ use switchyard_actors::tree::{Assignments, Deps, FailpointError, Failpoints, Lin
 use thiserror::Error;
 use tokio::runtime::Handle;
 
+use self::keys::KeysActor;
 use crate::adapters::discord::{DiscordConnector, DiscordError, DiscordLogin};
 use crate::adapters::telegram::{
     AuthKeySource, ClientExchange, SandboxKeys, TelegramConnector, TelegramLogin,
@@ -34,13 +36,15 @@ use crate::cli::{self, Command, Console, ExitCode};
 use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
 use crate::crypto::{Keyring, KeyringError, SystemRng, UploadKey, Vault};
-use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState};
+use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState, ServerTls, TlsError};
 use crate::services::events::Events;
 use crate::services::operator::OperatorAccess;
 use crate::services::sandbox::{self, AttachError, SandboxSeed};
 use crate::services::sealed::Uploads;
 use crate::services::sensitive::Sensitive;
-use crate::store::{DataDir, LockError, OpenError, OwnerError, Store, StoreOwner, StoreParts};
+use crate::store::{
+    DataDir, LockError, MasterKeyError, OpenError, OwnerError, Store, StoreOwner, StoreParts,
+};
 
 /// How long a sandbox may take to say what it seeded.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,12 +66,18 @@ pub enum StartError {
     /// There is no master key.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The certificate cannot be used.
+    #[error("http.tls: {0}")]
+    Tls(#[from] TlsError),
     /// The store cannot be opened or migrated.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The store is somebody else's.
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    /// The store's master key is not on the keyring.
+    #[error("{0}")]
+    MasterKey(MasterKeyError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -158,6 +168,15 @@ async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
     }
 }
 
+impl From<MasterKeyError> for StartError {
+    fn from(error: MasterKeyError) -> Self {
+        match error {
+            MasterKeyError::Store(error) => Self::Store(error),
+            other => Self::MasterKey(other),
+        }
+    }
+}
+
 /// A running daemon.
 pub struct App {
     root: Root,
@@ -181,19 +200,19 @@ impl App {
         let failpoints = arm(failpoints, &config)?;
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&rng));
-        let keys = settings::keys(&config, &config.data_dir);
+        let sources = settings::keys(&config, &config.data_dir);
         if config.sandbox.mode == SandboxMode::Off {
             // Before a data folder is made: without a key there is nothing to put into it.
-            keys.load()?;
+            sources.load()?;
         }
         // Before the port: of two daemons on one folder the second is told that, also where they share a port.
         let data_dir = DataDir::lock(&config.data_dir, &ids)?;
         let (socket, address) = listen(config.http.listen)?;
-        let keyring = keys.load()?;
+        let keyring = sources.load()?;
         let embedded = embed(&config, &keyring).await?;
 
         let access = OperatorAccess::generate(address, rng.as_ref());
-        let http = HttpState::migrating(&access, Arc::clone(&clock), Arc::clone(&rng));
+        let http = surface(&config, &access, &clock, &rng)?;
         let server =
             HttpArgs { listener: Arc::new(socket), state: Arc::clone(&http), config: config.http.clone() };
         let early = serve_early(&server).map_err(|source| StartError::Listen { address, source })?;
@@ -202,7 +221,7 @@ impl App {
             .map_err(|error| io("the operator's token cannot be written", error))?;
 
         let upload_key = UploadKey::of(&keyring);
-        let vault = Arc::new(Vault::new(keyring, config.vault.data_keys_cached.get()));
+        let vault = keys::vault(&config, keyring);
         let parts = (Arc::clone(&vault), Arc::clone(&clock), ids.clone(), data_dir.node());
         let (store, seed) = open_store(&config, parts, embedded.as_ref()).await?;
         let plans = Arc::new(settings::plans(&config).map_err(StartError::Plans)?);
@@ -223,13 +242,22 @@ impl App {
         let root = Root::build(deps, settings::policy(&config), runtime)?;
         root.fill().await?;
         let settled = Arc::new(AtomicBool::new(false));
-        let (store_too, keys) = (store.clone(), Arc::clone(&vault));
-        let kit = identity::Kit::new(&config, store_too, keys, Arc::clone(&clock), rng).await?;
-        let uploads = uploads(&config, seed.as_ref(), upload_key);
-        let (operator, staff) = (root.operator(), staff::wire(&config, &kit, vault));
-        let store_too = store.clone();
-        let parts =
-            wiring::Parts { operator, store: store_too, login, uploads, clock, ids, kit, staff, plans };
+        let keeper = keys::keeper(&config, &store, &vault, sources, embedded.is_some());
+        root.add::<KeysActor>("keys", Arc::clone(&keeper))?;
+        let (store_too, vault_too) = (store.clone(), Arc::clone(&vault));
+        let kit = identity::Kit::new(&config, store_too, vault_too, Arc::clone(&clock), rng).await?;
+        let parts = wiring::Parts {
+            operator: root.operator(),
+            store: store.clone(),
+            login,
+            uploads: uploads(&config, seed.as_ref(), upload_key),
+            clock,
+            ids,
+            staff: staff::wire(&config, &kit, vault),
+            kit,
+            plans,
+            keys: keeper,
+        };
         let (services, operations) = wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled));
         let events = operations.take_their_places(&root)?;
         root.add::<HttpActor>("http", server)?;
@@ -299,6 +327,20 @@ impl App {
     }
 }
 
+/// What the server knows before there is a store: who the operator is, and whether it speaks TLS.
+fn surface(
+    config: &Config,
+    access: &OperatorAccess,
+    clock: &Arc<dyn Clock>,
+    rng: &Arc<dyn Rng>,
+) -> Result<Arc<HttpState>, TlsError> {
+    let http = HttpState::migrating(access, Arc::clone(clock), Arc::clone(rng));
+    if let Some(tls) = ServerTls::load(&config.http.tls)? {
+        http.speak_tls(tls);
+    }
+    Ok(http)
+}
+
 fn io(what: &'static str, error: impl ToString) -> StartError {
     StartError::Io { what, error: error.to_string() }
 }
@@ -312,6 +354,7 @@ async fn open_store(
     let parts = StoreParts { vault, clock: Arc::clone(&clock), ids, node };
     let store = Store::open(settings::store(config), parts).await?;
     store.migrate().await?;
+    store.settle_master_key().await?;
     let seed = claim(config, &store, embedded, clock.as_ref()).await?;
     publish_sandbox(config, seed.as_ref())?;
     Ok((store, seed))

@@ -150,6 +150,8 @@ fn exit_code(error: &StartError, attached: bool) -> ExitCode {
         StartError::DataDir(LockError::DiskFull { .. } | LockError::Io { .. }) => ExitCode::Io,
         StartError::Open(error) => open_exit_code(error),
         StartError::Keyring(_)
+        | StartError::MasterKey(_)
+        | StartError::Tls(_)
         | StartError::Owner(_)
         | StartError::Failpoints(_)
         | StartError::FailpointsOutsideSandbox

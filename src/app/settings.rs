@@ -10,7 +10,8 @@ use switchyard_actors::tree::TreeConfig;
 
 use crate::config::{Config, SandboxMode};
 use crate::crypto::KeySources;
-use crate::store::StoreConfig;
+use crate::services::keys::KeeperPace;
+use crate::store::{RotationPace, StoreConfig};
 
 pub(super) fn tree(config: &Config, quotas: Quotas) -> TreeConfig {
     let retry =
@@ -73,6 +74,12 @@ pub(super) fn store(config: &Config) -> StoreConfig {
         intake_chunk: usize::try_from(config.store.intake_chunk.get()).unwrap_or(usize::MAX),
         ..StoreConfig::new(&config.data_dir)
     }
+}
+
+pub(super) fn key_pace(config: &Config) -> KeeperPace {
+    let steps =
+        RotationPace { batch: config.vault.rotation_batch.get().into(), grace: config.vault.key_grace };
+    KeeperPace { interval: config.vault.watch_interval, steps, pause: config.vault.rotation_pause }
 }
 
 pub(super) fn keys(config: &Config, data_dir: &Path) -> KeySources {

@@ -21,11 +21,13 @@ use crate::services::bulk::{BulkService, PairItem, PairVerb};
 use crate::services::desk::{Desk, DeskConfig, DeskParts};
 use crate::services::entry::Entries;
 use crate::services::idempotency::{KeyBounds, StoredOrders};
+use crate::services::keys::KeyKeeper;
 use crate::services::limiter::{ApiLimit, CallLimits, FixedLimits};
 use crate::services::membership::{MembershipService, PlanAllowances};
 use crate::services::pairs::{PairService, Pairs};
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sealed::Uploads;
+use crate::services::secrets::SecretService;
 use crate::store::{RateLimits, RateLimitsConfig, Store};
 
 /// Throttle profile of accounts that are connected outside the sandbox, until their owner chooses another.
@@ -42,6 +44,7 @@ pub(super) struct Parts {
     pub(super) kit: Kit,
     pub(super) staff: StaffServices,
     pub(super) plans: Arc<Plans>,
+    pub(super) keys: Arc<KeyKeeper>,
 }
 
 pub(super) fn services(
@@ -50,7 +53,7 @@ pub(super) fn services(
     parts: Parts,
     settled: Arc<AtomicBool>,
 ) -> (Services, Operations) {
-    let Parts { operator, store, login, uploads, clock, ids, kit, staff, plans } = parts;
+    let Parts { operator, store, login, uploads, clock, ids, kit, staff, plans, keys } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
         sign_ins_max: config.limits.sign_ins_max.get(),
@@ -75,6 +78,7 @@ pub(super) fn services(
             keys_max: config.limits.idempotency_keys_max.get().into(),
         },
     ));
+    let secrets = Arc::new(SecretService::new(store.clone()));
     let admin: Arc<dyn Admin> = Arc::new(TreeAdmin { operator: operator.clone(), settled });
     let mut operations = Operations::new(config, &store, &operator, &admin);
     let bulk = Arc::new(BulkService { store: store.clone(), jobs: operations.jobs.clone() });
@@ -106,6 +110,8 @@ pub(super) fn services(
         deliveries: operations.deliveries.clone(),
         monitor: operations.monitor.clone(),
         bulk,
+        keys,
+        secrets,
     };
     (services, operations)
 }

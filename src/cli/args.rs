@@ -12,6 +12,7 @@ use crate::config::Flag;
 use super::admins::AdminArgs;
 use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
+use super::keys_args::{KeysArgs, SecretsArgs};
 use super::manage_args::{AccountsArgs, PairsArgs, PlansArgs};
 use super::ops_args::{DeadLettersArgs, JobsArgs, QueuesArgs, ReconnectArgs};
 use super::upload::UploadArgs;
@@ -56,6 +57,10 @@ pub enum Command {
     Admin(AdminArgs),
     /// Plans: what users may have and use.
     Plans(PlansArgs),
+    /// List, add, rotate and retire the master keys of the running daemon.
+    Keys(KeysArgs),
+    /// Set, list and remove the installation's own secrets: of payment providers, the mail server, the bot.
+    Secrets(SecretsArgs),
     /// Apply pending schema changes to the store and end.
     Migrate(ConfigArgs),
     /// Ask the running daemon whether it is well; for containers.

@@ -8,6 +8,8 @@ mod console;
 mod doctor;
 mod exit;
 mod generate;
+mod keys;
+mod keys_args;
 mod manage_args;
 mod manage_client;
 mod ops;
@@ -35,6 +37,10 @@ pub use console::Console;
 pub use doctor::DoctorArgs;
 pub use exit::ExitCode;
 pub use generate::{CompletionsArgs, ManArgs};
+pub use keys_args::{
+    KeysArgs, KeysListArgs, KeysVerb, RemoveSecretArgs, RetireArgs, RotateArgs, SecretsArgs, SecretsVerb,
+    SetSecretArgs,
+};
 pub use manage_args::{
     AccountsArgs, AccountsVerb, AddBotArgs, AddPairArgs, AddWebhookArgs, ChangePairArgs, End, ImportArgs,
     ListArgs, LoginArgs, OwnerArgs, PairArgs, PairsArgs, PairsVerb, PlansArgs, PlansVerb, RemoveArgs,
@@ -114,6 +120,8 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Pairs(args) => pairs::run(args, console).await,
         Command::Admin(args) => admins::run(args, console).await,
         Command::Plans(args) => plans::run(args, console).await,
+        Command::Keys(args) => keys::keys(args, console).await,
+        Command::Secrets(args) => keys::secrets(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,
         Command::Serve(_)
         | Command::Sandbox(_)

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -50,6 +51,30 @@ pub struct HttpConfig {
     pub stop_deadline: Duration,
     /// Origins whose pages may read answers.
     pub cors_origins: Origins,
+    /// Whether a proxy that speaks TLS stands before an address outside loopback.
+    pub behind_proxy: bool,
+    /// TLS by the daemon itself.
+    pub tls: TlsConfig,
+}
+
+/// TLS by the daemon itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Certificate chain, PEM.
+    #[serde(deserialize_with = "units::path")]
+    pub cert_file: Option<PathBuf>,
+    /// The private key that belongs to it, PEM.
+    #[serde(deserialize_with = "units::path")]
+    pub key_file: Option<PathBuf>,
+    /// Between two looks at the files.
+    #[serde(deserialize_with = "units::positive")]
+    pub reload_interval: Duration,
+    /// Longest time for a handshake.
+    #[serde(deserialize_with = "units::positive")]
+    pub handshake_timeout: Duration,
+    /// Handshakes under way at once, of one worker.
+    pub handshakes_max: NonZeroUsize,
 }
 
 impl HttpConfig {
@@ -58,6 +83,18 @@ impl HttpConfig {
             !self.listen.ip().is_loopback() && !self.allow_public,
             "http.listen",
             "it is not a loopback address: set http.allow_public to true when the network may reach the API",
+        );
+        check.refuse_if(
+            self.tls.cert_file.is_some() != self.tls.key_file.is_some(),
+            "http.tls.cert_file",
+            "certificate and key go together: give http.tls.cert_file and http.tls.key_file, or neither",
+        );
+        let open = !self.listen.ip().is_loopback() && self.allow_public;
+        check.refuse_if(
+            open && !self.behind_proxy && self.tls.cert_file.is_none(),
+            "http.listen",
+            "tokens would cross the network in the open: give http.tls.cert_file and http.tls.key_file, or set \
+             http.behind_proxy to true when a proxy that speaks TLS stands before it",
         );
         check.refuse_if(
             self.connections_max < self.workers,

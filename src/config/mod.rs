@@ -37,7 +37,7 @@ pub use auth::AuthConfig;
 pub use discord::DiscordConfig;
 pub use doctor::DoctorConfig;
 pub use error::{ConfigError, Fault};
-pub use http::HttpConfig;
+pub use http::{HttpConfig, TlsConfig};
 pub use layers::{Flag, REFERENCE, Sources};
 pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};

@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::keyring::{Keyring, KeyringError, MasterKey};
+use super::keyring::{KeyId, Keyring, KeyringError, MasterKey};
 
 /// The environment variable that may hold the master key.
 pub const KEY_VARIABLE: &str = "SWITCHYARD_VAULT__MASTER_KEY";
@@ -76,6 +76,44 @@ impl KeySources {
         read(&file)
     }
 
+    /// The file in which the keyring is kept, if it is one that this program may change: `vault.master_key_file`, or the
+    /// sandbox's own. None where the keys come from the environment or from systemd.
+    #[must_use]
+    pub fn writable_file(&self) -> Option<PathBuf> {
+        if self.file.is_some() {
+            return self.file.clone();
+        }
+        let credential = self.credentials_directory.as_ref().map(|folder| folder.join(CREDENTIAL_NAME));
+        let elsewhere = self.text.is_some() || credential.is_some_and(|file| file.exists());
+        (self.sandbox && !elsewhere).then(|| self.data_dir.join(SANDBOX_KEYRING))
+    }
+
+    /// Makes a key and puts it first into the keyring's file.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; [`KeyringError::NoFile`] where the keyring is none.
+    pub fn add(&self) -> Result<KeyId, KeyringError> {
+        let file = self.writable_file().ok_or(KeyringError::NoFile)?;
+        let before = read_text(&file)?;
+        let key = fresh()?;
+        let id = Keyring::parse(&key, "a new key")?.active_id();
+        replace(&file, &Zeroizing::new(format!("{}\n{}", key.as_str(), before.as_str())))?;
+        Ok(id)
+    }
+
+    /// Takes a key out of the keyring's file and answers which file it was; none where there is no such file or the key is
+    /// not in it.
+    ///
+    /// # Errors
+    /// [`KeyringError`]
+    pub fn remove(&self, id: KeyId) -> Result<Option<PathBuf>, KeyringError> {
+        let Some(file) = self.writable_file() else { return Ok(None) };
+        let before = read_text(&file)?;
+        let Some(after) = Keyring::without(&before, id) else { return Ok(None) };
+        replace(&file, &after)?;
+        Ok(Some(file))
+    }
+
     /// Outside the sandbox a key must not lie beside the data. Compared before and after following links.
     fn refuse_inside_data_folder(&self, file: &Path) -> Result<(), KeyringError> {
         if self.sandbox {
@@ -92,11 +130,14 @@ impl KeySources {
     }
 }
 
-fn read(file: &Path) -> Result<Keyring, KeyringError> {
-    let text = fs::read_to_string(file)
+fn read_text(file: &Path) -> Result<Zeroizing<String>, KeyringError> {
+    fs::read_to_string(file)
         .map(Zeroizing::new)
-        .map_err(|source| KeyringError::Io { file: file.to_owned(), source })?;
-    Keyring::parse(&text, &file.display().to_string())
+        .map_err(|source| KeyringError::Io { file: file.to_owned(), source })
+}
+
+fn read(file: &Path) -> Result<Keyring, KeyringError> {
+    Keyring::parse(&read_text(file)?, &file.display().to_string())
 }
 
 fn warn_if_readable_by_others(file: &Path) {
@@ -107,24 +148,35 @@ fn warn_if_readable_by_others(file: &Path) {
     }
 }
 
-/// Makes a keyring file of one new key, readable by its owner only. The name appears only when the file is whole.
-fn make(file: &Path) -> Result<(), KeyringError> {
+/// A new key, as base64.
+fn fresh() -> Result<Zeroizing<String>, KeyringError> {
     let mut key = Zeroizing::new([0_u8; MasterKey::LEN]);
     SystemRandom::new().fill(key.as_mut_slice()).map_err(|_| KeyringError::NoRandomness)?;
-    let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_slice())));
+    Ok(Zeroizing::new(STANDARD.encode(key.as_slice())))
+}
+
+/// Makes a keyring file of one new key, readable by its owner only.
+fn make(file: &Path) -> Result<(), KeyringError> {
+    replace(file, &Zeroizing::new(format!("{}\n", fresh()?.as_str())))
+}
+
+/// Writes a keyring's file. The new text appears whole or not at all; a link stays a link.
+fn replace(file: &Path, text: &str) -> Result<(), KeyringError> {
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let partial = file.with_extension("partial");
     let write = || {
+        let mode = fs::metadata(&file).map_or(0o600, |metadata| metadata.permissions().mode() & 0o777);
         match fs::remove_file(&partial) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut handle = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+        let mut handle = OpenOptions::new().write(true).create_new(true).mode(mode).open(&partial)?;
         handle.write_all(text.as_bytes())?;
         handle.sync_all()?;
-        fs::rename(&partial, file)?;
+        fs::rename(&partial, &file)?;
         file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     };
-    write().map_err(|source| KeyringError::Io { file: file.to_owned(), source })
+    write().map_err(|source| KeyringError::Io { file: file.clone(), source })
 }
 
 #[cfg(test)]
@@ -200,6 +252,33 @@ mod tests {
         assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1, "nothing half-made is left");
         let real = KeySources { file: Some(file), ..sources(&data) }.load();
         assert!(matches!(real, Err(KeyringError::InsideDataFolder { .. })), "a real daemon never uses it");
+    }
+
+    #[test]
+    fn a_key_is_added_first_and_one_is_taken_out() {
+        let (data, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = outside.path().join("key");
+        fs::write(&file, format!("# ours\n{A}, {B} # since spring\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
+        let given = KeySources { file: Some(file.clone()), ..sources(&data) };
+        let fresh = given.add().unwrap();
+        assert_eq!(given.load().unwrap().ids().collect::<Vec<_>>(), [fresh, id(A), id(B)]);
+        assert_eq!(given.remove(id(A)).unwrap(), Some(file.clone()));
+        assert_eq!(given.load().unwrap().ids().collect::<Vec<_>>(), [fresh, id(B)]);
+        assert_eq!(given.load().unwrap().oldest_id(), id(B));
+        assert_eq!(given.remove(id(A)).unwrap(), None, "it is not there any more");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains("# ours") && text.contains("# since spring"), "{text}");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o400);
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1, "nothing half-made is left");
+    }
+
+    #[test]
+    fn a_keyring_that_is_no_file_is_not_changed() {
+        let data = tempfile::tempdir().unwrap();
+        let given = KeySources { text: Some(SecretString::from(A)), ..sources(&data) };
+        assert!(matches!(given.add(), Err(KeyringError::NoFile)));
+        assert_eq!(given.remove(id(A)).unwrap(), None);
     }
 
     #[test]

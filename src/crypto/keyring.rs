@@ -47,6 +47,12 @@ impl fmt::Debug for KeyId {
 /// Why no keyring could be had. Texts name the place, never the key.
 #[derive(Debug, Error)]
 pub enum KeyringError {
+    /// The keys come from where this program cannot write.
+    #[error(
+        "the keyring comes from the environment or from systemd: put a new key there, before the others, and start the \
+         daemon again"
+    )]
+    NoFile,
     /// None was given.
     #[error(
         "no master key: put one in a file outside the data folder and name it in vault.master_key_file, or in the \
@@ -108,6 +114,22 @@ impl MasterKey {
     }
 }
 
+/// What stands between two keys.
+fn between(letter: char) -> bool {
+    letter.is_whitespace() || letter == ','
+}
+
+/// One key as it is written.
+fn key(word: &str) -> Result<MasterKey, &'static str> {
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = GeneralPurpose::new(&STANDARD, config).decode(word).map(Zeroizing::new);
+    let bytes = bytes.map_err(|_| "a key is not base64")?;
+    if bytes.len() != MasterKey::LEN {
+        return Err("a key is not 32 bytes long");
+    }
+    MasterKey::new(&bytes).ok_or("a key is refused by the cipher")
+}
+
 pub(super) fn derived(key: &hmac::Key, purpose: &str) -> Zeroizing<[u8; 32]> {
     let tag = hmac::sign(key, format!("switchyard derived key: {purpose}").as_bytes());
     let mut key = Zeroizing::new([0_u8; 32]);
@@ -131,18 +153,11 @@ impl Keyring {
     /// [`KeyringError::Malformed`], naming `origin`.
     pub fn parse(text: &str, origin: &str) -> Result<Self, KeyringError> {
         let malformed = |reason| KeyringError::Malformed { origin: origin.to_owned(), reason };
-        let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-        let base64 = GeneralPurpose::new(&STANDARD, config);
         let mut keys = Vec::new();
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default();
-            for word in line.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()) {
-                let bytes =
-                    Zeroizing::new(base64.decode(word).map_err(|_| malformed("a key is not base64"))?);
-                if bytes.len() != MasterKey::LEN {
-                    return Err(malformed("a key is not 32 bytes long"));
-                }
-                keys.push(MasterKey::new(&bytes).ok_or_else(|| malformed("a key is refused by the cipher"))?);
+            for word in line.split(between).filter(|word| !word.is_empty()) {
+                keys.push(key(word).map_err(malformed)?);
             }
         }
         let mut keys = keys.into_iter();
@@ -167,6 +182,32 @@ impl Keyring {
     #[must_use]
     pub fn active_id(&self) -> KeyId {
         self.active.id
+    }
+
+    /// The text of a keyring without one of its keys; none when the key is not in it. Comments stay.
+    pub(super) fn without(text: &str, id: KeyId) -> Option<Zeroizing<String>> {
+        let mut left = Zeroizing::new(String::with_capacity(text.len()));
+        let mut found = false;
+        for line in text.split_inclusive('\n') {
+            let end = line.find('#').unwrap_or(line.len());
+            let (keys, comment) = line.split_at_checked(end).unwrap_or((line, ""));
+            for piece in keys.split_inclusive(between) {
+                if key(piece.trim_end_matches(between)).is_ok_and(|key| key.id == id) {
+                    found = true;
+                    left.push_str(if piece.ends_with('\n') { "\n" } else { "" });
+                } else {
+                    left.push_str(piece);
+                }
+            }
+            left.push_str(comment);
+        }
+        found.then_some(left)
+    }
+
+    /// The id of the last key of the keyring.
+    #[must_use]
+    pub fn oldest_id(&self) -> KeyId {
+        self.older.last().unwrap_or(&self.active).id
     }
 
     /// The ids of all keys that open, the active one first.

@@ -12,6 +12,7 @@ use crate::config::HttpConfig;
 
 use super::server::{HttpHandle, HttpServer, serve};
 use super::state::HttpState;
+use super::tls::ServerTls;
 
 /// What the server is put together from.
 #[derive(Clone)]
@@ -29,6 +30,7 @@ pub struct HttpActor {
     address: SocketAddr,
     handle: HttpHandle,
     server: Option<HttpServer>,
+    tls: Option<Arc<ServerTls>>,
 }
 
 impl Child for HttpActor {
@@ -43,7 +45,7 @@ impl Child for HttpActor {
             let listener = args.listener.try_clone().map_err(retry)?;
             let server = serve(listener, Arc::clone(&args.state), &args.config).map_err(retry)?;
             let (address, handle) = (server.address(), server.handle());
-            Ok(Loaded::Ready(Self { address, handle, server: Some(server) }))
+            Ok(Loaded::Ready(Self { address, handle, server: Some(server), tls: args.state.tls().cloned() }))
         }
         .boxed_local()
     }
@@ -57,6 +59,9 @@ impl Child for HttpActor {
             Ok(Err(error)) => cx.fail(format!("HTTP server failed: {error}")),
             Err(error) => cx.fail(format!("HTTP server broke: {error}")),
         });
+        if let Some(tls) = self.tls.clone() {
+            cx.serve(tls.watch(), |_, ended, cx| cx.fail(format!("certificates are not watched: {ended}")));
+        }
     }
 
     fn drain(&mut self, _: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {

@@ -13,6 +13,8 @@ mod routes;
 mod server;
 mod state;
 mod strict;
+mod tls;
+mod transport;
 mod wire;
 
 pub use actor::{HttpActor, HttpArgs};
@@ -22,3 +24,4 @@ pub use routes::{
 };
 pub use server::{HttpHandle, HttpServer, serve};
 pub use state::{HttpState, Services};
+pub use tls::{ServerTls, TlsError};

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
 use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
@@ -17,6 +18,7 @@ use super::address::TrustedProxies;
 use super::middleware::{Edge, edge, from_allowed_networks, when_serving};
 use super::routes;
 use super::state::{Bounds, HttpState};
+use super::transport::Door;
 use super::wire::WireStream;
 
 /// A server that was put together and not yet run.
@@ -100,10 +102,12 @@ pub fn serve(listener: TcpListener, state: Arc<HttpState>, config: &HttpConfig) 
                 .client_request_timeout(config.head_timeout)
                 .local_addr(address)
                 .finish(map_config(app, |()| AppConfig::default()));
+            let door = Door::new(&state, &config.tls);
             fn_service(move |stream: rt::net::TcpStream| {
-                let state = Arc::clone(&state);
+                let (state, door) = (Arc::clone(&state), door.clone());
                 async move {
                     let peer = stream.peer_addr().ok();
+                    let stream = door.open(stream, peer, &state).await.map_err(DispatchError::Io)?;
                     Ok((WireStream::new(stream, state), Protocol::Http1, peer))
                 }
             })

@@ -19,6 +19,7 @@ use crate::services::entry::Entry;
 use crate::services::events::Streams;
 use crate::services::idempotency::Idempotency;
 use crate::services::identity::Identity;
+use crate::services::keys::Keys;
 use crate::services::limiter::CallLimits;
 use crate::services::membership::Memberships;
 use crate::services::monitor::Monitor;
@@ -26,12 +27,14 @@ use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
 use crate::services::queues::Queues;
+use crate::services::secrets::Secrets;
 use crate::services::staff::Staff;
 use crate::services::work::Jobs;
 
 use super::api::Published;
 use super::operator::OperatorVerifier;
 use super::problem::{Problem, ProblemCode};
+use super::tls::ServerTls;
 
 /// The longest that a caller is told to wait for a daemon that starts.
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -73,6 +76,10 @@ pub struct Services {
     pub bulk: Arc<dyn Bulk>,
     /// How the daemon is.
     pub monitor: Arc<dyn Monitor>,
+    /// Master keys and rotations.
+    pub keys: Arc<dyn Keys>,
+    /// Secrets of the installation.
+    pub secrets: Arc<dyn Secrets>,
 }
 
 /// In which part of its life the daemon is.
@@ -90,6 +97,7 @@ pub struct HttpState {
     clock: Arc<dyn Clock>,
     ids: IdSource,
     published: OnceLock<Published>,
+    tls: OnceLock<Arc<ServerTls>>,
 }
 
 impl HttpState {
@@ -104,7 +112,18 @@ impl HttpState {
             clock,
             ids,
             published: OnceLock::new(),
+            tls: OnceLock::new(),
         })
+    }
+
+    /// Servers that are put together from now on speak TLS. The first call counts.
+    pub fn speak_tls(&self, tls: Arc<ServerTls>) {
+        // Only a second call finds it taken, and the daemon makes one.
+        let _taken = self.tls.set(tls);
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Arc<ServerTls>> {
+        self.tls.get()
     }
 
     /// From now on requests are served.
@@ -141,7 +160,11 @@ impl HttpState {
         let waits = |reason: &str| Health { live: true, ready: false, reasons: vec![reason.to_owned()] };
         match self.phase() {
             Phase::Migrating => waits("the store is being migrated"),
-            Phase::Serving(services) => services.admin.health(),
+            Phase::Serving(services) => {
+                let mut health = services.admin.health();
+                health.reasons.extend(self.tls().and_then(|tls| tls.trouble()));
+                health
+            }
             Phase::Draining => waits("the daemon is draining"),
         }
     }

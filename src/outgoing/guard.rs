@@ -236,6 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_judged_is_what_is_connected_to() {
+        crate::crypto::install_ring_provider();
         // The name servers say something public first and this machine afterwards.
         let guard = guard(config(), vec![&["192.0.2.1"], &["8.8.8.8"], &["127.0.0.1"]]);
         let url: Url = "https://rebind.example/".parse().unwrap();

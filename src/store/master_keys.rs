@@ -148,6 +148,8 @@ impl Store {
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 let failed = |failure| run_time(&failure);
+                // A node's own look and an order of its operator may come at once.
+                lock(transaction).await?;
                 let former = node_key::Entity::delete_many().filter(node_key::Column::NodeId.eq(node));
                 former.exec(transaction).await.map_err(failed)?;
                 node_key::Entity::insert_many(rows).exec_without_returning(transaction).await.map_err(failed)

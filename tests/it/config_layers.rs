@@ -53,7 +53,8 @@ fn every_key_of_the_reference_says_why() {
 }
 
 /// Keys that the configuration itself uses up.
-const USED_IN_CONFIG: [&str; 3] = ["http.allow_public", "store.url_file", "telegram.api_hash_file"];
+const USED_IN_CONFIG: [&str; 4] =
+    ["http.allow_public", "http.behind_proxy", "store.url_file", "telegram.api_hash_file"];
 
 fn sources(folder: &Path) -> String {
     fs::read_dir(folder)
@@ -179,7 +180,11 @@ fn dangerous_values_are_refused() {
             "{variable}: {error}"
         );
     }
-    let public = [("SWITCHYARD_HTTP__LISTEN", "0.0.0.0:8080"), ("SWITCHYARD_HTTP__ALLOW_PUBLIC", "true")];
+    let public = [
+        ("SWITCHYARD_HTTP__LISTEN", "0.0.0.0:8080"),
+        ("SWITCHYARD_HTTP__ALLOW_PUBLIC", "true"),
+        ("SWITCHYARD_HTTP__BEHIND_PROXY", "true"),
+    ];
     assert!(Config::load(&with_environment(&public)).is_ok(), "with the word said it is allowed");
 }
 

@@ -11,13 +11,18 @@ use switchyard::services::accounts::{
 };
 use switchyard::services::caller::Caller;
 use switchyard::services::fault::Fault;
+use switchyard::services::keys::{
+    KeyListing, KeyName, Keys, MasterKeyItem, RetiredKey, RotateOrder, RotationView,
+};
 use switchyard::services::membership::{MembershipView, Memberships, PlanList};
 use switchyard::services::page::{Listed, Page};
 use switchyard::services::pairs::{PairFilter, PairOrder, PairPatch, PairView, Pairs};
 use switchyard::services::sealed::{SealedSession, SealingKey};
+use switchyard::services::secrets::{SecretItem, SecretListing, SecretName, SecretOrder, Secrets};
 use switchyard::services::sign_ins::{SignInAnswer, SignInId, SignInMethod, SignInView};
 use switchyard_actors::model::{AccountId, ChatId, PairId, PlanName, UserId};
 use switchyard_actors::ports::{KnownChat, NewCredential, Proxy};
+use uuid::Uuid;
 
 /// Knows one account and one pair by whatever id it is asked for.
 pub(crate) struct FakeDesk;
@@ -255,4 +260,45 @@ impl Memberships for FakeDesk {
     async fn restore(&self, user: UserId) -> Result<MembershipView, Fault> {
         Ok(membership(user))
     }
+}
+#[async_trait]
+impl Keys for FakeDesk {
+    async fn list(&self) -> Result<KeyListing, Fault> {
+        Err(not_there())
+    }
+
+    async fn add(&self) -> Result<MasterKeyItem, Fault> {
+        Err(not_there())
+    }
+
+    async fn rotate(&self, _: RotateOrder) -> Result<RotationView, Fault> {
+        Err(not_there())
+    }
+
+    async fn rotation(&self, _: Uuid) -> Result<RotationView, Fault> {
+        Err(not_there())
+    }
+
+    async fn retire(&self, _: KeyName) -> Result<RetiredKey, Fault> {
+        Err(not_there())
+    }
+}
+
+#[async_trait]
+impl Secrets for FakeDesk {
+    async fn list(&self) -> Result<SecretListing, Fault> {
+        Err(not_there())
+    }
+
+    async fn set(&self, _: SecretName, _: SecretOrder) -> Result<SecretItem, Fault> {
+        Err(not_there())
+    }
+
+    async fn remove(&self, _: SecretName) -> Result<SecretItem, Fault> {
+        Err(not_there())
+    }
+}
+
+fn not_there() -> Fault {
+    Fault::Unavailable("there is no store here".to_owned())
 }

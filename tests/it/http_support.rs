@@ -43,7 +43,7 @@ pub(crate) fn noon() -> DateTime<Utc> {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-struct Noon;
+pub(crate) struct Noon;
 
 impl Clock for Noon {
     fn now(&self) -> DateTime<Utc> {
@@ -120,7 +120,7 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
         admin,
         accounts: desk.clone(),
         pairs: desk.clone(),
-        membership: desk,
+        membership: desk.clone(),
         identity,
         entry,
         networks: staff.clone(),
@@ -134,6 +134,8 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
         monitor: ops,
         limits,
         orders: Arc::new(NoOrders),
+        keys: desk.clone(),
+        secrets: desk,
     }
 }
 

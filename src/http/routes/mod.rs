@@ -7,6 +7,7 @@ mod documents;
 mod events;
 mod faults;
 mod health;
+mod keys;
 mod me;
 mod operations;
 mod pairs;
@@ -41,6 +42,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         staff::endpoints(),
         events::endpoints(),
         operations::endpoints(),
+        keys::endpoints(),
     ]
     .into_iter()
     .flatten()
