@@ -1,5 +1,6 @@
 //! The composition root: the only place that sees every room. Starts a whole daemon as a value, and stops it.
 
+mod bot;
 mod doctor;
 mod identity;
 mod migrate;
@@ -133,7 +134,7 @@ pub fn run(command: &Command, console: &mut Console) -> ExitCode {
 
 async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
     match command {
-        Command::Serve(args) => serve::run(args, console).await,
+        Command::Serve(args) => Box::pin(serve::run(args, console)).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => standalone::run(args, console).await,
         #[cfg(not(feature = "sandbox"))]
@@ -142,7 +143,7 @@ async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {
             ExitCode::Usage
         }
         Command::Migrate(args) => migrate::run(args, console).await,
-        Command::Doctor(args) => doctor::run(args, console).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, console)).await,
         asking => cli::ask(asking, console).await.unwrap_or(ExitCode::Usage),
     }
 }
@@ -201,6 +202,7 @@ impl App {
         let seed = claim(&config, &store, embedded.as_ref(), clock.as_ref()).await?;
         publish_sandbox(&config, seed.as_ref())?;
 
+        let bot = bot::BotServices::new(&config, seed.as_ref(), &store, (&clock, &rng, &ids))?;
         let (connector, login) = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
         let deps = Deps {
             store: Arc::new(store.clone()),
@@ -212,6 +214,7 @@ impl App {
             failpoints: Arc::new(failpoints),
             links: Arc::new(Links::default()),
             assignments: Arc::new(Assignments::default()),
+            post: bot.post.clone(),
         };
         let runtime = RuntimeConfig { seed: rng.next_u64(), ..RuntimeConfig::default() };
         let root = Root::build(deps, settings::policy(&config), runtime)?;
@@ -222,7 +225,8 @@ impl App {
         root.start().await;
         let settled = Arc::new(AtomicBool::new(false));
         let kit = identity::Kit::new(&config, store.clone(), vault, Arc::clone(&clock), rng).await?;
-        let parts = wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids, kit };
+        let parts =
+            wiring::Parts { operator: root.operator(), store: store.clone(), login, clock, ids, kit, bot };
         http.serve_with(wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled)));
         let started = Started { listen: address, sandbox: seed };
         let drain_deadline = config.supervision.drain_deadline;

@@ -12,6 +12,10 @@ use crate::model::{
     MessageCopy, MessageId, NodeId, OpenRoute, Origin, Pair, PairId, PauseCause, Place, RouteId,
     RouteVerdict, SourceEvent,
 };
+pub use bot::{
+    BotChannel, BotChatKind, BotEvent, BotFault, BotIdentity, BotInbox, BotOutcome, BotUpdate, ClaimedNotice,
+    DueNotice, NoticeBox, NoticeId, NoticeVerdict, Promise,
+};
 pub use login::{Identified, Login, LoginError, LoginStep, NewCredential, SignIn};
 pub use mail::{Letter, MailError, Mailer};
 pub use platform::{
@@ -19,6 +23,7 @@ pub use platform::{
     RateLimitHint, SendReport, SendRequest, Steering, StoreErrorText,
 };
 
+mod bot;
 mod login;
 mod mail;
 mod platform;

@@ -30,6 +30,7 @@ mod m20261123_000203_admins;
 mod m20261123_000301_rate_limits;
 mod m20261123_000302_idempotency_keys;
 mod m20261123_000701_keys;
+mod m20261123_000801_bot;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
 
@@ -59,6 +60,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000301_rate_limits::Migration),
             Box::new(m20261123_000302_idempotency_keys::Migration),
             Box::new(m20261123_000701_keys::Migration),
+            Box::new(m20261123_000801_bot::Migration),
         ]
     }
 }

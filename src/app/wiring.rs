@@ -10,6 +10,7 @@ use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError}
 use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartError};
 use tokio::runtime::Handle;
 
+use super::bot::BotServices;
 use super::identity::Kit;
 use crate::config::Config;
 use crate::http::Services;
@@ -36,6 +37,7 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: IdSource,
     pub(super) kit: Kit,
+    pub(super) bot: BotServices,
 }
 
 pub(super) fn services(
@@ -44,7 +46,7 @@ pub(super) fn services(
     parts: Parts,
     settled: Arc<AtomicBool>,
 ) -> Services {
-    let Parts { operator, store, login, clock, ids, kit } = parts;
+    let Parts { operator, store, login, clock, ids, kit, bot } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
         sign_ins_max: config.limits.sign_ins_max.get(),
@@ -77,6 +79,8 @@ pub(super) fn services(
         entry: Arc::new(Entries { users: Some(users), staff: None }),
         limits,
         orders,
+        linking: bot.linking,
+        announcements: bot.announcements,
     }
 }
 

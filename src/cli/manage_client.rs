@@ -119,7 +119,10 @@ impl Client {
     }
 
     /// Every item of a list, page by page.
-    async fn every<T: DeserializeOwned + Serialize>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+    pub(super) async fn every<T: DeserializeOwned + Serialize>(
+        &self,
+        path: &str,
+    ) -> Result<Vec<T>, ClientError> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {

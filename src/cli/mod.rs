@@ -1,6 +1,7 @@
 //! The command line: parses, asks the running daemon or runs one, prints, and says how it went by an exit code.
 
 mod accounts;
+mod announce;
 mod args;
 mod client;
 mod console;
@@ -21,6 +22,7 @@ use std::ffi::OsString;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+pub use announce::{AnnounceArgs, AnnounceVerb, Kind, ListAnnouncementsArgs, OneAnnouncementArgs, SendArgs};
 pub use args::{
     Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, ReconnectArgs, RestartArgs, SandboxArgs, ServeArgs,
     StatusArgs,
@@ -63,6 +65,7 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Reconnect(args) => orders::reconnect(args, console).await,
         Command::Accounts(args) => accounts::run(args, console).await,
         Command::Pairs(args) => pairs::run(args, console).await,
+        Command::Announce(args) => announce::run(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,
         Command::Serve(_) | Command::Sandbox(_) | Command::Migrate(_) | Command::Doctor(_) => return None,
     };

@@ -12,11 +12,13 @@ use switchyard_actors::ports::{Clock, Rng};
 use crate::config::HttpConfig;
 use crate::services::accounts::Accounts;
 use crate::services::admin::{Admin, Health};
+use crate::services::announcements::Announcements;
 use crate::services::audit::Audit;
 use crate::services::entry::Entry;
 use crate::services::idempotency::Idempotency;
 use crate::services::identity::Identity;
 use crate::services::limiter::CallLimits;
+use crate::services::linking::Linking;
 use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
 use crate::services::pairs::Pairs;
@@ -49,6 +51,10 @@ pub struct Services {
     pub limits: CallLimits,
     /// Orders that may be sent twice.
     pub orders: Arc<dyn Idempotency>,
+    /// The bot's chats, and what users want to hear.
+    pub linking: Arc<dyn Linking>,
+    /// Announcements.
+    pub announcements: Arc<dyn Announcements>,
 }
 
 /// In which part of its life the daemon is.

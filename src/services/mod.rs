@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod announcements;
 pub mod audit;
 pub mod caller;
 pub mod desk;
@@ -12,6 +13,7 @@ mod gates;
 pub mod idempotency;
 pub mod identity;
 pub mod limiter;
+pub mod linking;
 pub mod networks;
 pub mod operator;
 pub mod page;

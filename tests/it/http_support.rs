@@ -30,6 +30,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use crate::http_bot::NoBot;
 use crate::http_desk::FakeDesk;
 use crate::http_nobody::Nobody;
 use crate::http_staff::FakeStaff;
@@ -124,6 +125,8 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
         audit: staff,
         limits,
         orders: Arc::new(NoOrders),
+        linking: Arc::new(NoBot),
+        announcements: Arc::new(NoBot),
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod accounts;
 mod admin;
+mod announcements;
 mod auth;
 mod documents;
 mod faults;
 mod health;
 mod me;
+mod notifications;
 mod pairs;
 mod staff;
 mod who;
@@ -31,6 +33,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         me::endpoints(),
         accounts::endpoints(),
         pairs::endpoints(),
+        notifications::endpoints(),
+        announcements::endpoints(),
         admin::endpoints(),
         staff::endpoints(),
     ]
