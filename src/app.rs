@@ -1,5 +1,6 @@
 //! The composition root: the only place that sees every room. Starts a whole daemon as a value, and stops it.
 
+mod bot;
 mod doctor;
 mod identity;
 mod keys;
@@ -226,6 +227,7 @@ impl App {
         let (store, seed) = open_store(&config, parts, embedded.as_ref()).await?;
         let plans = Arc::new(settings::plans(&config).map_err(StartError::Plans)?);
 
+        let bot = bot::BotServices::new(&config, seed.as_ref(), &store, (&clock, &rng, &ids))?;
         let (connector, login) = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
         let deps = Deps {
             store: Arc::new(store.clone()),
@@ -237,6 +239,7 @@ impl App {
             failpoints: Arc::new(failpoints),
             links: Arc::new(Links::default()),
             assignments: Arc::new(Assignments::default()),
+            post: bot.post.clone(),
         };
         let runtime = RuntimeConfig { seed: rng.next_u64(), ..RuntimeConfig::default() };
         let root = Root::build(deps, settings::policy(&config), runtime)?;
@@ -257,6 +260,7 @@ impl App {
             kit,
             plans,
             keys: keeper,
+            bot,
         };
         let (services, operations) = wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled));
         let events = operations.take_their_places(&root)?;

@@ -13,6 +13,10 @@ use crate::model::{
     MessageCopy, MessageId, NodeId, OpenRoute, Origin, Pair, PairId, PauseCause, Place, RouteId,
     RouteVerdict, SourceEvent, UserId,
 };
+pub use bot::{
+    BotChannel, BotChatKind, BotEvent, BotFault, BotIdentity, BotInbox, BotOutcome, BotUpdate, ClaimedNotice,
+    DueNotice, NoticeBox, NoticeId, NoticeVerdict, Promise,
+};
 pub use chats::{ChatDirectory, ChatKind, KnownChat};
 pub use login::{Identified, Login, LoginError, LoginStep, NewCredential, SignIn};
 pub use mail::{Letter, MailError, Mailer};
@@ -23,6 +27,7 @@ pub use platform::{
 pub use proxy::{Proxy, ProxyError};
 pub use standing::Standings;
 
+mod bot;
 mod chats;
 mod login;
 mod mail;

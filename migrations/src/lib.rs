@@ -36,6 +36,7 @@ mod m20261123_000601_events_outbox;
 mod m20261123_000602_work_jobs;
 mod m20261123_000603_ledger_lists;
 mod m20261123_000701_keys;
+mod m20261123_000801_bot;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
 
@@ -71,6 +72,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000602_work_jobs::Migration),
             Box::new(m20261123_000603_ledger_lists::Migration),
             Box::new(m20261123_000701_keys::Migration),
+            Box::new(m20261123_000801_bot::Migration),
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! Adapters: thin implementations of the domain's ports over the platforms' real clients.
 
+pub mod bot;
 mod connectors;
 pub mod discord;
 mod egress;

@@ -88,6 +88,7 @@ pub(super) fn config(given: &SandboxSettings) -> SandboxConfig {
         control_listen: given.control_listen,
         telegram_listen: given.telegram_listen,
         discord_listen: given.discord_listen,
+        bot_listen: given.bot_listen,
         seed: given.seed,
         limits,
         shape,

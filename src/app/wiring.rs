@@ -10,6 +10,7 @@ use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError}
 use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartError};
 use tokio::runtime::Handle;
 
+use super::bot::BotServices;
 use super::identity::Kit;
 use super::operations::Operations;
 use super::staff::StaffServices;
@@ -45,6 +46,7 @@ pub(super) struct Parts {
     pub(super) staff: StaffServices,
     pub(super) plans: Arc<Plans>,
     pub(super) keys: Arc<KeyKeeper>,
+    pub(super) bot: BotServices,
 }
 
 pub(super) fn services(
@@ -53,7 +55,7 @@ pub(super) fn services(
     parts: Parts,
     settled: Arc<AtomicBool>,
 ) -> (Services, Operations) {
-    let Parts { operator, store, login, uploads, clock, ids, kit, staff, plans, keys } = parts;
+    let Parts { operator, store, login, uploads, clock, ids, kit, staff, plans, keys, bot } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
     let bounds = DeskConfig {
         sign_ins_max: config.limits.sign_ins_max.get(),
@@ -112,6 +114,8 @@ pub(super) fn services(
         bulk,
         keys,
         secrets,
+        linking: bot.linking,
+        announcements: bot.announcements,
     };
     (services, operations)
 }

@@ -10,6 +10,7 @@ use switchyard_actors::supervision::ChildPath;
 use crate::config::Flag;
 
 use super::admins::AdminArgs;
+use super::announce::AnnounceArgs;
 use super::doctor::DoctorArgs;
 use super::generate::{CompletionsArgs, ManArgs};
 use super::keys_args::{KeysArgs, SecretsArgs};
@@ -61,6 +62,8 @@ pub enum Command {
     Keys(KeysArgs),
     /// Set, list and remove the installation's own secrets: of payment providers, the mail server, the bot.
     Secrets(SecretsArgs),
+    /// Make, list, cancel and resume announcements through the bot.
+    Announce(AnnounceArgs),
     /// Apply pending schema changes to the store and end.
     Migrate(ConfigArgs),
     /// Ask the running daemon whether it is well; for containers.
@@ -138,6 +141,9 @@ pub struct SandboxArgs {
     /// Address of Discord's API and gateway.
     #[arg(long, value_name = "ADDR")]
     pub discord_listen: Option<SocketAddr>,
+    /// Address of the Bot API.
+    #[arg(long, value_name = "ADDR")]
+    pub bot_listen: Option<SocketAddr>,
     /// Limits that are enforced.
     #[arg(long, value_parser = PossibleValuesParser::new(["none", "published"]))]
     pub limits: Option<String>,
@@ -184,6 +190,7 @@ impl SandboxArgs {
             ("--listen", "sandbox.control_listen", address(self.listen)),
             ("--telegram-listen", "sandbox.telegram_listen", address(self.telegram_listen)),
             ("--discord-listen", "sandbox.discord_listen", address(self.discord_listen)),
+            ("--bot-listen", "sandbox.bot_listen", address(self.bot_listen)),
             ("--limits", "sandbox.limits", self.limits.clone()),
             ("--seed", "sandbox.seed", self.seed.map(|number| number.to_string())),
             ("--telegram-users", "sandbox.telegram_users", count(self.telegram_users)),

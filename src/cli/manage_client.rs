@@ -136,7 +136,10 @@ impl Client {
     }
 
     /// Every item of a list, page by page.
-    async fn every<T: DeserializeOwned + Serialize>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+    pub(super) async fn every<T: DeserializeOwned + Serialize>(
+        &self,
+        path: &str,
+    ) -> Result<Vec<T>, ClientError> {
         self.every_of(path, &[]).await
     }
 

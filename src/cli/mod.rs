@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admins;
+mod announce;
 mod args;
 mod client;
 mod console;
@@ -29,6 +30,7 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 pub use admins::{AddAdminArgs, AdminArgs, AdminRefArgs, AdminVerb, ResetPasswordArgs, SetRoleArgs};
+pub use announce::{AnnounceArgs, AnnounceVerb, Kind, ListAnnouncementsArgs, OneAnnouncementArgs, SendArgs};
 pub use args::{
     Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, RestartArgs, SandboxArgs, ServeArgs, StatusArgs,
 };
@@ -122,6 +124,7 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Plans(args) => plans::run(args, console).await,
         Command::Keys(args) => keys::keys(args, console).await,
         Command::Secrets(args) => keys::secrets(args, console).await,
+        Command::Announce(args) => announce::run(args, console).await,
         Command::Healthcheck(args) => orders::healthcheck(args, console).await,
         Command::Serve(_)
         | Command::Sandbox(_)

@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod bot;
 mod check;
 mod discord;
 mod doctor;
@@ -34,6 +35,7 @@ use check::Check;
 
 pub use admin::AdminConfig;
 pub use auth::AuthConfig;
+pub use bot::BotConfig;
 pub use discord::DiscordConfig;
 pub use doctor::DoctorConfig;
 pub use error::{ConfigError, Fault};
@@ -56,7 +58,7 @@ pub use units::ByteSize;
 pub use vault::VaultConfig;
 
 /// Keys whose values are never shown, not even in an error.
-const SECRET_KEYS: [&str; 3] = ["store.url", "telegram.api_hash", "vault.master_key"];
+const SECRET_KEYS: [&str; 4] = ["store.url", "telegram.api_hash", "bot.token", "vault.master_key"];
 
 /// A whole configuration that was checked.
 #[derive(Clone, Debug, Deserialize)]
@@ -77,6 +79,8 @@ pub struct Config {
     pub telegram: TelegramConfig,
     /// Discord.
     pub discord: DiscordConfig,
+    /// The bot that writes to people.
+    pub bot: BotConfig,
     /// The vault.
     pub vault: VaultConfig,
     /// Logs.
@@ -125,6 +129,7 @@ impl Config {
         self.queue.check(check);
         self.telegram.check(check);
         self.discord.check(check);
+        self.bot.check(check);
         self.vault.check(check, sources);
         self.log.check(check);
         self.sandbox.check(check);

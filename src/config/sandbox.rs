@@ -41,6 +41,8 @@ pub struct SandboxSettings {
     pub telegram_listen: SocketAddr,
     /// Address of Discord's API and gateway.
     pub discord_listen: SocketAddr,
+    /// Address of the Bot API.
+    pub bot_listen: SocketAddr,
     /// Every id, token and code is derived from it.
     pub seed: u64,
     /// Limits that are enforced.
@@ -77,6 +79,7 @@ impl SandboxSettings {
             ("sandbox.control_listen", self.control_listen),
             ("sandbox.telegram_listen", self.telegram_listen),
             ("sandbox.discord_listen", self.discord_listen),
+            ("sandbox.bot_listen", self.bot_listen),
         ] {
             check.refuse_if(!address.ip().is_loopback(), key, "the sandbox listens on loopback only");
         }

@@ -12,6 +12,7 @@ use switchyard_actors::ports::{Clock, Rng};
 use crate::config::HttpConfig;
 use crate::services::accounts::Accounts;
 use crate::services::admin::{Admin, Health};
+use crate::services::announcements::Announcements;
 use crate::services::audit::Audit;
 use crate::services::bulk::Bulk;
 use crate::services::deliveries::Deliveries;
@@ -21,6 +22,7 @@ use crate::services::idempotency::Idempotency;
 use crate::services::identity::Identity;
 use crate::services::keys::Keys;
 use crate::services::limiter::CallLimits;
+use crate::services::linking::Linking;
 use crate::services::membership::Memberships;
 use crate::services::monitor::Monitor;
 use crate::services::networks::Networks;
@@ -80,6 +82,10 @@ pub struct Services {
     pub keys: Arc<dyn Keys>,
     /// Secrets of the installation.
     pub secrets: Arc<dyn Secrets>,
+    /// The bot's chats, and what users want to hear.
+    pub linking: Arc<dyn Linking>,
+    /// Announcements.
+    pub announcements: Arc<dyn Announcements>,
 }
 
 /// In which part of its life the daemon is.

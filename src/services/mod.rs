@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod announcements;
 pub mod audit;
 pub mod bulk;
 pub mod caller;
@@ -16,6 +17,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod keys;
 pub mod limiter;
+pub mod linking;
 pub mod membership;
 pub mod monitor;
 pub mod networks;

@@ -31,6 +31,9 @@ pub struct SandboxSeed {
     pub telegram: TelegramAddress,
     /// Where Discord is.
     pub discord: DiscordAddress,
+    /// The bot that writes to people; a sandbox of an older version has none.
+    #[serde(default)]
+    pub bot: Option<BotAddress>,
     /// The owner of everything seeded.
     pub user: SeededUser,
     /// The accounts.
@@ -57,6 +60,21 @@ pub struct TelegramAddress {
 pub struct DiscordAddress {
     /// Base of the REST API, without `/api`.
     pub api_base: String,
+}
+
+/// The sandbox's Bot API.
+#[derive(Clone, Deserialize)]
+pub struct BotAddress {
+    /// Base of the Bot API.
+    pub api_base: String,
+    /// The bot's token.
+    pub token: String,
+}
+
+impl std::fmt::Debug for BotAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BotAddress").field("api_base", &self.api_base).finish_non_exhaustive()
+    }
 }
 
 /// The seeded user.

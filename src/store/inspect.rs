@@ -50,7 +50,8 @@ impl Store {
             }
         };
         let intake_chunk = config.intake_chunk.max(1);
-        Ok(Self { readers, writer: Writer::Refused, parts, target, intake_chunk, read_limit })
+        let announcing = std::sync::Arc::default();
+        Ok(Self { readers, writer: Writer::Refused, parts, target, intake_chunk, announcing, read_limit })
     }
 
     /// Asks the database what it is.

@@ -8,7 +8,10 @@ mod accounts;
 mod admin_networks;
 mod admin_sessions;
 mod admins;
+mod announcements;
+mod audience;
 mod audit;
+mod bot_chats;
 mod claims;
 mod config;
 mod credentials;
@@ -31,6 +34,8 @@ mod master_keys;
 mod message_map;
 mod meta;
 mod new_data_keys;
+mod notice_box;
+mod notice_claims;
 mod notices;
 mod outbox;
 mod pair_changes;
@@ -72,7 +77,11 @@ pub use accounts::Connected;
 pub use admin_networks::{AdminNetworks, StoredNetwork};
 pub use admin_sessions::{NewAdminSession, Refreshed};
 pub use admins::{AdminChange, AdminRow, NewAdmin};
+pub use announcements::{
+    Announcement, AnnouncementKind, AnnouncementState, Audience, NewAnnouncement, Progress, escape_html,
+};
 pub use audit::{AuditActor, AuditFilter, AuditPhase, AuditRecord, AuditRow};
+pub use bot_chats::{BotActed, BotAction, LinkedChat, NotificationSettings, Reply};
 pub use config::{SQLITE_FILE, StoreConfig, StoreTarget};
 pub use data_dir::{DataDir, LOCK_FILE, LockError};
 pub use delivery_lists::{LedgerCursor, LedgerEntry, LedgerFilter, Replayed};
@@ -95,6 +104,8 @@ pub use standings::{Suspension, UserPlan};
 
 pub use queues::{LedgerDepth, QueueDepth};
 pub use work_jobs::{JobProgress, JobState, WorkJob};
+
+pub use notice_claims::AnnouncingRules;
 
 use group_commit::GroupCommit;
 use writer::{Writer, too_long};
@@ -120,6 +131,7 @@ pub struct Store {
     parts: StoreParts,
     target: StoreTarget,
     intake_chunk: usize,
+    announcing: Arc<AnnouncingRules>,
     /// PostgreSQL: how long a read may take in all.
     read_limit: Option<Duration>,
 }
@@ -163,7 +175,8 @@ impl Store {
                 (pool.clone(), Writer::Direct { pool, limit }, Some(limit))
             }
         };
-        Ok(Self { readers, writer, parts, target, intake_chunk, read_limit })
+        let announcing = Arc::default();
+        Ok(Self { readers, writer, parts, target, intake_chunk, announcing, read_limit })
     }
 
     /// Names of the schema changes that the store still lacks, in order. Changes nothing.
@@ -200,6 +213,13 @@ impl Store {
             })
         });
         apply.await.map_err(|failure| error::opening_from_store(failure, &place))
+    }
+
+    /// The same store, whose announcements keep to these rules.
+    #[must_use]
+    pub fn announcing(mut self, rules: AnnouncingRules) -> Self {
+        self.announcing = Arc::new(rules);
+        self
     }
 
     /// A round trip to the database.

@@ -30,6 +30,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use crate::http_bot::NoBot;
 use crate::http_desk::FakeDesk;
 use crate::http_nobody::Nobody;
 use crate::http_ops::OutOfOrder;
@@ -136,6 +137,8 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
         orders: Arc::new(NoOrders),
         keys: desk.clone(),
         secrets: desk,
+        linking: Arc::new(NoBot),
+        announcements: Arc::new(NoBot),
     }
 }
 

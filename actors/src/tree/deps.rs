@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::failpoint::Failpoints;
 use super::links::Links;
+use super::notifier::Post;
 use crate::model::{AccountId, Alert, AlertId, AlertSeverity, Fence, IdSource, Quotas, UserId};
 use crate::pipeline::PipelineLimits;
 use crate::ports::{Clock, PlatformConnector, Rng, Store, StoreError};
@@ -73,6 +74,8 @@ pub struct Deps {
     pub links: Arc<Links>,
     /// Under which epochs this process owns its accounts.
     pub assignments: Arc<Assignments>,
+    /// The bot that writes to people, if there is one.
+    pub post: Option<Post>,
 }
 
 impl Deps {

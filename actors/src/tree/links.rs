@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::allowance::Allowances;
-use super::notifier::{Notifier, Raise};
+use super::notifier::{Notifier, Posted, Raise};
 use super::pair::{self, PairActor};
 use super::queue::{self, QueueActor};
 use super::session::{self, SessionActor};
@@ -100,6 +100,13 @@ impl Links {
         };
         if let Some(alert) = refused {
             tracing::error!(kind = %alert.kind, subject = %alert.subject, text = %alert.text, "alert could not be queued");
+        }
+    }
+
+    /// Something new is in the bot's outbox. A refusal loses nothing: the notifier looks there by itself too.
+    pub fn posted(&self) {
+        if let Some(notifier) = self.notifier.get() {
+            let _ = notifier.tell(Posted);
         }
     }
 

@@ -21,6 +21,7 @@ pub use changes::ChangeError;
 pub use deps::{Assignments, Deps, TreeConfig};
 pub use failpoint::{FailpointError, Failpoints};
 pub use links::Links;
+pub use notifier::{PaceLimits, Post, PostConfig, Window};
 pub use root::{Operator, ReconnectError, Reconnected, RestartError, Root, RootError};
 pub use scheduler::JobView;
 pub use session::{ConnectionId, GetChats};

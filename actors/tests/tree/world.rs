@@ -158,6 +158,7 @@ impl World {
             failpoints: Arc::new(Failpoints::parse(failpoints).expect("failpoints")),
             links: Arc::new(Links::default()),
             assignments: Arc::new(Assignments::default()),
+            post: None,
         };
         let policy = Policy { intensity: Intensity::new(3, Duration::from_secs(600)), ..Policy::default() };
         let root = Root::build(deps, policy, RuntimeConfig::default()).expect("a tree");

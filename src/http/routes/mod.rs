@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin;
+mod announcements;
 mod auth;
 mod documents;
 mod events;
@@ -9,6 +10,7 @@ mod faults;
 mod health;
 mod keys;
 mod me;
+mod notifications;
 mod operations;
 mod pairs;
 mod plans;
@@ -38,6 +40,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         accounts::endpoints(),
         pairs::endpoints(),
         plans::endpoints(),
+        notifications::endpoints(),
+        announcements::endpoints(),
         admin::endpoints(),
         staff::endpoints(),
         events::endpoints(),

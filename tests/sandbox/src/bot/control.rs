@@ -30,6 +30,9 @@ pub struct NewBotChat {
     /// People who administer it.
     #[serde(default)]
     pub admins: BTreeSet<i64>,
+    /// What the bot is there from the start, of which it is not told; without it not in it.
+    #[serde(default)]
+    pub role: Option<BotRole>,
 }
 
 /// A chat as the control API shows it.
@@ -233,16 +236,17 @@ impl Bot {
         state.world.chats.values().map(view).collect()
     }
 
-    /// Makes a chat in which the bot is not yet.
+    /// Makes a chat.
     ///
     /// # Errors
     /// [`ControlError`]
     pub fn set_chat(&self, new: NewBotChat) -> Result<(), ControlError> {
-        let NewBotChat { id, kind, title, username, admins } = new;
+        let NewBotChat { id, kind, title, username, admins, role } = new;
         if (id > 0) != (kind == ChatKind::Private) || id == 0 {
             return Err(invalid("id", "is positive for private chats, negative for all others"));
         }
-        let role = if kind == ChatKind::Private { BotRole::Member } else { BotRole::Left };
+        let usual = if kind == ChatKind::Private { BotRole::Member } else { BotRole::Left };
+        let role = role.unwrap_or(usual);
         let chat = Chat { title, username, admins, kind, role, ..private(id) };
         Ok(self.core().lock().commit(Op::ChatSet(Box::new(chat)))?)
     }

@@ -13,6 +13,8 @@ type Budget = (usize, u64);
 const OVERALL: Budget = (30, 1_000);
 const CHAT: Budget = (1, 1_000);
 const GROUP: Budget = (20, 60_000);
+/// A call that comes so soon after a wait was told may have been on its way: it is refused, but breaks no rule.
+const ON_ITS_WAY: u64 = 500;
 /// Short bursts into one chat are let through: so many above one a second.
 const BURST: usize = 2;
 
@@ -20,8 +22,8 @@ const BURST: usize = 2;
 struct Sent {
     overall: VecDeque<u64>,
     chats: BTreeMap<i64, VecDeque<u64>>,
-    /// Until when a chat, or (0) the whole bot, was told to wait.
-    waits: BTreeMap<i64, u64>,
+    /// Until when a chat, or (0) the whole bot, was told to wait, and when that was said.
+    waits: BTreeMap<i64, (u64, u64)>,
 }
 
 /// Counts what the bot sends.
@@ -40,10 +42,12 @@ impl SendLimits {
     /// Lets a message through, or tells how many seconds to wait.
     pub(super) fn admit(&self, chat: i64, is_group: bool, now_ms: u64) -> Result<(), u64> {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = [0, chat].into_iter().filter_map(|key| sent.waits.get(&key).copied()).max().unwrap_or(0);
-        if told > now_ms {
-            self.violations.count(Rule::BotCallDuringWait);
-            return Err((told - now_ms).div_ceil(1_000));
+        let told = [0, chat].into_iter().filter_map(|key| sent.waits.get(&key).copied()).max();
+        if let Some((until, said)) = told.filter(|(until, _)| *until > now_ms) {
+            if now_ms.saturating_sub(said) > ON_ITS_WAY {
+                self.violations.count(Rule::BotCallDuringWait);
+            }
+            return Err((until - now_ms).div_ceil(1_000));
         }
         if !self.enforced {
             return Ok(());
@@ -65,7 +69,7 @@ impl SendLimits {
         if let Some((key, wait)) = waits.into_iter().flatten().max_by_key(|(_, wait)| *wait) {
             self.violations.count(Rule::BotRateLimit);
             let seconds = wait.div_ceil(1_000);
-            sent.waits.insert(key, now_ms.saturating_add(seconds.saturating_mul(1_000)));
+            sent.waits.insert(key, (now_ms.saturating_add(seconds.saturating_mul(1_000)), now_ms));
             return Err(seconds);
         }
         sent.overall.push_back(now_ms);
@@ -83,7 +87,7 @@ impl SendLimits {
     /// Tells the whole bot to wait.
     pub(super) fn hold(&self, seconds: u64, now_ms: u64) {
         let until = now_ms.saturating_add(seconds.saturating_mul(1_000));
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).waits.insert(0, until);
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).waits.insert(0, (until, now_ms));
     }
 }
 
@@ -99,7 +103,8 @@ mod tests {
             assert_eq!(limits.admit(chat, false, 0), Ok(()));
         }
         assert_eq!(limits.admit(31, false, 10), Err(1), "the 31st within a second");
-        assert_eq!(limits.admit(32, false, 500), Err(1), "told to wait, and did not");
+        assert_eq!(limits.admit(32, false, 500), Err(1), "perhaps on its way when the wait was told");
+        assert_eq!(limits.admit(32, false, 900), Err(1), "told to wait, and did not");
         assert_eq!(limits.admit(32, false, 1_100), Ok(()));
         let counted = violations.snapshot();
         assert_eq!(

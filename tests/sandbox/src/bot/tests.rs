@@ -168,6 +168,7 @@ async fn published_limits_answer_429_and_faults_strike() {
     assert_eq!(written["items"][0]["text"], "lost", "and yet it was written");
     stage.post("faults", json!({"target": "bot", "kind": "flood_wait", "count": 1, "wait": 7})).await;
     assert_eq!(stage.send(32, "hi").await["parameters"]["retry_after"], 7);
+    stage.post("clock", json!({"advance_seconds": 1})).await;
     assert_eq!(refusal(&stage.send(33, "hi").await).0, 429, "the wait binds the whole bot");
     let counted = stage.control(reqwest::Method::GET, "violations", Value::Null).await;
     assert_eq!((&counted["bot.rate_limit"], &counted["bot.call_during_wait"]), (&json!(1), &json!(1)));

@@ -17,7 +17,7 @@
 //!                                                          without a token the one that was shown last
 //! GET    /sandbox/bot/messages                             {items}: everything that the bot wrote; ?count=true: {chat: count}
 //! GET    /sandbox/bot/chats                                {items}: every chat of the bot, and what it is there
-//! POST   /sandbox/bot/chats                                {id, kind, title, username?, admins?}, the bot not in it yet;
+//! POST   /sandbox/bot/chats                                {id, kind, title, username?, admins?, role?}; without a role not in it;
 //!                                                          {first, count}: so many people start the bot
 //! POST   /sandbox/bot/chats/{chat}/role                    {role: administrator | member | left | kicked, by?};
 //!                                                          kicked in a private chat: the person blocks the bot

@@ -1,13 +1,21 @@
-//! Writes the alert stream to the store and the log. Bot and e-mail join it with a later feature.
+//! Writes the alert stream to the store and the log, and works off the bot's outbox. E-mail joins it with a later feature.
 
 use std::collections::VecDeque;
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
+mod pace;
+mod post;
+
 use super::deps::Deps;
 use crate::model::{Alert, AlertSeverity};
 use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message};
+
+use post::Desk;
+
+pub use pace::{PaceLimits, Window};
+pub use post::{Post, PostConfig};
 
 /// Write this alert.
 pub struct Raise(pub Alert);
@@ -16,7 +24,14 @@ impl Message for Raise {
     type Reply = ();
 }
 
-/// The actor of the alert stream.
+/// Something new is in the bot's outbox.
+pub struct Posted;
+
+impl Message for Posted {
+    type Reply = ();
+}
+
+/// The actor of the alert stream and of the bot.
 pub struct Notifier {
     deps: Deps,
     backlog: VecDeque<Alert>,
@@ -24,6 +39,8 @@ pub struct Notifier {
     failures: u32,
     written: u64,
     dropped: u64,
+    /// The bot; none where there is no bot.
+    desk: Option<Desk>,
 }
 
 impl Child for Notifier {
@@ -32,13 +49,24 @@ impl Child for Notifier {
     const KIND: &'static str = "notifier";
 
     fn load(deps: Deps, _env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
-        let fresh =
-            Self { deps, backlog: VecDeque::new(), writing: false, failures: 0, written: 0, dropped: 0 };
+        let desk = deps.post.clone().map(Desk::new);
+        let backlog = VecDeque::new();
+        let fresh = Self { deps, backlog, writing: false, failures: 0, written: 0, dropped: 0, desk };
         Box::pin(async move { Ok(Loaded::Ready(fresh)) })
     }
 
     fn snapshot(&self) -> Value {
-        json!({"written": self.written, "waiting": self.backlog.len(), "dropped": self.dropped})
+        let bot = self.desk.as_ref().map(|desk| {
+            json!({
+                "active": desk.is_held(), "sent": desk.sent, "failed": desk.failed,
+                "under_way": desk.under_way(),
+            })
+        });
+        json!({"written": self.written, "waiting": self.backlog.len(), "dropped": self.dropped, "bot": bot})
+    }
+
+    fn started(&mut self, cx: &mut Cx<'_, Self>) {
+        self.begin_post(cx);
     }
 }
 
@@ -52,6 +80,12 @@ impl Handle<Raise> for Notifier {
         }
         self.backlog.push_back(alert);
         self.write(cx);
+    }
+}
+
+impl Handle<Posted> for Notifier {
+    fn handle(&mut self, Posted: Posted, cx: &mut Cx<'_, Self>) {
+        self.look(cx);
     }
 }
 
