@@ -12,6 +12,7 @@ mod settings;
 mod staff;
 #[cfg(feature = "sandbox")]
 mod standalone;
+mod start_error;
 mod wiring;
 
 use std::net::{SocketAddr, TcpListener};
@@ -21,14 +22,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use switchyard_actors::model::{IdSource, NodeId};
-use switchyard_actors::ports::{Clock, Login, PlatformConnector, Rng, StoreError};
+use switchyard_actors::ports::{Clock, Login, PlatformConnector, Rng};
 use switchyard_actors::supervision::{ChildPath, RuntimeConfig};
-use switchyard_actors::tree::{Assignments, Deps, FailpointError, Failpoints, Links, Root, RootError};
-use thiserror::Error;
+use switchyard_actors::tree::{Assignments, Deps, Failpoints, Links, Root};
 use tokio::runtime::Handle;
 
 use self::keys::KeysActor;
-use crate::adapters::discord::{DiscordConnector, DiscordError, DiscordLogin};
+pub use self::start_error::StartError;
+use crate::adapters::discord::{DiscordConnector, DiscordLogin};
 use crate::adapters::telegram::{
     AuthKeySource, ClientExchange, SandboxKeys, TelegramConnector, TelegramLogin,
 };
@@ -36,86 +37,17 @@ use crate::adapters::{Connectors, Logins};
 use crate::cli::{self, Command, Console, ExitCode};
 use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
-use crate::crypto::{Keyring, KeyringError, SystemRng, UploadKey, Vault};
+use crate::crypto::{Keyring, SystemRng, UploadKey, Vault};
 use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState, ServerTls, TlsError};
 use crate::services::events::Events;
 use crate::services::operator::OperatorAccess;
-use crate::services::sandbox::{self, AttachError, SandboxSeed};
+use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sealed::Uploads;
 use crate::services::sensitive::Sensitive;
-use crate::store::{
-    DataDir, LockError, MasterKeyError, OpenError, OwnerError, Store, StoreOwner, StoreParts,
-};
+use crate::store::{DataDir, MasterKeyError, Store, StoreOwner, StoreParts};
 
 /// How long a sandbox may take to say what it seeded.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Why a daemon could not be started. The command line chooses the exit code by the variant.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The API's port cannot be had.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The data folder is not to be had.
-    #[error(transparent)]
-    DataDir(#[from] LockError),
-    /// There is no master key.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    /// The certificate cannot be used.
-    #[error("http.tls: {0}")]
-    Tls(#[from] TlsError),
-    /// The store cannot be opened or migrated.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The store is somebody else's.
-    #[error(transparent)]
-    Owner(#[from] OwnerError),
-    /// The store's master key is not on the keyring.
-    #[error("{0}")]
-    MasterKey(MasterKeyError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The plans do not fit together.
-    #[error("plans: {0}")]
-    Plans(String),
-    /// The failpoints are wrong, or not allowed here.
-    #[error("SWITCHYARD_FAILPOINTS: {0}")]
-    Failpoints(#[from] FailpointError),
-    /// Failpoints outside the sandbox.
-    #[error("SWITCHYARD_FAILPOINTS is for the sandbox only: start with --sandbox, or unset it")]
-    FailpointsOutsideSandbox,
-    /// No sandbox there.
-    #[error(transparent)]
-    Attach(#[from] AttachError),
-    /// The embedded sandbox cannot start.
-    #[cfg(feature = "sandbox")]
-    #[error(transparent)]
-    Sandbox(#[from] switchyard_sandbox::SandboxError),
-    /// Built without a sandbox.
-    #[error("this build has no sandbox of its own: name one by --sandbox=URL")]
-    NoSandbox,
-    /// Discord's client cannot be made.
-    #[error(transparent)]
-    Discord(#[from] DiscordError),
-    /// The tree cannot be built.
-    #[error(transparent)]
-    Root(#[from] RootError),
-    /// A client cannot be made, a file cannot be written.
-    #[error("{what}: {error}")]
-    Io {
-        /// What was attempted.
-        what: &'static str,
-        /// What the system says.
-        error: String,
-    },
-}
 
 /// What a daemon that started has to tell.
 #[derive(Clone, Debug)]

@@ -134,6 +134,7 @@ pub enum LoginMethod {
 /// A sign-in to be begun.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TelegramLoginOrder")]
 pub struct LoginOrder {
     /// How.
     pub method: LoginMethod,

@@ -95,6 +95,7 @@ pub enum Actor {
 /// At which end of an order an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "AuditPhase")]
 pub enum Phase {
     /// Written before the order was carried out.
     Asked,

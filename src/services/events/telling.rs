@@ -49,7 +49,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     async fn run(&mut self) -> Stop {
-        match self.begin().await {
+        match self.take_up().await {
             Ok(()) => {}
             Err(stop) => return stop,
         }
@@ -60,7 +60,7 @@ impl Teller<'_> {
         self.follow(live).await
     }
 
-    async fn begin(&mut self) -> Result<(), Stop> {
+    async fn take_up(&mut self) -> Result<(), Stop> {
         let bounds = self.events.store.event_bounds().await?;
         match self.order.after {
             Some(after) if (bounds.purged..=bounds.newest).contains(&after) => {

@@ -34,6 +34,7 @@ pub struct RegisterOrder {
 /// Somebody who signs in.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "UserLoginOrder")]
 pub struct LoginOrder {
     /// E-mail address.
     #[schemars(example = "ann@example.org")]

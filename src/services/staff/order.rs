@@ -17,6 +17,7 @@ const PASSWORD_MAX: usize = 256;
 /// An admin comes in.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AdminLoginOrder")]
 pub struct LoginOrder {
     /// E-mail address.
     #[schemars(length(min = 3, max = 254), example = "ada@example.org")]
@@ -33,6 +34,7 @@ pub struct LoginOrder {
 /// A refresh token, to be exchanged or ended.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AdminRefreshOrder")]
 pub struct RefreshOrder {
     /// The token.
     #[schemars(with = "String")]
@@ -42,6 +44,7 @@ pub struct RefreshOrder {
 /// A first one-time code.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AdminCodeOrder")]
 pub struct CodeOrder {
     /// The code that the authenticator shows.
     #[schemars(with = "String")]
