@@ -61,7 +61,7 @@ pub struct Services {
 #[derive(Clone)]
 enum Phase {
     Migrating,
-    Serving(Services),
+    Serving(Box<Services>),
     Draining,
 }
 
@@ -91,7 +91,7 @@ impl HttpState {
 
     /// From now on requests are served.
     pub fn serve_with(&self, services: Services) {
-        self.enter(Phase::Serving(services));
+        self.enter(Phase::Serving(Box::new(services)));
     }
 
     /// From now on requests are turned away.
@@ -136,7 +136,7 @@ impl HttpState {
         let waits = |detail| Err(Problem::new(ProblemCode::NotReady, detail).retry_after(COME_BACK));
         match self.phase() {
             Phase::Migrating => waits("the store is being migrated"),
-            Phase::Serving(services) => Ok(services),
+            Phase::Serving(services) => Ok(*services),
             Phase::Draining => waits("the daemon is draining"),
         }
     }
