@@ -30,7 +30,7 @@ mod m20261123_000203_admins;
 mod m20261123_000301_rate_limits;
 mod m20261123_000302_idempotency_keys;
 mod m20261123_000401_account_settings;
-mod m20261123_000501_plans_and_suspension;
+mod m20261123_000501_plans_and_usage;
 mod m20261123_000502_pair_settings;
 mod m20261123_000601_events_outbox;
 mod m20261123_000602_work_jobs;
@@ -66,7 +66,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000301_rate_limits::Migration),
             Box::new(m20261123_000302_idempotency_keys::Migration),
             Box::new(m20261123_000401_account_settings::Migration),
-            Box::new(m20261123_000501_plans_and_suspension::Migration),
+            Box::new(m20261123_000501_plans_and_usage::Migration),
             Box::new(m20261123_000502_pair_settings::Migration),
             Box::new(m20261123_000601_events_outbox::Migration),
             Box::new(m20261123_000602_work_jobs::Migration),

@@ -24,7 +24,10 @@ pub enum Verdict {
     /// Well.
     Ok,
     /// Nobody could be asked: nothing is known, good or bad.
-    NotAsked,
+    NotAsked {
+        /// Where it is said.
+        advice: String,
+    },
     /// Works, and will not for long or not for everything.
     Warn {
         /// What to do.
@@ -57,8 +60,8 @@ impl Check {
     }
 
     /// Nobody could be asked.
-    pub fn not_asked(name: &'static str, found: impl fmt::Display) -> Self {
-        Self { name, found: flat(found), verdict: Verdict::NotAsked }
+    pub fn not_asked(name: &'static str, found: impl fmt::Display, advice: impl fmt::Display) -> Self {
+        Self { name, found: flat(found), verdict: Verdict::NotAsked { advice: flat(advice) } }
     }
 
     /// Something to look after.
@@ -79,7 +82,7 @@ impl Check {
     fn word(&self) -> &'static str {
         match self.verdict {
             Verdict::Ok => "ok",
-            Verdict::NotAsked => "skip",
+            Verdict::NotAsked { .. } => "skip",
             Verdict::Warn { .. } => "warn",
             Verdict::Fail { .. } => "fail",
         }
@@ -88,14 +91,16 @@ impl Check {
     fn class(&self) -> Option<Class> {
         match self.verdict {
             Verdict::Fail { class, .. } => Some(class),
-            Verdict::Ok | Verdict::NotAsked | Verdict::Warn { .. } => None,
+            Verdict::Ok | Verdict::NotAsked { .. } | Verdict::Warn { .. } => None,
         }
     }
 
     fn advice(&self) -> Option<&str> {
         match &self.verdict {
-            Verdict::Ok | Verdict::NotAsked => None,
-            Verdict::Warn { advice } | Verdict::Fail { advice, .. } => Some(advice),
+            Verdict::Ok => None,
+            Verdict::NotAsked { advice } | Verdict::Warn { advice } | Verdict::Fail { advice, .. } => {
+                Some(advice)
+            }
         }
     }
 }
@@ -229,10 +234,10 @@ mod tests {
     fn what_nobody_was_asked_is_not_called_good() {
         let mut report = Report::default();
         report.push(Check::ok("config", "it is valid"));
-        report.push(Check::not_asked("pair", "not asked: source"));
+        report.push(Check::not_asked("pair", "not asked: source", "ask the daemon"));
         assert_eq!(report.gravest(), None);
         let text = report.render();
-        assert!(text.contains("skip  pair    not asked: source"), "{text}");
+        assert!(text.contains("skip  pair    not asked: source; ask the daemon"), "{text}");
         assert!(text.ends_with("2 checks: 1 ok, 1 not asked, 0 to look after, 0 failed"), "{text}");
         let json: serde_json::Value = serde_json::from_str(&report.to_json(0)).unwrap();
         assert_eq!(json["verdict"], "skip");

@@ -8,8 +8,9 @@ use switchyard_actors::model::{Day, PauseCause, PlanName, Standing, Usage, UserI
 use switchyard_actors::ports::{Standings, StoreError};
 use uuid::Uuid;
 
-use super::entity::{pair, pair_pause, user, user_plan, user_state};
+use super::entity::{pair, pair_pause, user, user_plan};
 use super::error::run_time;
+use super::identity::UserState;
 use super::{Store, pairs, rows};
 
 /// A user's plan, as it was last written.
@@ -41,7 +42,10 @@ const ACTIVE: &str = "active";
 impl Standings for Store {
     async fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
         let plan = self.user_plan(user).await?.map(|plan| plan.plan);
-        Ok(Standing { suspended: self.suspension(user).await?.is_some(), plan })
+        let found = self.read(user::Entity::find_by_id(user.as_uuid()).one(&self.readers)).await?;
+        let state = found.map(|row| rows::word::<UserState>(&row.state)).transpose()?;
+        // Nothing is sent for somebody who is being deleted either.
+        Ok(Standing { suspended: state.is_some_and(|state| state != UserState::Active), plan })
     }
 
     async fn usage(&self, user: UserId, day: Day) -> Result<Usage, StoreError> {
@@ -110,12 +114,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn suspension(&self, user: UserId) -> Result<Option<Suspension>, StoreError> {
-        let found = self.read(user_state::Entity::find_by_id(user.as_uuid()).one(&self.readers)).await?;
-        Ok(found.and_then(|row| Some(Suspension { since: row.suspended_at?, reason: row.reason })))
+        let found = self.read(user::Entity::find_by_id(user.as_uuid()).one(&self.readers)).await?;
+        let Some(row) = found else { return Ok(None) };
+        let suspended = rows::word::<UserState>(&row.state)? == UserState::Suspended;
+        Ok(suspended.then_some(Suspension { since: row.state_at, reason: row.state_reason }))
     }
 
-    /// Suspends a user and pauses all of their pairs for it, in one transaction; false when they were suspended already:
-    /// then the first reason stays.
+    /// Suspends a user, who from now on sees but does not change, and pauses all of their pairs for it, in one
+    /// transaction; false when they were suspended already, then the first reason stays, or are being deleted.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -123,11 +129,11 @@ impl Store {
         let now = self.now();
         let write = self.writer.run_unbounded(move |transaction| {
             Box::pin(async move {
-                hold_user(transaction, user).await?;
-                if is_suspended(transaction, user).await? {
+                if !change_state(transaction, user, (UserState::Active, UserState::Suspended), reason, now)
+                    .await?
+                {
                     return Ok(false);
                 }
-                write_state(transaction, user, Some(now), reason, now).await?;
                 for id in pairs_of(transaction, user).await? {
                     pairs::pause(transaction, id, PauseCause::Suspension, now)
                         .await
@@ -149,11 +155,11 @@ impl Store {
         let now = self.now();
         let write = self.writer.run_unbounded(move |transaction| {
             Box::pin(async move {
-                hold_user(transaction, user).await?;
-                if !is_suspended(transaction, user).await? {
+                if !change_state(transaction, user, (UserState::Suspended, UserState::Active), None, now)
+                    .await?
+                {
                     return Ok(false);
                 }
-                write_state(transaction, user, None, None, now).await?;
                 let own = pairs_of(transaction, user).await?;
                 pair_pause::Entity::delete_many()
                     .filter(pair_pause::Column::Cause.eq(PauseCause::Suspension.as_str()))
@@ -183,30 +189,37 @@ pub(super) async fn is_suspended(
     transaction: &DatabaseTransaction,
     user: UserId,
 ) -> Result<bool, StoreError> {
-    let found = user_state::Entity::find_by_id(user.as_uuid()).one(transaction).await;
-    Ok(found.map_err(|failure| run_time(&failure))?.is_some_and(|row| row.suspended_at.is_some()))
+    Ok(state_of(transaction, user).await? == UserState::Suspended)
 }
 
-async fn write_state(
+/// Brings a user from one state to another; false when they were not in the first.
+async fn change_state(
     transaction: &DatabaseTransaction,
     user: UserId,
-    suspended_at: Option<i64>,
+    (from, to): (UserState, UserState),
     reason: Option<String>,
     now: i64,
-) -> Result<(), StoreError> {
-    use user_state::Column::{ChangedAt, Reason, SuspendedAt, UserId as Id};
-    let row = user_state::ActiveModel {
-        user_id: Set(user.as_uuid()),
-        suspended_at: Set(suspended_at),
-        reason: Set(reason),
-        changed_at: Set(now),
-    };
-    user_state::Entity::insert(row)
-        .on_conflict(OnConflict::column(Id).update_columns([SuspendedAt, Reason, ChangedAt]).to_owned())
-        .exec_without_returning(transaction)
+) -> Result<bool, StoreError> {
+    hold_user(transaction, user).await?;
+    if state_of(transaction, user).await? != from {
+        return Ok(false);
+    }
+    user::Entity::update_many()
+        .col_expr(user::Column::State, Expr::value(to.as_str()))
+        .col_expr(user::Column::StateReason, Expr::value(reason))
+        .col_expr(user::Column::StateAt, Expr::value(now))
+        .filter(user::Column::Id.eq(user.as_uuid()))
+        .exec(transaction)
         .await
-        .map(|_written| ())
+        .map(|_changed| true)
         .map_err(|failure| run_time(&failure))
+}
+
+async fn state_of(transaction: &DatabaseTransaction, user: UserId) -> Result<UserState, StoreError> {
+    let found = user::Entity::find_by_id(user.as_uuid()).one(transaction).await;
+    let found = found.map_err(|failure| run_time(&failure))?;
+    let row = found.ok_or_else(|| StoreError::NotFound(format!("user {user}")))?;
+    rows::word(&row.state)
 }
 
 async fn pairs_of(transaction: &DatabaseTransaction, user: UserId) -> Result<Vec<Uuid>, StoreError> {

@@ -191,11 +191,16 @@ impl Reader {
         Self { source, cursors: cursors.iter().map(|cursor| (cursor.key, cursor.value)).collect() }
     }
 
-    /// The next unit, recorded.
+    /// The next unit, recorded. One without anything in it only tells that what was missed is read.
     pub(crate) async fn unit(&mut self) -> Result<IntakeUnit, ConnectionError> {
-        let unit = within(self.source.next()).await?;
-        self.cursors.extend(unit.cursors.iter().map(|cursor| (cursor.key, cursor.value)));
-        Ok(unit)
+        loop {
+            let unit = within(self.source.next()).await?;
+            self.cursors.extend(unit.cursors.iter().map(|cursor| (cursor.key, cursor.value)));
+            if !unit.events.is_empty() || !unit.cursors.is_empty() {
+                return Ok(unit);
+            }
+            assert!(!self.source.catching_up(), "nothing was read, and more is said to follow");
+        }
     }
 
     /// Units until so many events came.

@@ -37,6 +37,45 @@ fn base32(text: &str) -> Vec<u8> {
 }
 
 daemon_on_both_databases! {
+    async fn who_is_suspended_sees_and_does_not_change(data) {
+        let world = World::start(SandboxConfig::default()).await;
+        let daemon = Daemon::start(&world, &data).await;
+        let api = Api::of(&data);
+        let (ann, ben) = (api.new_user(ANN).await, api.new_user("ben@example.org").await);
+        let order = json!({ "name": "a program", "scopes": ["pairs:read", "pairs:write"] });
+        let (status, made) = answer(api.user(&ann, Method::POST, "/me/api-keys").json(&order)).await;
+        assert_eq!(status, 201, "{made}");
+        let key = made["secret"].as_str().unwrap().to_owned();
+        let me = answer(api.user(&ann, Method::GET, "/me")).await.1;
+        assert!(daemon.terminate().await.success());
+        let id = me["id"].as_str().unwrap();
+        let id = match data.store_url() {
+            Some(_) => format!("'{id}'"),
+            None => format!("X'{}'", id.replace('-', "")),
+        };
+        let suspend = format!("UPDATE users SET state = 'suspended', state_reason = 'spam' WHERE id = {id}");
+        assert_eq!(data.alter(&suspend).await, 1);
+
+        let _daemon = Daemon::start(&world, &data).await;
+        let api = Api::of(&data);
+        let (status, me) = answer(api.user(&ann, Method::GET, "/me")).await;
+        assert_eq!((status, &me["state"]), (200, &json!("suspended")), "{me}");
+        assert_eq!(answer(api.key(&key, Method::GET, "/pairs")).await.0, 200);
+        for refused in [
+            api.user(&ann, Method::POST, "/pairs"), api.user(&ann, Method::POST, "/accounts"),
+            api.key(&key, Method::POST, "/pairs"),
+        ] {
+            let (status, problem) = answer(refused.json(&json!({}))).await;
+            assert_eq!((status, &problem["code"]), (403, &json!("suspended")), "{problem}");
+            assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("spam")), "{problem}");
+        }
+        let again = api.login(ANN).await;
+        assert_eq!(api.lets_in(&again).await, 200, "they may come in and look");
+        assert_eq!(answer(api.user(&ben, Method::POST, "/pairs").json(&json!({}))).await.0, 400, "nobody else");
+        assert_eq!(answer(api.user(&ann, Method::GET, "/me/export")).await.0, 200, "their data are theirs");
+        assert_eq!(answer(api.user(&ann, Method::DELETE, &format!("/me/sessions/{}", again.session))).await.0, 204);
+    }
+
     async fn guesses_are_slowed_down_and_nobody_is_locked_out_from_elsewhere(data) {
         let world = World::start(SandboxConfig::default()).await;
         let env = [("SWITCHYARD_AUTH__DELAY_FIRST", "10m"), ("SWITCHYARD_AUTH__FAILURES_FREE_ADDRESS", "100")];

@@ -32,9 +32,10 @@ impl Socks {
     async fn on(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().unwrap();
-        let (accepted, asked, tunnels) = (Arc::default(), Arc::default(), Arc::default());
-        let served: (Arc<AtomicUsize>, Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<JoinHandle<()>>>>) =
-            (Arc::clone(&accepted), Arc::clone(&asked), Arc::clone(&tunnels));
+        let accepted: Arc<AtomicUsize> = Arc::default();
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let tunnels: Arc<Mutex<Vec<JoinHandle<()>>>> = Arc::default();
+        let served = (Arc::clone(&accepted), Arc::clone(&asked), Arc::clone(&tunnels));
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 served.0.fetch_add(1, Ordering::SeqCst);

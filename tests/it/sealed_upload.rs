@@ -55,13 +55,14 @@ daemon_on_both_databases! {
             let id = user.user_id.to_string();
             accounts.into_iter().find(|found| found["platform_id"] == id.as_str()).expect("connected")
         };
-        eventually("the account to be connected", || async {
+        let connected = || async {
             (of_user(list(&data, "accounts").await)["health"]["status"] == "connected").then_some(())
-        })
-        .await;
+        };
+        eventually("the account to be connected", connected).await;
         assert!(daemon.terminate().await.success());
         let _daemon = Daemon::start(&world, &data).await;
-        assert_eq!(of_user(list(&data, "accounts").await)["health"]["status"], "connected");
+        eventually("the account to be connected after a restart", connected).await;
+        assert_eq!(world.sandbox.telegram().signed_in_keys(user.user_id), 1, "by the same session");
     }
 
     async fn a_scanned_session_is_handed_over_as_well(data) {

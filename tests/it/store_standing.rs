@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use switchyard::store::identity::{Device, NewSession, UserState};
 use switchyard::store::{Added, ChangedPair, PairChange, Store};
 use switchyard_actors::model::{
-    Day, DeadReason, Delivery, Fence, Pair, PairId, PauseCause, PlanName, UserId,
+    Day, DeadReason, Delivery, Fence, LoginSessionId, Pair, PairId, PauseCause, PlanName, UserId,
 };
 use switchyard_actors::ports::{
     Clock as _, Directory as _, Intake as _, Lease as _, Outbox as _, Routes as _, Standings as _,
@@ -47,6 +48,18 @@ async fn sent(store: &Store, fence: Fence, delivery: &Delivery, part: u16) {
     for _ in 0..2 {
         store.finish(fence, delivery.id, &result).await.unwrap();
     }
+}
+
+/// What a request of a sign-in of the user meets.
+async fn met(world: &Fixture, user: UserId) -> (UserState, Option<String>) {
+    let id = LoginSessionId::from_uuid(world.ids.uuid());
+    let device = Device { address: "127.0.0.1".to_owned(), agent: None };
+    let mut tag = [0; 32];
+    tag[..16].copy_from_slice(id.as_uuid().as_bytes());
+    let session = NewSession { id, user, tag, device, expires_at: i64::MAX, keep: 5 };
+    world.store.open_session(session).await.unwrap();
+    let access = world.store.session_access(id).await.unwrap().unwrap();
+    (access.state, access.reason)
 }
 
 on_both_databases! {
@@ -93,6 +106,8 @@ on_both_databases! {
         world.store.set_pause(paused.id, PauseCause::User, true).await.unwrap();
         assert!(world.store.suspend_user(ada.user, Some("spam".to_owned())).await.unwrap());
         assert!(!world.store.suspend_user(ada.user, None).await.unwrap(), "once");
+        assert_eq!(met(&world, ada.user).await, (UserState::Suspended, Some("spam".to_owned())));
+        assert_eq!(met(&world, bob.user).await, (UserState::Active, None));
         assert!(world.store.standing(ada.user).await.unwrap().suspended);
         assert!(!world.store.standing(bob.user).await.unwrap().suspended);
         assert_eq!(world.store.suspension(ada.user).await.unwrap().unwrap().reason.as_deref(), Some("spam"));
@@ -107,6 +122,7 @@ on_both_databases! {
         assert!(again.standing(ada.user).await.unwrap().suspended, "it is in the store");
         assert!(world.store.restore_user(ada.user).await.unwrap());
         assert!(!world.store.restore_user(ada.user).await.unwrap(), "once");
+        assert_eq!(met(&world, ada.user).await, (UserState::Active, None));
         assert!(world.store.suspension(ada.user).await.unwrap().is_none());
         let left = world.store.pair(paused.id).await.unwrap().paused;
         assert_eq!(left.into_iter().collect::<Vec<_>>(), [PauseCause::User]);
@@ -114,6 +130,16 @@ on_both_databases! {
         world.store.begin(fence, lane[0].id, 0).await.unwrap();
         let nobody = UserId::from_uuid(Uuid::from_u128(404));
         assert!(matches!(world.store.suspend_user(nobody, None).await, Err(StoreError::NotFound(_))));
+    }
+
+    async fn who_is_being_deleted_is_neither_suspended_nor_restored_and_sends_nothing(world) {
+        let ada = people(&world.store, 1).await;
+        assert!(world.store.suspend_user(ada.user, None).await.unwrap());
+        world.store.begin_erasure(ada.user).await.unwrap();
+        assert!(!world.store.restore_user(ada.user).await.unwrap());
+        assert!(!world.store.suspend_user(ada.user, None).await.unwrap());
+        assert!(world.store.standing(ada.user).await.unwrap().suspended);
+        assert_eq!(world.store.dying().await.unwrap().len(), 1);
     }
 
     async fn a_plan_is_given_and_replaced(world) {

@@ -1,6 +1,7 @@
 //! A connected account: owns the client, records what it reads, lends its sender to the account's queue.
 
 mod connection;
+mod message;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +12,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::connection::{Made, Roles, connect, record};
+pub use self::message::{ConnectionId, GetChats};
+pub(super) use self::message::{
+    Dead, GetSender, IsConnected, Lent, Observe, OwnerChanged, PairsChanged, Reconnect, ReconnectAnswer,
+};
 use super::deps::Deps;
 use crate::model::{Account, AccountId, AccountState, AlertSeverity, Fence, Place};
 use crate::ports::{
     ChatDirectory, ConnectionError, EventSource, IntakeUnit, MessageSender, Steering, StoreError,
 };
-use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Token};
+use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Token};
 
 /// Identity and what it is given.
 #[derive(Clone)]
@@ -25,96 +30,6 @@ pub struct SessionArgs {
     pub id: AccountId,
     /// Ports and siblings.
     pub deps: Deps,
-}
-
-/// Lend the sender.
-pub struct GetSender;
-
-impl Message for GetSender {
-    type Reply = Result<Lent, String>;
-}
-
-/// Names one connection among all that this process ever made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionId(u64);
-
-impl ConnectionId {
-    pub(super) const fn new(number: u64) -> Self {
-        Self(number)
-    }
-}
-
-/// A lent sender, and the connection that it is of.
-pub struct Lent {
-    /// The sender.
-    pub sender: Arc<dyn MessageSender>,
-    /// Its connection.
-    pub connection: ConnectionId,
-}
-
-/// Lend what names the account's chats.
-pub struct GetChats;
-
-impl Message for GetChats {
-    type Reply = Result<Option<Arc<dyn ChatDirectory>>, String>;
-}
-
-/// An operator asks for a new connection.
-pub struct Reconnect;
-
-impl Message for Reconnect {
-    type Reply = ReconnectAnswer;
-}
-
-/// What a reconnect comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReconnectAnswer {
-    /// It connects now.
-    Connecting,
-    /// The platform asked to wait until then; an operator cannot shorten that.
-    Waiting(DateTime<Utc>),
-    /// Its owner is suspended.
-    Suspended,
-}
-
-/// Pairs that read or write through the account came or went.
-pub struct PairsChanged;
-
-impl Message for PairsChanged {
-    type Reply = ();
-}
-
-/// The account's owner was suspended or restored.
-pub struct OwnerChanged;
-
-impl Message for OwnerChanged {
-    type Reply = ();
-}
-
-/// How the session is at this moment, as its observable state says a moment later.
-pub struct Observe;
-
-impl Message for Observe {
-    type Reply = Value;
-}
-
-/// Whether the account is connected.
-pub struct IsConnected;
-
-impl Message for IsConnected {
-    type Reply = bool;
-}
-
-/// The platform refused the session while a lent sender was used.
-pub struct Dead {
-    /// Whose sender it was.
-    pub connection: ConnectionId,
-    /// What the platform said.
-    pub error: String,
-}
-
-impl Message for Dead {
-    type Reply = ();
 }
 
 /// How a session stands, in words that operators and users see.

@@ -1,5 +1,7 @@
 //! Sign-ins as actors: step by step, bounded, forgotten in time, and lost with a clear word when they crash.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

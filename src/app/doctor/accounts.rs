@@ -170,7 +170,8 @@ impl Ward<'_> {
         };
         if self.store.secret(account.id, Proxy::SECRET).await?.is_some() {
             let found = format!("{}: not asked, it has a proxy of its own", name(account));
-            return Ok((Check::not_asked(ACCOUNT, found), Known::Nothing));
+            let advice = "a running daemon says how it stands: switchyard accounts list";
+            return Ok((Check::not_asked(ACCOUNT, found, advice), Known::Nothing));
         }
         if account.kind == AccountKind::DiscordWebhook {
             return Ok(match probe.webhook(account.platform_id, &token).await {
@@ -282,7 +283,12 @@ async fn pair_check(
     }
     if wrong.is_empty() {
         // Only its daemon may use an account's key, and an account may not be signed in here.
-        return Check::not_asked(PAIR, format!("{}{paused}: not asked: {}", pair.id, unseen.join(", ")));
+        let found = format!("{}{paused}: not asked: {}", pair.id, unseen.join(", "));
+        return Check::not_asked(
+            PAIR,
+            found,
+            "see its accounts; a running daemon says how it stands: switchyard pairs list",
+        );
     }
     let found = format!("{}{paused}: {}", pair.id, wrong.join("; "));
     Check::fail(PAIR, Class::Platform, found, "give the account what it lacks there, or change the pair")

@@ -51,7 +51,6 @@ pub(super) mod throttle_state;
 pub(super) mod user;
 pub(super) mod user_plan;
 pub(super) mod user_session;
-pub(super) mod user_state;
 pub(super) mod user_totp;
 pub(super) mod user_usage;
 pub(super) mod work_job;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, Database, Statement};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 use switchyard_sandbox::{Sandbox, SandboxConfig};
 
@@ -249,10 +249,22 @@ impl DataDir {
         contents
     }
 
+    async fn database(&self) -> DatabaseConnection {
+        let file = || format!("sqlite://{}", self.path().join("switchyard.sqlite").display());
+        Database::connect(self.store.clone().unwrap_or_else(file)).await.expect("the store")
+    }
+
+    /// Changes the store by a statement of SQL while no daemon runs; answers how many rows.
+    pub(crate) async fn alter(&self, sql: &str) -> u64 {
+        let store = self.database().await;
+        let changed = store.execute_unprepared(sql).await.expect("a statement").rows_affected();
+        store.close().await.expect("the store closes");
+        changed
+    }
+
     /// How many deliveries the ledger keeps some words about; asked while no daemon runs.
     pub(crate) async fn deliveries_noted(&self, words: &str) -> usize {
-        let file = || format!("sqlite://{}", self.path().join("switchyard.sqlite").display());
-        let store = Database::connect(self.store.clone().unwrap_or_else(file)).await.expect("the store");
+        let store = self.database().await;
         let asked = format!("SELECT id FROM deliveries WHERE last_error LIKE '%{words}%'");
         let asked = Statement::from_string(store.get_database_backend(), asked);
         let noted = store.query_all_raw(asked).await.expect("the ledger").len();

@@ -1,4 +1,4 @@
-//! What a user may use: plan, suspension, and the messages of each day that are confirmed as delivered.
+//! What a user may use: plan, and the messages of each day that are confirmed as delivered.
 
 use sea_orm_migration::{prelude::*, schema::*};
 
@@ -21,17 +21,6 @@ impl MigrationTrait for Migration {
             .foreign_key(&mut cascade("user_plans", "user_id", "users", "id"))
             .take();
         manager.create_table(plans).await?;
-
-        // The row stays when the user is restored: then `suspended_at` is null.
-        let states = Table::create()
-            .table("user_states")
-            .col(uuid("user_id").primary_key())
-            .col(big_integer_null("suspended_at"))
-            .col(text_null("reason"))
-            .col(big_integer("changed_at"))
-            .foreign_key(&mut cascade("user_states", "user_id", "users", "id"))
-            .take();
-        manager.create_table(states).await?;
 
         // `day` counts from 1970-01-01 UTC. `told_at`: when the user was told that the day's messages are used up.
         let usage = Table::create()
