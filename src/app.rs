@@ -2,6 +2,7 @@
 
 mod bot;
 mod doctor;
+mod ground;
 mod identity;
 mod keys;
 mod login;
@@ -27,6 +28,7 @@ use switchyard_actors::supervision::{ChildPath, RuntimeConfig};
 use switchyard_actors::tree::{Assignments, Deps, Failpoints, Links, Root};
 use tokio::runtime::Handle;
 
+use self::ground::Ground;
 use self::keys::KeysActor;
 pub use self::start_error::StartError;
 use crate::adapters::discord::{DiscordConnector, DiscordLogin};
@@ -134,24 +136,8 @@ impl App {
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&rng));
         let sources = settings::keys(&config, &config.data_dir);
-        if config.sandbox.mode == SandboxMode::Off {
-            // Before a data folder is made: without a key there is nothing to put into it.
-            sources.load()?;
-        }
-        // Before the port: of two daemons on one folder the second is told that, also where they share a port.
-        let data_dir = DataDir::lock(&config.data_dir, &ids)?;
-        let (socket, address) = listen(config.http.listen)?;
-        let keyring = sources.load()?;
-        let embedded = embed(&config, &keyring).await?;
-
-        let access = OperatorAccess::generate(address, rng.as_ref());
-        let http = surface(&config, &access, &clock, &rng)?;
-        let server =
-            HttpArgs { listener: Arc::new(socket), state: Arc::clone(&http), config: config.http.clone() };
-        let early = serve_early(&server).map_err(|source| StartError::Listen { address, source })?;
-        access
-            .publish(data_dir.path())
-            .map_err(|error| io("the operator's token cannot be written", error))?;
+        let ground = Ground::take(&config, &sources, (&clock, &rng, &ids)).await?;
+        let Ground { data_dir, keyring, embedded, http, server, early, address } = ground;
 
         let upload_key = UploadKey::of(&keyring);
         let vault = keys::vault(&config, keyring);
@@ -201,9 +187,6 @@ impl App {
         early.stop().await;
         root.start().await;
         http.serve_with(services);
-        let started = Started { listen: address, sandbox: seed };
-        let drain_deadline = config.supervision.drain_deadline;
-        let first_connect_wait = config.supervision.first_connect_wait;
         Ok(Self {
             root,
             store,
@@ -211,10 +194,10 @@ impl App {
             data_dir,
             embedded,
             events,
-            started,
+            started: Started { listen: address, sandbox: seed },
             settled,
-            first_connect_wait,
-            drain_deadline,
+            first_connect_wait: config.supervision.first_connect_wait,
+            drain_deadline: config.supervision.drain_deadline,
         })
     }
 

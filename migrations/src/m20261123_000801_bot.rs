@@ -55,51 +55,60 @@ impl MigrationTrait for Migration {
             .take();
         manager.create_table(settings).await?;
 
-        let announcements = Table::create()
-            .table("announcements")
-            .col(uuid("id").primary_key())
-            .col(text("kind"))
-            .col(text("text"))
-            .col(text("plans"))
-            .col(boolean("linked_chats"))
-            .col(boolean("channels"))
-            .col(text("state"))
-            .col(text("created_by"))
-            .col(big_integer("created_at"))
-            .col(big_integer("send_at"))
-            .col(big_integer_null("finished_at"))
-            .col(big_integer_null("expanded_to"))
-            .col(boolean("expanded"))
-            .take();
-        manager.create_table(announcements).await?;
-        manager.create_index(index("announcements", &["state", "send_at"])).await?;
-
-        let notices = Table::create()
-            .table("notices")
-            .col(big_pk_auto("seq"))
-            .col(big_integer("chat_id"))
-            .col(uuid_null("user_id"))
-            .col(uuid_null("announcement_id"))
-            .col(text("kind"))
-            .col(text("text"))
-            .col(integer("priority"))
-            .col(boolean("once"))
-            .col(text("state"))
-            .col(integer("tries"))
-            .col(big_integer("created_at"))
-            .col(big_integer("next_at"))
-            .col(big_integer_null("claimed_at"))
-            .col(big_integer_null("finished_at"))
-            .col(big_integer_null("message_id"))
-            .col(text_null("outcome"))
-            .foreign_key(&mut cascade("notices", "user_id", "users", "id"))
-            .foreign_key(&mut cascade("notices", "announcement_id", "announcements", "id"))
-            .take();
-        manager.create_table(notices).await?;
-        manager.create_index(unique("notices", &["announcement_id", "chat_id"])).await?;
-        manager.create_index(index("notices", &["state", "priority", "seq"])).await?;
-        manager.create_index(index("notices", &["chat_id", "state"])).await?;
-        manager.create_index(index("notices", &["announcement_id", "state"])).await?;
-        manager.create_index(index("notices", &["finished_at"])).await
+        announcements(manager).await?;
+        notices(manager).await
     }
+}
+
+/// What is to be told to many.
+async fn announcements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let announcements = Table::create()
+        .table("announcements")
+        .col(uuid("id").primary_key())
+        .col(text("kind"))
+        .col(text("text"))
+        .col(text("plans"))
+        .col(boolean("linked_chats"))
+        .col(boolean("channels"))
+        .col(text("state"))
+        .col(text("created_by"))
+        .col(big_integer("created_at"))
+        .col(big_integer("send_at"))
+        .col(big_integer_null("finished_at"))
+        .col(big_integer_null("expanded_to"))
+        .col(boolean("expanded"))
+        .take();
+    manager.create_table(announcements).await?;
+    manager.create_index(index("announcements", &["state", "send_at"])).await
+}
+
+/// The outbox: a row per chat and message, with how it ended.
+async fn notices(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let notices = Table::create()
+        .table("notices")
+        .col(big_pk_auto("seq"))
+        .col(big_integer("chat_id"))
+        .col(uuid_null("user_id"))
+        .col(uuid_null("announcement_id"))
+        .col(text("kind"))
+        .col(text("text"))
+        .col(integer("priority"))
+        .col(boolean("once"))
+        .col(text("state"))
+        .col(integer("tries"))
+        .col(big_integer("created_at"))
+        .col(big_integer("next_at"))
+        .col(big_integer_null("claimed_at"))
+        .col(big_integer_null("finished_at"))
+        .col(big_integer_null("message_id"))
+        .col(text_null("outcome"))
+        .foreign_key(&mut cascade("notices", "user_id", "users", "id"))
+        .foreign_key(&mut cascade("notices", "announcement_id", "announcements", "id"))
+        .take();
+    manager.create_table(notices).await?;
+    manager.create_index(unique("notices", &["announcement_id", "chat_id"])).await?;
+    manager.create_index(index("notices", &["state", "priority", "seq"])).await?;
+    manager.create_index(index("notices", &["chat_id", "state"])).await?;
+    manager.create_index(index("notices", &["announcement_id", "state"])).await?;
+    manager.create_index(index("notices", &["finished_at"])).await
 }

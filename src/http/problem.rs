@@ -152,6 +152,7 @@ impl ProblemCode {
     /// Name, status and title.
     const fn parts(self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
+        const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
         match self {
             Self::MalformedRequest => ("malformed_request", S::BAD_REQUEST, "The request is not valid HTTP"),
@@ -191,24 +192,18 @@ impl ProblemCode {
                 ("precondition_failed", S::PRECONDITION_FAILED, "It was changed meanwhile")
             }
             Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::UnsupportedMediaType => (
-                "unsupported_media_type",
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "The body's media type is not supported",
-            ),
+            Self::UnsupportedMediaType => {
+                ("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "The body's media type is not taken")
+            }
             Self::ExpectationFailed => {
                 ("expectation_failed", S::EXPECTATION_FAILED, "The request expects what is not offered")
             }
-            Self::CredentialRefused => {
-                ("credential_refused", S::UNPROCESSABLE_ENTITY, "The credential is refused")
+            Self::CredentialRefused => ("credential_refused", UNPROCESSABLE, "The credential is refused"),
+            Self::WrongCode => ("wrong_code", UNPROCESSABLE, "The code is wrong"),
+            Self::WrongPassword => ("wrong_password", UNPROCESSABLE, "The password is wrong"),
+            Self::IdempotencyKeyReused => {
+                ("idempotency_key_reused", UNPROCESSABLE, "The idempotency key was used for another request")
             }
-            Self::WrongCode => ("wrong_code", S::UNPROCESSABLE_ENTITY, "The code is wrong"),
-            Self::WrongPassword => ("wrong_password", S::UNPROCESSABLE_ENTITY, "The password is wrong"),
-            Self::IdempotencyKeyReused => (
-                "idempotency_key_reused",
-                S::UNPROCESSABLE_ENTITY,
-                "The idempotency key was used for another request",
-            ),
             Self::TooManyRequests => {
                 ("too_many_requests", S::TOO_MANY_REQUESTS, "There were too many requests")
             }

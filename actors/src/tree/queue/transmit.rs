@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::verdict::{Circumstances, Next, judge};
+use super::verdict::{Circumstances, Next, Verdict, judge};
 use crate::model::{
     AccountId, DeadReason, Delivery, DeliveryId, EventKind, Fence, IdempotencyKey, MessageId, Part, PartBody,
     PartState, Place, SendOutcome, UserId,
@@ -201,31 +201,37 @@ pub(super) async fn transmit(
         now_ms: deps.now_ms(),
         rng: deps.rng.as_ref(),
     };
-    let verdict = judge(report.outcome, &circumstances);
-    if let Some(result) = &verdict.result {
-        until_stored(deps, fence, &beat, || deps.store.finish(fence, delivery.id, result)).await?;
+    let Verdict { next, health, result } = judge(report.outcome, &circumstances);
+    // Once unclear, a part stays so until the platform says otherwise; the first time is the one that counts.
+    let unclear_since = part.sending_since.or(unclear.then_some(handed_over));
+    let tried = Tried { next, health, counted: false, unclear_since, error: None, maybe_twice, reserved };
+    record(deps, fence, delivery, part, result, tried, &beat).await
+}
+
+/// Writes how a send ended.
+async fn record(
+    deps: &Deps,
+    fence: Fence,
+    delivery: &Delivery,
+    part: &Part,
+    result: Option<TryResult>,
+    mut tried: Tried,
+    beat: &impl Fn(),
+) -> Result<Tried, StoreError> {
+    if let Some(result) = &result {
+        until_stored(deps, fence, beat, || deps.store.finish(fence, delivery.id, result)).await?;
     }
-    if completes(delivery, part, verdict.result.as_ref())
-        && let Some(reserved) = reserved.take()
+    if completes(delivery, part, result.as_ref())
+        && let Some(reserved) = tried.reserved.take()
     {
         reserved.confirm(deps);
     }
-    let (counted, error) = match verdict.result {
+    (tried.counted, tried.error) = match result {
         Some(TryResult::Later { counts, error, .. }) => (counts, Some(error)),
         Some(TryResult::Dead(reason)) => (false, serde_json::to_string(&reason).ok()),
         Some(TryResult::Sent { .. } | TryResult::Gone { .. }) | None => (false, None),
     };
-    // Once unclear, a part stays so until the platform says otherwise; the first time is the one that counts.
-    let unclear_since = part.sending_since.or(unclear.then_some(handed_over));
-    Ok(Tried {
-        next: verdict.next,
-        health: verdict.health,
-        counted,
-        unclear_since,
-        error,
-        maybe_twice,
-        reserved,
-    })
+    Ok(tried)
 }
 
 /// Whether a result is the last that a delivery waited for.
