@@ -34,7 +34,7 @@ pub(super) async fn run(args: &DoctorArgs, console: &mut Console) -> ExitCode {
     let data_dir = args.base.data.data_dir.clone();
     let sources = Sources::from_process(args.base.config.clone(), args.flags(), data_dir);
     let report = match Config::load(&sources) {
-        Ok(config) => examine(config).await,
+        Ok(config) => Box::pin(examine(config)).await,
         Err(error) => refused(&error),
     };
     let code = ExitCode::from(report.gravest());

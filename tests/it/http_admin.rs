@@ -14,9 +14,9 @@ use crate::http_support::{FakeAdmin, Harness, good, problem};
 const ACCOUNT: &str = "0193a0b0-0000-7000-8000-000000000001";
 const SUPERVISION: &str = "/api/v1/admin/supervision";
 
-/// Of the staff's routes the one about what the operator does not have: one-time codes of one's own. (The order that
+/// About what the operator does not have: one-time codes and a profile of its own. (The order that
 /// confirms them is refused for its body before that.)
-const OF_AN_ADMIN_ALONE: [&str; 1] = ["enroll_admin_totp"];
+const OF_ONE_CALLER_ALONE: [&str; 2] = ["enroll_admin_totp", "get_me"];
 
 fn method(name: &str) -> Method {
     name.parse().unwrap()
@@ -41,7 +41,7 @@ async fn every_route_lets_in_whom_its_access_class_says() {
                 assert_eq!(problem(wrong).await.code, ProblemCode::Unauthorized, "{path}");
             }
         }
-        if route.access == Access::Person || OF_AN_ADMIN_ALONE.contains(&route.id) {
+        if route.access == Access::Person || OF_ONE_CALLER_ALONE.contains(&route.id) {
             assert_eq!(
                 problem(right).await.code,
                 ProblemCode::Forbidden,

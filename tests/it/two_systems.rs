@@ -53,8 +53,8 @@ fn two_systems(folders: impl AsyncFnOnce() -> Option<(DataDir, DataDir)>) {
     };
     actix::System::with_tokio_rt(runtime).block_on(async {
         let Some((one, two)) = folders().await else { return };
-        let first = App::start(config(&one, "1"), "").await.expect("a daemon");
-        let second = App::start(config(&two, "2"), "").await.expect("another");
+        let first = Box::pin(App::start(config(&one, "1"), "")).await.expect("a daemon");
+        let second = Box::pin(App::start(config(&two, "2"), "")).await.expect("another");
         first.settle().await;
         second.settle().await;
         let seeds = [&first, &second].map(|app| app.started().sandbox.clone().expect("a seed"));

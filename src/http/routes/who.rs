@@ -29,9 +29,10 @@ impl FromRequest for Me {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match req.extensions().get::<Caller>() {
             Some(Caller::User(id)) => Ok(Self(*id)),
-            Some(_) => {
-                Err(Problem::new(ProblemCode::NotFound, "the operator and the staff have no profile here"))
-            }
+            Some(_) => Err(Problem::new(
+                ProblemCode::Forbidden,
+                "this is a user's own affair: the operator and the staff have no profile here",
+            )),
             None => Err(Problem::plain(ProblemCode::Unauthorized)),
         })
     }
