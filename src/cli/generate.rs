@@ -59,7 +59,7 @@ pub(super) fn man(args: &ManArgs, console: &mut Console) -> ExitCode {
 
 /// Prints the OpenAPI document.
 pub(super) fn openapi(console: &mut Console) -> ExitCode {
-    console.print(&document().to_string(), true);
+    console.print(&format!("{}\n", document()), false);
     ExitCode::Ok
 }
 

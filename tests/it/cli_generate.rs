@@ -82,3 +82,12 @@ async fn the_manual_has_a_page_for_every_verb() {
     let refused = switchyard(&["man", "--dir", file.to_str().unwrap()]).await;
     assert_eq!(refused.code, ExitCode::Io);
 }
+
+#[actix_web::test]
+async fn the_openapi_document_is_printed_as_json() {
+    let done = switchyard(&["openapi"]).await;
+    assert_eq!((done.code, done.err.as_str()), (ExitCode::Ok, ""));
+    let document: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/api/v1/pairs/{id}"]["patch"].is_object());
+}

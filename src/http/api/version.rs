@@ -5,7 +5,7 @@ use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures_util::future::{Ready, ready};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::input::Input;
@@ -34,6 +34,15 @@ impl<T: Serialize + JsonSchema> Answer for Tagged<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IfMatch(Option<i64>);
 
+/// As the document shows it.
+#[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct IfMatchHeader {
+    /// The `ETag` of an earlier answer, in quotes: only if the thing is still of this version. `*` means any.
+    #[serde(rename = "If-Match")]
+    if_match: Option<String>,
+}
+
 impl IfMatch {
     /// The version that must still be the present one.
     #[must_use]
@@ -44,6 +53,7 @@ impl IfMatch {
 
 impl Input for IfMatch {
     fn describe(to: &mut Describer) {
+        to.parameters::<IfMatchHeader>("header");
         to.may_fail(&[ProblemCode::PreconditionFailed]);
     }
 }
