@@ -16,7 +16,7 @@ const SLOW: [(&str, &str); 5] = [
     ("SWITCHYARD_VAULT__DATA_KEY_TTL", "500ms"),
     ("SWITCHYARD_VAULT__KEY_GRACE", "2s"),
     ("SWITCHYARD_VAULT__ROTATION_BATCH", "1"),
-    ("SWITCHYARD_VAULT__ROTATION_PAUSE", "20ms"),
+    ("SWITCHYARD_VAULT__ROTATION_PAUSE", "200ms"),
 ];
 
 fn said(output: &Output) -> String {
