@@ -12,6 +12,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
+use serde_json::{Value, json};
 use switchyard_actors::model::{Audience, DomainEvent, NewDomainEvent, Topic, UserId};
 use switchyard_actors::ports::StoreError;
 use uuid::Uuid;
@@ -90,6 +91,21 @@ pub(super) async fn publish_one(
     now: i64,
 ) -> Result<(), StoreError> {
     publish(transaction, &[event], now).await
+}
+
+/// What streams are told of a user; of whoever is gone already, the staff alone are told.
+pub(super) fn of_user(topic: Topic, user: UserId, mut more: Value) -> NewDomainEvent {
+    let gone = topic == Topic::UserDeleted;
+    if let Some(body) = more.as_object_mut() {
+        body.insert("user".to_owned(), json!(user));
+    }
+    NewDomainEvent {
+        topic,
+        user: (!gone).then_some(user),
+        audience: if gone { Audience::Staff } else { Audience::User },
+        subject: format!("users/{user}"),
+        body: more,
+    }
 }
 
 async fn known_users(

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use switchyard_actors::model::{Pair, PairId, PauseCause, UserId};
+use switchyard_actors::model::{Pair, PairId, PauseCause, Topic, UserId};
 use switchyard_actors::ports::StoreError;
 use uuid::Uuid;
 
+use super::domain_events::publish_one;
 use super::entity::{pair, pair_pause};
 use super::error::run_time;
 use super::{Store, pairs, rows};
@@ -117,6 +118,11 @@ impl Store {
                     touched = touched.col_expr(pair::Column::Name, Expr::value(name));
                 }
                 touched.exec(transaction).await.map_err(failed)?;
+                let causes = pair_pause::Entity::find().filter(pair_pause::Column::PairId.eq(id));
+                let causes = causes.all(transaction).await.map_err(failed)?;
+                let causes = causes.iter().map(|pause| rows::word(&pause.cause)).collect::<Result<_, _>>()?;
+                let changed = pairs::event(Topic::PairChanged, &rows::pair(&row, causes)?);
+                publish_one(transaction, changed, now).await?;
                 Ok(ChangedPair::Done)
             })
         });

@@ -1,17 +1,21 @@
 //! How users stand: plan and suspension. A suspension pauses all pairs of its user in the same transaction.
 
+use std::collections::{BTreeSet, HashMap};
+
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
-use switchyard_actors::model::{Day, PauseCause, PlanName, Standing, Usage, UserId};
+use serde_json::json;
+use switchyard_actors::model::{Day, NewDomainEvent, PauseCause, PlanName, Standing, Topic, Usage, UserId};
 use switchyard_actors::ports::{Standings, StoreError};
 use uuid::Uuid;
 
+use super::domain_events::{of_user, publish, publish_one};
 use super::entity::{pair, pair_pause, user, user_plan};
 use super::error::run_time;
 use super::identity::UserState;
-use super::{Store, pairs, rows};
+use super::{Store, pairs, rows, time_of};
 
 /// A user's plan, as it was last written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,12 +89,14 @@ impl Store {
         plan: &PlanName,
         until: Option<i64>,
     ) -> Result<(), StoreError> {
+        let now = self.now();
+        let given = of_user(Topic::UserPlan, user, json!({ "plan": plan, "until": until.map(time_of) }));
         let row = user_plan::ActiveModel {
             user_id: Set(user.as_uuid()),
             plan: Set(plan.as_str().to_owned()),
             until: Set(until),
             state: Set(ACTIVE.to_owned()),
-            changed_at: Set(self.now()),
+            changed_at: Set(now),
         };
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
@@ -102,8 +108,8 @@ impl Store {
                     )
                     .exec_without_returning(transaction)
                     .await
-                    .map(|_written| ())
-                    .map_err(|failure| run_time(&failure))
+                    .map_err(|failure| run_time(&failure))?;
+                publish_one(transaction, given, now).await
             })
         });
         write.await
@@ -129,6 +135,7 @@ impl Store {
         let now = self.now();
         let write = self.writer.run_unbounded(move |transaction| {
             Box::pin(async move {
+                let word = of_user(Topic::UserSuspended, user, json!({ "reason": reason }));
                 if !change_state(transaction, user, (UserState::Active, UserState::Suspended), reason, now)
                     .await?
                 {
@@ -140,6 +147,7 @@ impl Store {
                         .map_err(|failure| run_time(&failure))?;
                 }
                 touch_pairs(transaction, user).await?;
+                tell(transaction, user, word, now).await?;
                 Ok(true)
             })
         });
@@ -168,6 +176,7 @@ impl Store {
                     .await
                     .map_err(|failure| run_time(&failure))?;
                 touch_pairs(transaction, user).await?;
+                tell(transaction, user, of_user(Topic::UserRestored, user, json!({})), now).await?;
                 Ok(true)
             })
         });
@@ -229,6 +238,29 @@ async fn pairs_of(transaction: &DatabaseTransaction, user: UserId) -> Result<Vec
         .column(pair::Column::Id)
         .into_tuple::<Uuid>();
     own.all(transaction).await.map_err(|failure| run_time(&failure))
+}
+
+/// Streams are told of a user, and of all of their pairs.
+async fn tell(
+    transaction: &DatabaseTransaction,
+    user: UserId,
+    word: NewDomainEvent,
+    now: i64,
+) -> Result<(), StoreError> {
+    let own = pair::Entity::find().filter(pair::Column::UserId.eq(user.as_uuid()));
+    let own = own.all(transaction).await.map_err(|failure| run_time(&failure))?;
+    let ids: Vec<Uuid> = own.iter().map(|row| row.id).collect();
+    let mut causes: HashMap<Uuid, BTreeSet<PauseCause>> = HashMap::new();
+    let pauses = pair_pause::Entity::find().filter(pair_pause::Column::PairId.is_in(ids));
+    for pause in pauses.all(transaction).await.map_err(|failure| run_time(&failure))? {
+        causes.entry(pause.pair_id).or_default().insert(rows::word(&pause.cause)?);
+    }
+    let mut events = vec![word];
+    for row in &own {
+        let changed = rows::pair(row, causes.remove(&row.id).unwrap_or_default())?;
+        events.push(pairs::event(Topic::PairChanged, &changed));
+    }
+    publish(transaction, &events, now).await
 }
 
 /// The pairs of a user are shown differently from now on.

@@ -3,13 +3,15 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
-use switchyard_actors::model::{Day, DeliveryId, DeliveryState, EventKind, PartState, Usage, UserId};
+use serde_json::json;
+use switchyard_actors::model::{Day, DeliveryId, DeliveryState, EventKind, PartState, Topic, Usage, UserId};
 use switchyard_actors::ports::StoreError;
 use uuid::Uuid;
 
-use super::Store;
+use super::domain_events::{of_user, publish_one};
 use super::entity::{delivery, delivery_part, pair, user_usage};
 use super::error::run_time;
+use super::{Store, time_of};
 
 impl Store {
     /// What a user used of a day's messages, with the deliveries that are under way.
@@ -40,6 +42,11 @@ impl Store {
 
     /// Notes that the user is told of the day's limit; true for the first.
     pub(super) async fn tell_limit_once(&self, user: UserId, day: Day) -> Result<bool, StoreError> {
+        let reached = of_user(
+            Topic::UserLimit,
+            user,
+            json!({ "limit": "messages_per_day", "until": time_of(day.end()) }),
+        );
         let (user, day, now) = (user.as_uuid(), day.number(), self.now());
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
@@ -63,7 +70,11 @@ impl Store {
                     .exec(transaction)
                     .await
                     .map_err(failed)?;
-                Ok(told.rows_affected > 0)
+                let first = told.rows_affected > 0;
+                if first {
+                    publish_one(transaction, reached, now).await?;
+                }
+                Ok(first)
             })
         });
         write.await

@@ -3,10 +3,12 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{EntityTrait, PaginatorTrait, QueryOrder, QuerySelect};
-use switchyard_actors::model::UserId;
+use serde_json::json;
+use switchyard_actors::model::{Topic, UserId};
 use switchyard_actors::ports::StoreError;
 
 use super::Store;
+use super::domain_events::{of_user, publish_one};
 use super::entity::{data_key, user};
 use super::error::{self, run_time};
 
@@ -32,7 +34,7 @@ impl Store {
             wrapped: Set(fresh.wrapped),
             created_at: Set(now),
         };
-        let write = self.writer.run(|transaction| {
+        let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 let made = user::Entity::insert(user)
                     .on_conflict(OnConflict::new().do_nothing().to_owned())
@@ -45,6 +47,7 @@ impl Store {
                         .exec_without_returning(transaction)
                         .await
                         .map_err(|failure| run_time(&failure))?;
+                    publish_one(transaction, of_user(Topic::UserAdded, id, json!({})), now).await?;
                 }
                 Ok(())
             })

@@ -67,7 +67,7 @@ daemon_on_both_databases! {
         assert_eq!(api.lets_in(&second).await, 200, "a restart ends no sign-in");
         let (status, _) = api.post("/auth/logout", &json!({ "refresh_token": second.refresh })).await;
         assert_eq!((status, api.lets_in(&second).await), (204, 401));
-        assert_eq!(answer(api.operator(Method::GET, "/me")).await.0, 404, "the operator is nobody's profile");
+        assert_eq!(answer(api.operator(Method::GET, "/me")).await.0, 403, "the operator is nobody's profile");
         assert_eq!(answer(api.anonymous(Method::GET, "/me")).await.0, 401);
     }
 

@@ -90,8 +90,10 @@ impl Stream {
     /// Reads until an event of which something is true; answers all on the way, this one last.
     async fn until(&mut self, what: &str, is: impl Fn(&str, &Value) -> bool) -> Vec<(i64, String)> {
         let mut seen = Vec::new();
+        let end = tokio::time::Instant::now() + DEADLINE;
         loop {
-            let (event, id, data) = self.next().await.unwrap_or_else(|| panic!("no {what} after {seen:?}"));
+            let next = tokio::time::timeout_at(end, self.next()).await;
+            let Ok(Some((event, id, data))) = next else { panic!("no {what} after {seen:?}") };
             let topic = !matches!(event.as_str(), "ready" | "reset" | "end");
             if topic {
                 seen.push((id, event.clone()));

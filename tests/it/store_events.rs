@@ -5,11 +5,14 @@
 use std::time::Duration;
 
 use serde_json::json;
-use switchyard::store::{EventQuery, JobProgress, JobState, LedgerFilter, Store};
+use switchyard::store::{EventQuery, JobProgress, JobState, LedgerFilter, PairChange, Store};
 use switchyard_actors::model::{
-    Audience, DeadReason, DeliveryState, DomainEvent, NewDomainEvent, PartState, PauseCause, Topic, UserId,
+    Audience, Day, DeadReason, DeliveryState, DomainEvent, NewDomainEvent, PartState, PauseCause, Topic,
+    UserId,
 };
-use switchyard_actors::ports::{Intake, Lease, Outbox, QueuePauses, Routes, StoreError, TryResult};
+use switchyard_actors::ports::{
+    Intake, Lease, Outbox, QueuePauses, Routes, Standings, StoreError, TryResult,
+};
 
 use crate::harness::store::LEASE;
 use crate::harness::values::{deliver, message_id, pair, people, unit};
@@ -106,6 +109,57 @@ on_both_databases! {
         assert_eq!((empty.purged, empty.newest), (left[0].id, left[0].id), "an empty outbox knows where it stood");
         world.store.publish_events(vec![event("next", None, Audience::Staff)]).await.unwrap();
         assert!(after(&world.store, &EventQuery::default(), 0).await[0].id > left[0].id, "no number is used twice");
+    }
+
+    async fn what_happens_to_a_user_is_told(world) {
+        let store = &world.store;
+        let ada = people(store, 1).await;
+        let pair = pair(store, ada, 1, 100, 900).await;
+        let mut last = 0;
+        let mut told = async |what: &str| {
+            let new = after(store, &EventQuery::default(), last).await;
+            last = new.last().unwrap_or_else(|| panic!("nothing is told of {what}")).id;
+            new
+        };
+        let topics = |events: &[DomainEvent]| events.iter().map(|event| event.topic).collect::<Vec<_>>();
+        let begun = told("what is there").await;
+        assert_eq!(begun.iter().filter(|event| event.topic == Topic::UserAdded).count(), 1, "{begun:?}");
+        let change = PairChange { pauses: vec![(PauseCause::User, true)], ..PairChange::default() };
+        store.change_pair(pair.id, change).await.unwrap();
+        let changed = told("a change").await;
+        assert_eq!((topics(&changed), &changed[0].data["paused"]), (vec![Topic::PairChanged], &json!(["user"])));
+        let stale = PairChange { version: Some(-1), name: Some(None), ..PairChange::default() };
+        store.change_pair(pair.id, stale).await.unwrap();
+
+        store.suspend_user(ada.user, Some("abuse".to_owned())).await.unwrap();
+        let suspended = told("a suspension").await;
+        assert_eq!(topics(&suspended), [Topic::UserSuspended, Topic::PairChanged], "and nothing of the stale change");
+        assert_eq!(suspended[0].data, json!({ "user": ada.user, "reason": "abuse" }));
+        assert_eq!(suspended[1].data["paused"], json!(["user", "suspension"]));
+        assert!(!store.suspend_user(ada.user, None).await.unwrap());
+        store.restore_user(ada.user).await.unwrap();
+        let restored = told("a restoration").await;
+        assert_eq!(topics(&restored), [Topic::UserRestored, Topic::PairChanged], "and nothing of the second suspension");
+        assert_eq!(restored[1].data["paused"], json!(["user"]));
+
+        store.set_user_plan(ada.user, &"pro".parse().unwrap(), None).await.unwrap();
+        let plan = told("a plan").await;
+        assert_eq!((topics(&plan), &plan[0].data["plan"]), (vec![Topic::UserPlan], &json!("pro")));
+        let today = Day::of(world.clock.millis());
+        assert!(store.tell_limit(ada.user, today).await.unwrap());
+        assert!(!store.tell_limit(ada.user, today).await.unwrap());
+        let limit = told("a limit").await;
+        assert_eq!((topics(&limit), &limit[0].data["limit"]), (vec![Topic::UserLimit], &json!("messages_per_day")));
+        assert!(limit.iter().all(|event| event.user == Some(ada.user) && !event.staff_only));
+
+        store.begin_erasure(ada.user).await.unwrap();
+        let going = told("an erasure that begins").await;
+        assert_eq!((topics(&going), &going[0].data["state"]), (vec![Topic::UserChanged], &json!("deleting")));
+        store.erase_user(ada.user).await.unwrap();
+        let gone = told("an erasure").await;
+        assert_eq!((topics(&gone), gone[0].user), (vec![Topic::UserDeleted], None), "what tells of it outlives the user");
+        store.erase_user(ada.user).await.unwrap();
+        assert_eq!(after(store, &EventQuery::default(), gone[0].id).await, []);
     }
 
     async fn changes_are_told_in_their_own_transaction(world) {

@@ -249,8 +249,8 @@ on_both_databases! {
 
         world.clock.advance(Duration::from_secs(3600));
         let later = DateTime::from_timestamp_millis(world.clock.millis()).unwrap();
-        // Two of three events, and what streams were told of the dead letter.
-        assert_eq!(world.store.purge(later, 2).await.unwrap(), 2 + 1);
+        // Two of three events, and what streams were told of the new user and the dead letter.
+        assert_eq!(world.store.purge(later, 2).await.unwrap(), 2 + 2);
         assert_eq!(world.store.purge(later, 100).await.unwrap(), 1);
         assert_eq!(world.store.purge(later, 100).await.unwrap(), 0);
         assert_eq!(world.numbers("SELECT message FROM events ORDER BY seq").await, [3, 5], "one pending, one open");

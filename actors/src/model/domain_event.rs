@@ -49,13 +49,13 @@ pub enum Topic {
     /// A user registered, or was added.
     #[serde(rename = "user.added")]
     UserAdded,
-    /// A user's profile was changed.
+    /// A user's profile was changed, or they are about to be deleted.
     #[serde(rename = "user.changed")]
     UserChanged,
     /// A user has another plan.
     #[serde(rename = "user.plan")]
     UserPlan,
-    /// A limit of the user's plan is reached, or no longer is.
+    /// A limit of the user's plan is reached.
     #[serde(rename = "user.limit")]
     UserLimit,
     /// A user was suspended.

@@ -2,10 +2,12 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder};
-use switchyard_actors::model::UserId;
+use serde_json::json;
+use switchyard_actors::model::{Topic, UserId};
 use switchyard_actors::ports::StoreError;
 
 use super::super::Store;
+use super::super::domain_events::{of_user, publish_one};
 use super::super::entity::{api_key, data_key, password_reset, user};
 use super::super::error::run_time;
 use super::{UserState, sessions};
@@ -54,7 +56,9 @@ impl Store {
                     .exec(transaction)
                     .await
                     .map_err(failed)?;
-                Ok(())
+                let going =
+                    of_user(Topic::UserChanged, user, json!({ "state": UserState::Deleting.as_str() }));
+                publish_one(transaction, going, now).await
             })
         });
         write.await
@@ -120,15 +124,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn erase_user(&self, user: UserId) -> Result<(), StoreError> {
+        let now = self.now();
         self.scrubbed(move |transaction| {
             Box::pin(async move {
-                user::Entity::delete_many()
+                let gone = user::Entity::delete_many()
                     .filter(user::Column::Id.eq(user.as_uuid()))
                     .filter(user::Column::State.eq(UserState::Deleting.as_str()))
                     .exec(transaction)
                     .await
                     .map_err(|failure| run_time(&failure))?;
-                Ok(())
+                if gone.rows_affected == 0 {
+                    return Ok(());
+                }
+                publish_one(transaction, of_user(Topic::UserDeleted, user, json!({})), now).await
             })
         })
         .await

@@ -4,11 +4,13 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use secrecy::SecretString;
-use switchyard_actors::model::UserId;
+use serde_json::json;
+use switchyard_actors::model::{Topic, UserId};
 use switchyard_actors::ports::StoreError;
 use uuid::Uuid;
 
 use super::super::Store;
+use super::super::domain_events::{of_user, publish_one};
 use super::super::entity::{data_key, user, user_session, user_totp};
 use super::super::error::{self, run_time};
 use super::super::rows::word;
@@ -89,7 +91,7 @@ impl Store {
                     .exec_without_returning(transaction)
                     .await
                     .map_err(failed)?;
-                Ok(())
+                publish_one(transaction, of_user(Topic::UserAdded, id, json!({})), now).await
             })
         });
         match write.await {
@@ -167,6 +169,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let key = self.data_key(id).await?;
         let sealed = seal_json(&key, PROFILE, id.as_uuid(), profile)?;
+        let now = self.now();
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 let done = user::Entity::update_many()
@@ -178,7 +181,11 @@ impl Store {
                     .exec(transaction)
                     .await
                     .map_err(|failure| run_time(&failure))?;
-                Ok(done.rows_affected == 1)
+                let changed = done.rows_affected == 1;
+                if changed {
+                    publish_one(transaction, of_user(Topic::UserChanged, id, json!({})), now).await?;
+                }
+                Ok(changed)
             })
         });
         write.await
