@@ -24,6 +24,11 @@ const TEXT_MAX: usize = 3_500;
 /// An announcement to be made.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "kind": "system",
+    "text": "On Sunday from 6 to 7 UTC nothing is forwarded; nothing is lost.",
+    "preview": true
+}))]
 pub struct AnnouncementOrder {
     /// What it is.
     pub kind: AnnouncementKind,

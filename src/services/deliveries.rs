@@ -158,6 +158,7 @@ impl From<LedgerEntry> for DeliveryView {
 /// Which dead letters go back: those named, or those that a filter finds. One of the two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "filter": { "reason": "exhausted" } }))]
 pub struct ReplayOrder {
     /// These, 1 to 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -108,6 +108,7 @@ pub struct Notifications {
 /// What a user wants to hear.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "promotions": false, "opted_out": [] }))]
 pub struct NotificationsOrder {
     /// Whether the user agrees to promotions. Noted with time and source.
     pub promotions: bool,

@@ -94,6 +94,11 @@ pub struct PairView {
 /// A pair to be added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "source": { "account": "0193a0b0-0000-7000-8000-000000000001", "chat": "-1001000000001" },
+    "target": { "account": "0193a0b0-0000-7000-8000-000000000002", "chat": "1323799230497615736" },
+    "name": "News"
+}))]
 pub struct PairOrder {
     /// Where it reads.
     pub source: EndOrder,
@@ -111,6 +116,7 @@ pub struct PairOrder {
 /// What is to be changed of a pair; what is left out stays. Its two ends are what it is: for other ones add another pair.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "enabled": false }))]
 pub struct PairPatch {
     /// Another name, at most 100 characters; `null` takes it away.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]

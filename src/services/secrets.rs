@@ -71,6 +71,7 @@ pub struct SecretListing {
 /// A secret's new value.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "value": "what the provider gave" }))]
 pub struct SecretOrder {
     /// The value.
     pub value: Sensitive,

@@ -96,7 +96,7 @@ impl World {
         let access = OperatorAccess::generate(address, &SystemRng);
         let state = HttpState::migrating(&access, Arc::new(Noon), Arc::new(SystemRng));
         state.speak_tls(Arc::clone(&tls));
-        state.serve_with(services(Arc::new(FakeAdmin::default())));
+        state.serve_with(services(Arc::new(FakeAdmin::with_paths(&["root"]))));
         let server = serve(listener, Arc::clone(&state), &config).unwrap();
         let handle = server.handle();
         tokio::spawn(server.run());
@@ -129,7 +129,7 @@ async fn both_versions_and_nothing_but_http_1() {
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         let (own, protocol, answer) = world.ask(&[version]).await;
         assert_eq!((own, protocol.as_deref()), (world.first.clone(), Some(b"http/1.1".as_slice())));
-        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
     world.handle.stop().await;
 }
@@ -141,7 +141,7 @@ async fn plain_http_is_answered_on_this_machine() {
     stream.write_all(REQUEST).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     world.handle.stop().await;
 }
 
@@ -188,7 +188,7 @@ async fn who_does_not_shake_hands_in_time_is_let_go_and_keeps_nobody_out() {
         let over = tokio::time::timeout(DEADLINE, stream.read(&mut byte)).await.unwrap();
         assert!(matches!(over, Ok(0) | Err(_)), "{over:?}");
     }
-    assert!(world.ask(&[&rustls::version::TLS13]).await.2.starts_with("HTTP/1.1 "));
+    assert!(world.ask(&[&rustls::version::TLS13]).await.2.starts_with("HTTP/1.1 200 "));
     world.handle.stop().await;
 }
 

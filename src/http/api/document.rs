@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::access::Access;
 use super::endpoint::{Endpoint, EndpointSpec};
 use super::keyed;
-use super::schema::{Describer, Operation, settle};
+use super::schema::{COMPONENTS, Describer, Operation, settle};
 use crate::http::problem::{PROBLEM_JSON, ProblemCode, ProblemDocument};
 use crate::http::routes;
 
@@ -33,9 +33,13 @@ pub fn document() -> Value {
         let said = operation(spec, describer.take_operation(), &mut refusals);
         paths.entry(spec.path).or_default().insert(spec.method.as_str().to_ascii_lowercase(), said);
     }
-    let schemas = describer.schemas();
-    let paths = settle(json!(paths), &schemas);
+    let mut schemas = describer.schemas();
+    if let Some(Value::Object(codes)) = schemas.get_mut("ProblemCode") {
+        codes.insert("description".to_owned(), json!(catalogue()));
+    }
+    let mut paths = settle(json!(paths), &schemas);
     let schemas = settle(Value::Object(schemas.clone()), &schemas);
+    show_examples(&mut paths, &schemas);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -61,6 +65,33 @@ fields at fault. `X-Request-Id` is taken and given back. A path that answers GET
 `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11) tell the limits that a call is under and what is left of them; a refused \
 call counts for none of them. A POST may carry an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): the same \
 order with the same key is carried out once, and answered again for a day; what was refused with 4xx leaves the key free.";
+
+/// Every code with its status and its sentence.
+fn catalogue() -> String {
+    let line =
+        |code: ProblemCode| format!("- `{}` ({}): {}", code.as_str(), code.status().as_u16(), code.title());
+    let lines: Vec<String> = ProblemCode::ALL.into_iter().map(line).collect();
+    format!("What went wrong, as a caller's program reads it. Never renamed.\n\n{}", lines.join("\n"))
+}
+
+/// Puts the examples of a request's schema beside it as well, where tools look for them.
+fn show_examples(paths: &mut Value, schemas: &Value) {
+    let methods = paths.as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    let operations = methods.filter_map(Value::as_object_mut).flat_map(|methods| methods.values_mut());
+    for operation in operations {
+        let media = operation.pointer_mut("/requestBody/content/application~1json");
+        let Some(media) = media.and_then(Value::as_object_mut) else { continue };
+        let name = media.get("schema").and_then(|schema| schema.get("$ref")).and_then(Value::as_str);
+        let name = name.and_then(|to| to.strip_prefix(COMPONENTS));
+        let schema = name.and_then(|name| schemas.get(name));
+        let examples = schema.and_then(|schema| schema.get("examples")).and_then(Value::as_array);
+        let examples: Map<String, Value> = (1..)
+            .zip(examples.into_iter().flatten())
+            .map(|(number, value)| (format!("example-{number}"), json!({ "value": value })))
+            .collect();
+        media.insert("examples".to_owned(), Value::Object(examples));
+    }
+}
 
 fn tags(endpoints: &[Endpoint]) -> Value {
     let names: BTreeSet<&str> = endpoints.iter().map(|endpoint| endpoint.spec().tag).collect();

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::http::problem::ProblemCode;
 
-const COMPONENTS: &str = "#/components/schemas/";
+/// Where the document keeps its schemas.
+pub(super) const COMPONENTS: &str = "#/components/schemas/";
 
 /// What one endpoint says of itself.
 #[derive(Debug, Default)]

@@ -36,6 +36,10 @@ struct AccountsQuery {
 /// An account to be connected, with the one credential that fits its kind.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "kind": "discord_webhook",
+    "url": "https://discord.com/api/webhooks/1323799230497615736/the-token-of-the-webhook"
+}))]
 pub struct AccountOrder {
     /// Its kind.
     pub kind: AccountKind,
@@ -135,6 +139,7 @@ pub enum LoginMethod {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TelegramLoginOrder")]
+#[schemars(example = serde_json::json!({ "method": "qr" }))]
 pub struct LoginOrder {
     /// How.
     pub method: LoginMethod,
@@ -152,6 +157,7 @@ pub struct LoginOrder {
 /// What a sign-in waits for: one of the two.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "code": "12345" }))]
 pub struct LoginAnswerOrder {
     /// The code that the platform sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,6 +183,7 @@ struct AccountParam {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SignInParam {
+    /// The sign-in, as the answer that began it names it.
     id: SignInId,
 }
 

@@ -42,6 +42,7 @@ pub struct SupervisionPage {
 /// Which actor is to be restarted.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "path": "pairs" }))]
 pub struct RestartOrder {
     /// Its path, such as `pairs/0190…`.
     pub path: ChildPath,

@@ -28,6 +28,7 @@ impl Taken {
 /// A refresh token.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "refresh_token": "the token of the last answer" }))]
 struct RefreshOrder {
     /// The refresh token.
     refresh_token: Sensitive,
@@ -36,6 +37,7 @@ struct RefreshOrder {
 /// Whose password is forgotten.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "email": "ann@example.org" }))]
 struct ForgotOrder {
     /// E-mail address.
     #[schemars(example = "ann@example.org")]
@@ -45,6 +47,10 @@ struct ForgotOrder {
 /// A new password by a mailed token.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "token": "the token of the letter",
+    "password": "correct horse battery staple"
+}))]
 struct ResetOrder {
     /// The token of the letter.
     token: Sensitive,

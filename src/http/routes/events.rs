@@ -91,7 +91,15 @@ impl FromRequest for LastEventId {
 
 impl Input for LastEventId {
     fn describe(to: &mut Describer) {
-        to.header("Last-Event-ID", false, &json!({ "type": "string", "pattern": "^[0-9]{1,18}$" }));
+        to.header(
+            "Last-Event-ID",
+            false,
+            &json!({
+                "type": "string",
+                "pattern": "^[0-9]{1,18}$",
+                "description": "The number of the last event that the client has.",
+            }),
+        );
     }
 }
 

@@ -16,18 +16,21 @@ use crate::services::secrets::{SecretItem, SecretListing, SecretName, SecretOrde
 /// The path's key.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct KeyParam {
+    /// The master key, as the list of keys names it.
     id: KeyName,
 }
 
 /// The path's rotation.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct RotationParam {
+    /// The rotation, as the answer that began it names it.
     id: Uuid,
 }
 
 /// The path's secret.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SecretParam {
+    /// Which secret.
     name: SecretName,
 }
 

@@ -24,6 +24,10 @@ use crate::services::sensitive::Sensitive;
 /// A new password by the present one.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "present": "correct horse battery staple",
+    "new": "staple battery horse correct"
+}))]
 struct PasswordOrder {
     /// The present password.
     present: Sensitive,
@@ -34,6 +38,7 @@ struct PasswordOrder {
 /// A one-time code.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "code": "123456" }))]
 struct CodeOrder {
     /// The code that the authenticator shows.
     code: Sensitive,
@@ -42,6 +47,7 @@ struct CodeOrder {
 /// What ends the one-time codes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "password": "correct horse battery staple", "code": "123456" }))]
 struct EndTotpOrder {
     /// The password.
     password: Sensitive,

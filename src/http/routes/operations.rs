@@ -114,6 +114,7 @@ where the platform knows it, else looked for first where that is possible.";
             .id("list_deliveries")
             .tag("deliveries")
             .summary("What became of messages, the newest first")
+            .problems(&[ProblemCode::NotFound])
             .to(list_deliveries),
         post("/api/v1/deliveries/{id}/replay", Access::User(Scope::DeliveriesWrite))
             .id("replay_delivery")
@@ -153,6 +154,7 @@ struct QueuesQuery {
 /// Which queues are started anew.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "state": "failing" }))]
 pub struct QueuesOrder {
     /// Those that stand so; not `running` or `paused`.
     pub state: QueueStanding,
@@ -161,6 +163,7 @@ pub struct QueuesOrder {
 /// Which sessions are connected anew.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "state": "stopped" }))]
 pub struct SessionsOrder {
     /// Those that stand so; not `connected` or `connecting`.
     pub state: SessionStanding,

@@ -60,6 +60,7 @@ impl NewProxy {
 /// What is to be different; what is left out stays as it is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "name": "News desk" }))]
 pub struct AccountChange {
     /// The owner's name for it, 1 to 100 characters; null: the one that the platform shows.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,11 @@ use crate::services::sensitive::Sensitive;
 /// Somebody who registers.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "email": "ann@example.org",
+    "password": "correct horse battery staple",
+    "locale": "en-GB"
+}))]
 pub struct RegisterOrder {
     /// E-mail address.
     #[schemars(example = "ann@example.org")]
@@ -35,6 +40,10 @@ pub struct RegisterOrder {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "UserLoginOrder")]
+#[schemars(example = serde_json::json!({
+    "email": "ann@example.org",
+    "password": "correct horse battery staple"
+}))]
 pub struct LoginOrder {
     /// E-mail address.
     #[schemars(example = "ann@example.org")]
@@ -49,6 +58,7 @@ pub struct LoginOrder {
 /// Fields of a profile to be changed: what is not named stays, `null` clears.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "name": "Ann", "time_zone": "Europe/London" }))]
 pub struct ProfileChange {
     /// Shown name.
     #[serde(default, deserialize_with = "named")]
@@ -72,6 +82,9 @@ fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Str
 /// An API key to be made.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "name": "nightly export", "scopes": ["pairs:read", "deliveries:read"]
+}))]
 pub struct ApiKeyOrder {
     /// What its owner calls it.
     #[schemars(example = "nightly export")]

@@ -106,6 +106,7 @@ pub struct KeyListing {
 /// What rotation is ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(example = serde_json::json!({ "deep": false }))]
 pub struct RotateOrder {
     /// The master key to rotate to; without it, the first of the keyring.
     pub to: Option<KeyName>,

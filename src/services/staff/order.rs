@@ -18,6 +18,10 @@ const PASSWORD_MAX: usize = 256;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "AdminLoginOrder")]
+#[schemars(example = serde_json::json!({
+    "email": "ada@example.org",
+    "password": "correct horse battery staple"
+}))]
 pub struct LoginOrder {
     /// E-mail address.
     #[schemars(length(min = 3, max = 254), example = "ada@example.org")]
@@ -35,6 +39,7 @@ pub struct LoginOrder {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "AdminRefreshOrder")]
+#[schemars(example = serde_json::json!({ "refresh_token": "the token of the last answer" }))]
 pub struct RefreshOrder {
     /// The token.
     #[schemars(with = "String")]
@@ -45,6 +50,7 @@ pub struct RefreshOrder {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "AdminCodeOrder")]
+#[schemars(example = serde_json::json!({ "code": "123456" }))]
 pub struct CodeOrder {
     /// The code that the authenticator shows.
     #[schemars(with = "String")]
@@ -54,6 +60,11 @@ pub struct CodeOrder {
 /// A new admin.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "email": "ada@example.org",
+    "password": "correct horse battery staple",
+    "role": "support"
+}))]
 pub struct AdminOrder {
     /// E-mail address.
     #[schemars(length(min = 3, max = 254), example = "ada@example.org")]
@@ -68,6 +79,7 @@ pub struct AdminOrder {
 /// What is to change about an admin; what is left out stays.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "role": "content" }))]
 pub struct AdminChangeOrder {
     /// Another role.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,9 @@ use crate::services::networks::{AllowList, Changer, NetworkOrder};
 /// A new allow-list in the place of the one that was set at run time.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "revision": 0, "networks": [{ "network": "192.0.2.0/24", "note": "the office" }]
+}))]
 struct AllowListOrder {
     /// The revision that it is made from: 409 when somebody else changed the list meanwhile.
     revision: u64,
