@@ -46,7 +46,7 @@ use crate::services::operator::OperatorAccess;
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sealed::Uploads;
 use crate::services::sensitive::Sensitive;
-use crate::store::{DataDir, MasterKeyError, Store, StoreOwner, StoreParts};
+use crate::store::{DataDir, MasterKeyError, ProviderSecret, Store, StoreOwner, StoreParts};
 
 /// How long a sandbox may take to say what it seeded.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -145,7 +145,9 @@ impl App {
         let (store, seed) = open_store(&config, parts, embedded.as_ref()).await?;
         let plans = Arc::new(settings::plans(&config).map_err(StartError::Plans)?);
 
-        let bot = bot::BotServices::new(&config, seed.as_ref(), &store, (&clock, &rng, &ids))?;
+        let token = store.provider_secret(ProviderSecret::BotToken).await.map_err(StartError::Store)?;
+        let bot =
+            bot::BotServices::new(&config, seed.as_ref(), (&store, token.as_ref()), (&clock, &rng, &ids))?;
         let (connector, login) = connectors(&config, seed.as_ref(), &store, &clock, &rng)?;
         let deps = Deps {
             store: Arc::new(store.clone()),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use switchyard_actors::model::IdSource;
 use switchyard_actors::ports::{BotChannel, Clock, Rng};
 use switchyard_actors::tree::{PaceLimits, Post, PostConfig, Window};
 
 use super::{StartError, io};
 use crate::adapters::bot::BotApi;
-use crate::config::{BotConfig, Config};
+use crate::config::{BotConfig, Config, Secret};
 use crate::services::announcements::{AnnouncementService, Announcements};
 use crate::services::linking::{Linking, LinkingService};
 use crate::services::sandbox::{PROFILE_NONE, SandboxSeed, profile};
@@ -28,10 +29,13 @@ impl BotServices {
     pub(super) fn new(
         config: &Config,
         seed: Option<&SandboxSeed>,
-        store: &Store,
+        (store, token): (&Store, Option<&SecretString>),
         (clock, rng, ids): (&Arc<dyn Clock>, &Arc<dyn Rng>, &IdSource),
     ) -> Result<Self, StartError> {
         let mut section = config.bot.clone();
+        // What is configured comes before what was set by `secrets set`.
+        let set = || token.and_then(|token| Secret::new(token.expose_secret()));
+        section.token = section.token.take().or_else(set);
         if let Some(bot) = seed.and_then(|seed| seed.bot.as_ref()) {
             section.use_sandbox(&bot.api_base, &bot.token);
         }

@@ -11,7 +11,9 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::services::admin::Admin;
 use crate::services::deliveries::{DeliveryService, ReplayWork};
-use crate::services::events::{Events, EventsConfig, Relay, RelayArgs, Watcher, WatcherArgs};
+use crate::services::events::{
+    Events, EventsConfig, Follower, FollowerArgs, Relay, RelayArgs, Watcher, WatcherArgs,
+};
 use crate::services::monitor::MonitorService;
 use crate::services::queues::{QueueService, ReconnectSession, RestartQueue};
 use crate::services::work::{Each, JobDesk, JobKind, Runner, RunnerArgs, RunnerConfig, Workers};
@@ -29,6 +31,8 @@ pub(super) struct Operations {
     store: Store,
     runner: RunnerConfig,
     portion: usize,
+    /// For a database that other nodes may share.
+    follower: Option<FollowerArgs>,
 }
 
 impl Operations {
@@ -73,6 +77,11 @@ impl Operations {
             admin: Arc::clone(admin),
             events: Arc::clone(&events),
         };
+        let follower = store.is_shared().then(|| FollowerArgs {
+            events: Arc::clone(&events),
+            operator: operator.clone(),
+            wait: config.limits.suspension_wait,
+        });
         Self {
             queues: Arc::new(QueueService::new(store.clone(), operator.clone(), jobs.clone())),
             deliveries: Arc::new(DeliveryService::new(store.clone(), operator.clone(), jobs.clone())),
@@ -84,6 +93,7 @@ impl Operations {
             store: store.clone(),
             runner,
             portion,
+            follower,
         }
     }
 
@@ -99,6 +109,9 @@ impl Operations {
     pub(super) fn take_their_places(self, root: &Root) -> Result<Arc<Events>, RootError> {
         root.add::<Relay>("events", RelayArgs { events: Arc::clone(&self.events) })?;
         root.add::<Watcher>("watcher", WatcherArgs { tree: root.tree(), store: self.store.clone() })?;
+        if let Some(args) = self.follower {
+            root.add::<Follower>("follower", args)?;
+        }
         let (store, workers, bell) = (self.store, Arc::new(self.workers), self.bell);
         root.add::<Runner>("jobs", RunnerArgs { store, workers, bell, config: self.runner })?;
         Ok(self.events)

@@ -13,7 +13,7 @@ use actix_web::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::middleware::DEFAULTS;
+use super::middleware::{DEFAULTS, TRANSPORT};
 use super::problem::{PROBLEM_JSON, Problem, ProblemCode, REQUEST_ID};
 use super::state::HttpState;
 
@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WireStream<S> {
             let Some((status, head)) = bare_error(buf) else {
                 return Pin::new(&mut self.inner).poll_write(cx, buf);
             };
-            let answer = with_body(status, head, &self.state.request_id());
+            let answer = with_body(status, head, &self.state.request_id(), self.state.tls().is_some());
             self.farewell = Some(Farewell::new(answer));
         }
         ready!(self.poll_farewell(cx))?;
@@ -141,7 +141,7 @@ fn bare_error(write: &[u8]) -> Option<(StatusCode, &str)> {
         .then_some((status, text))
 }
 
-fn with_body(status: StatusCode, head: &str, request_id: &str) -> Vec<u8> {
+fn with_body(status: StatusCode, head: &str, request_id: &str, tls: bool) -> Vec<u8> {
     let code = match status {
         StatusCode::BAD_REQUEST => ProblemCode::MalformedRequest,
         other => ProblemCode::of_status(other),
@@ -151,7 +151,7 @@ fn with_body(status: StatusCode, head: &str, request_id: &str) -> Vec<u8> {
         "content-length: {}\r\ncontent-type: {PROBLEM_JSON}\r\n{REQUEST_ID}: {request_id}\r\n",
         body.len()
     );
-    for (name, value) in DEFAULTS {
+    for (name, value) in DEFAULTS.iter().chain(tls.then_some(&TRANSPORT)) {
         headers.push_str(&format!("{name}: {value}\r\n"));
     }
     let mut response = head.replacen(NO_BODY, &headers, 1).into_bytes();
@@ -181,7 +181,13 @@ mod tests {
     #[test]
     fn a_body_is_added_and_counted() {
         let bare = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        let response = String::from_utf8(with_body(StatusCode::BAD_REQUEST, bare, "r-1")).unwrap();
+        let of = |tls| String::from_utf8(with_body(StatusCode::BAD_REQUEST, bare, "r-1", tls)).unwrap();
+        assert!(of(true).contains("strict-transport-security: max-age=31536000\r\n"));
+        let response = of(false);
+        assert!(
+            !response.contains("strict-transport-security"),
+            "nothing is promised for a plain connection"
+        );
         let (head, body) = response.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
         assert!(head.contains("connection: close") && head.contains("x-request-id: r-1"), "{head}");

@@ -1,5 +1,6 @@
 //! Streams of domain events: from a number on, without gap or repeat, bounded per caller, ended when the caller may no longer listen.
 
+mod follower;
 mod relay;
 mod telling;
 mod watcher;
@@ -20,6 +21,7 @@ use crate::store::Store;
 
 pub use crate::store::EventQuery as EventChoice;
 
+pub use follower::{Follower, FollowerArgs};
 pub use relay::{Relay, RelayArgs};
 pub use watcher::{Watcher, WatcherArgs};
 

@@ -179,6 +179,12 @@ impl Store {
         Ok(Self { readers, writer, parts, target, intake_chunk, announcing, read_limit })
     }
 
+    /// Whether other nodes may work with the same database.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.target, StoreTarget::Postgres)
+    }
+
     /// Names of the schema changes that the store still lacks, in order. Changes nothing.
     ///
     /// # Errors

@@ -134,6 +134,11 @@ impl Allowances {
         Arc::clone(users.entry(user).or_insert_with(|| Arc::new(fresh())))
     }
 
+    /// Everybody who was asked about so far.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
     /// Takes over what the store says of a user: from then on no send starts that it forbids.
     pub(super) async fn sync(&self, deps: &Deps, user: UserId) -> Result<Standing, StoreError> {
         let own = self.of(user);

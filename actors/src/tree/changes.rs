@@ -159,6 +159,23 @@ impl Operator {
         Ok(())
     }
 
+    /// Plans and suspensions may have changed in the store without a word: all that are known are read again.
+    ///
+    /// # Errors
+    /// [`ChangeError::Store`].
+    pub async fn standings_changed(&self, limit: Duration) -> Result<(), ChangeError> {
+        let (deps, allowances) = (self.deps(), &self.deps().links.allowances);
+        for user in allowances.users() {
+            let before = allowances.is_suspended(user);
+            match (before, allowances.sync(deps, user).await?.suspended) {
+                (false, true) => self.user_suspended(user, limit).await?,
+                (true, false) => self.user_restored(user, limit).await?,
+                (true, true) | (false, false) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// A session as it is at this moment, asked for at most `limit`; one that does not answer, as it was last seen.
     pub async fn session_view(&self, id: AccountId, limit: Duration) -> Option<NodeView> {
         let session = self.deps().links.sessions.get(&id)?;

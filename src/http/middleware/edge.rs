@@ -34,9 +34,10 @@ impl Edge {
     }
 }
 
-impl From<&HttpConfig> for Edge {
-    fn from(config: &HttpConfig) -> Self {
-        Self { origins: config.cors_origins.clone(), tls: false }
+impl Edge {
+    /// `tls`: whether the daemon itself speaks TLS.
+    pub(crate) fn new(config: &HttpConfig, tls: bool) -> Self {
+        Self { origins: config.cors_origins.clone(), tls }
     }
 }
 

@@ -7,4 +7,4 @@ mod headers;
 
 pub(super) use edge::{Edge, edge, problem_of};
 pub(super) use gate::{from_allowed_networks, when_serving};
-pub(super) use headers::{AnswerHeaders, DEFAULTS};
+pub(super) use headers::{AnswerHeaders, DEFAULTS, TRANSPORT};

@@ -9,6 +9,7 @@ use switchyard_actors::model::AccountId;
 use switchyard_actors::supervision::{ChildPath, NodeView};
 
 use crate::http::api::{self, Access, Endpoint, get, post};
+use crate::http::changes::Changes;
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::{HttpState, Serving};
@@ -107,10 +108,12 @@ async fn supervision(
 
 async fn restart(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     state: web::Data<HttpState>,
     Body(order): Body<RestartOrder>,
 ) -> Result<api::Accepted<Accepted>, Problem> {
+    changes.about(&order.path);
     services.admin.restart(&order.path).await.map_err(|error| refused(error, &state))?;
     tracing::info!(path = %order.path, "operator restarted an actor");
     Ok(api::Accepted(Accepted { path: order.path }))
