@@ -86,7 +86,7 @@ pub trait Secrets: Send + Sync {
     /// [`Fault::Unavailable`]
     async fn list(&self) -> Result<SecretListing, Fault>;
 
-    /// Sets a secret, in place of the one before. It is used from the next use on.
+    /// Sets a secret, in place of the one before. It counts from the next use on; the bot reads its token at the start.
     ///
     /// # Errors
     /// [`Fault::Unavailable`]

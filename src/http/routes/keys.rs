@@ -93,7 +93,7 @@ fn secrets() -> Vec<Endpoint> {
             .id("set_secret")
             .tag(TAG)
             .summary("Set a secret of the installation")
-            .describe("It is used from the next use on; nothing has to be restarted.")
+            .describe("It counts from the next use on; the bot reads its token when the daemon starts.")
             .to(set_secret),
         delete("/api/v1/admin/secrets/{name}", Access::Operator)
             .id("remove_secret")
