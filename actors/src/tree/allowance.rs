@@ -12,10 +12,11 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use thiserror::Error;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use self::meter::{Claim, Meter};
 use super::deps::Deps;
-use crate::model::{AlertSeverity, Day, DeliveryId, Standing, UserId};
+use crate::model::{Alert, AlertId, AlertSeverity, Day, DeliveryId, Standing, UserId};
 use crate::ports::StoreError;
 
 /// The day of a meter that counted nothing yet: any other turns it.
@@ -96,18 +97,33 @@ impl Allowance {
     /// Says once a day that the plan's messages are used.
     async fn tell(&self, deps: &Deps) -> Result<(), StoreError> {
         let Some((day, limit)) = self.meter().used_up_untold() else { return Ok(()) };
-        let first = deps.store.tell_limit(self.user, day).await;
-        if first.is_err() {
+        let told = self.raise(deps, day, limit).await;
+        if told.is_err() {
             self.meter().not_told();
         }
-        if first? {
-            let resets = time(day.end()).to_rfc3339_opts(SecondsFormat::Secs, true);
-            let text = format!(
+        told
+    }
+
+    /// The alert is kept before it is noted that the user was told, under an id that the day gives: whoever is killed in
+    /// between keeps it once more, which changes nothing.
+    async fn raise(&self, deps: &Deps, day: Day, limit: u64) -> Result<(), StoreError> {
+        let resets = time(day.end()).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let name = format!("quota.reached/{}", day.number());
+        let alert = Alert {
+            id: AlertId::from_uuid(Uuid::new_v5(&self.user.as_uuid(), name.as_bytes())),
+            at: deps.clock.now(),
+            severity: AlertSeverity::Warning,
+            kind: "quota.reached".to_owned(),
+            subject: format!("users/{}", self.user),
+            user: Some(self.user),
+            text: format!(
                 "the plan's {limit} messages of today are delivered; what comes now waits and nothing is dropped: \
                  it goes on at {resets}, or at once with another plan"
-            );
-            let subject = format!("users/{}", self.user);
-            deps.alert(AlertSeverity::Warning, "quota.reached", &subject, Some(self.user), text);
+            ),
+        };
+        deps.store.raise(&alert).await?;
+        if deps.store.tell_limit(self.user, day).await? {
+            tracing::warn!(kind = %alert.kind, subject = %alert.subject, text = %alert.text, "alert");
         }
         Ok(())
     }

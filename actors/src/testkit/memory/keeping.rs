@@ -64,7 +64,10 @@ impl Credentials for MemoryStore {
 #[async_trait]
 impl Notice for MemoryStore {
     async fn raise(&self, alert: &Alert) -> Result<(), StoreError> {
-        self.lock()?.alerts.push(alert.clone());
+        let alerts = &mut self.lock()?.alerts;
+        if alerts.iter().all(|known| known.id != alert.id) {
+            alerts.push(alert.clone());
+        }
         Ok(())
     }
 }
