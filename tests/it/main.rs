@@ -25,6 +25,7 @@ mod adapter_telegram_bench;
 mod adapter_telegram_bot;
 mod adapter_telegram_target;
 mod announcements;
+mod bulk;
 mod bulkheads;
 mod chats;
 mod cli_args;

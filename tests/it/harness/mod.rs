@@ -3,6 +3,7 @@
 #[macro_use]
 pub(crate) mod store;
 pub(crate) mod clock;
+pub(crate) mod customers;
 #[macro_use]
 pub(crate) mod daemon;
 pub(crate) mod operator;
