@@ -15,13 +15,13 @@ use crate::harness::people::{Api, PASSWORD, answer};
 
 const ANN: &str = "ann@example.org";
 
-fn seconds() -> u64 {
+pub(crate) fn seconds() -> u64 {
     use switchyard_actors::ports::Clock;
     u64::try_from(switchyard::clock::SystemClock.now().timestamp()).unwrap()
 }
 
 /// The bytes of a secret in base 32 (RFC 4648).
-fn base32(text: &str) -> Vec<u8> {
+pub(crate) fn base32(text: &str) -> Vec<u8> {
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let (mut bits, mut held, mut bytes) = (0_u32, 0_u32, Vec::new());
     for letter in text.bytes() {

@@ -66,6 +66,7 @@ mod rate_limits;
 mod refusals;
 mod sealed_upload;
 mod secrets;
+mod secrets_of_users;
 mod sessions_lost;
 mod sign_ins;
 mod staff_admins;

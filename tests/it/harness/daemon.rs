@@ -249,7 +249,33 @@ impl DataDir {
         contents
     }
 
-    async fn database(&self) -> DatabaseConnection {
+    /// Every table of the store with the content of all of its columns.
+    pub(crate) async fn tables(&self) -> Vec<(String, Vec<u8>)> {
+        if let Some(url) = &self.store {
+            return postgres::tables(url).await;
+        }
+        let store = self.database().await;
+        let asked = |sql: String| Statement::from_string(store.get_database_backend(), sql);
+        let names = "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table'";
+        let mut tables: Vec<(String, Vec<u8>)> = Vec::new();
+        for row in store.query_all_raw(asked(names.to_owned())).await.expect("the schema") {
+            let name = |place| row.try_get_by_index::<String>(place).expect("a name");
+            let (table, column) = (name(0), name(1));
+            let values =
+                format!("SELECT CAST(\"{column}\" AS BLOB) FROM \"{table}\" WHERE \"{column}\" IS NOT NULL");
+            let mut content = Vec::new();
+            for value in store.query_all_raw(asked(values)).await.expect("values") {
+                content.extend(value.try_get_by_index::<Vec<u8>>(0).expect("bytes"));
+                content.push(0);
+            }
+            tables.push((format!("table {table}, column {column}"), content));
+        }
+        store.close().await.expect("the store closes");
+        tables
+    }
+
+    /// The store without its rules.
+    pub(crate) async fn database(&self) -> DatabaseConnection {
         let file = || format!("sqlite://{}", self.path().join("switchyard.sqlite").display());
         Database::connect(self.store.clone().unwrap_or_else(file)).await.expect("the store")
     }
@@ -264,12 +290,16 @@ impl DataDir {
 
     /// How many deliveries the ledger keeps some words about; asked while no daemon runs.
     pub(crate) async fn deliveries_noted(&self, words: &str) -> usize {
+        self.rows(&format!("SELECT id FROM deliveries WHERE last_error LIKE '%{words}%'")).await
+    }
+
+    /// How many rows a query of the store finds.
+    pub(crate) async fn rows(&self, sql: &str) -> usize {
         let store = self.database().await;
-        let asked = format!("SELECT id FROM deliveries WHERE last_error LIKE '%{words}%'");
-        let asked = Statement::from_string(store.get_database_backend(), asked);
-        let noted = store.query_all_raw(asked).await.expect("the ledger").len();
+        let asked = Statement::from_string(store.get_database_backend(), sql);
+        let found = store.query_all_raw(asked).await.expect("rows").len();
         store.close().await.expect("the store closes");
-        noted
+        found
     }
 
     /// Every file below the folder, logs included.
