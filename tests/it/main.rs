@@ -64,6 +64,7 @@ mod proxy;
 mod published_limits;
 mod rate_limits;
 mod refusals;
+mod rotation;
 mod sealed_upload;
 mod secrets;
 mod secrets_of_users;

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod customers;
 #[macro_use]
 pub(crate) mod daemon;
+pub(crate) mod many;
 pub(crate) mod needles;
 pub(crate) mod operator;
 pub(crate) mod people;

@@ -107,26 +107,8 @@ impl Fixture {
 
     /// So many users with a data key each, written at once.
     pub(crate) async fn users(&self, many: u128) {
-        let vault = Vault::new(Keyring::parse(&self.key, "a test").unwrap(), 1);
         let raw = self.raw().await;
-        let numbers: Vec<u128> = (1_000_000..1_000_000 + many).collect();
-        for some in numbers.chunks(500) {
-            let (mut users, mut keys) = (Vec::new(), Vec::new());
-            for number in some {
-                let id = Uuid::from_u128(*number);
-                let key = vault.create_data_key(switchyard_actors::model::UserId::from_uuid(id)).unwrap();
-                let (key_id, wrapped) = (hex::encode(key.id.as_bytes()), hex::encode(key.wrapped));
-                users.push(format!("(x'{}', 'Somebody', 0)", id.simple()));
-                keys.push(format!("(x'{}', x'{key_id}', x'{wrapped}', 0)", id.simple()));
-            }
-            let insert = format!(
-                "BEGIN; INSERT INTO users (id, name, created_at) VALUES {}; \
-                 INSERT INTO data_keys (user_id, key_id, wrapped, created_at) VALUES {}; COMMIT",
-                users.join(","),
-                keys.join(","),
-            );
-            raw.execute_unprepared(&insert).await.unwrap();
-        }
+        super::many::users(&raw, &self.key, many).await;
         raw.close().await.unwrap();
     }
 
