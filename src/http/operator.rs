@@ -78,3 +78,34 @@ pub(super) fn forwards(name: &str) -> bool {
     let families = ["x-forwarded", "x-original-forwarded", "x-envoy-", "x-cluster-client", "x-amzn-"];
     known.contains(&name) || families.iter().any(|family| name.starts_with(family))
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+    use crate::crypto::SystemRng;
+
+    #[test]
+    fn the_token_counts_on_this_machine_only() {
+        let access = OperatorAccess::generate("127.0.0.1:80".parse().unwrap(), &SystemRng);
+        let verifier = OperatorVerifier::new(&access, &SystemRng);
+        let mut headers = HeaderMap::new();
+        let token = HeaderValue::from_str(&format!("Bearer {}", access.token())).unwrap();
+        headers.insert(AUTHORIZATION, token);
+        let told = |peer: Option<&str>, headers: &HeaderMap| {
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            verifier.check(peer, headers).map_err(|problem| problem.code())
+        };
+        for peer in ["127.0.0.1:5", "127.8.9.1:5", "[::1]:5", "[::ffff:127.0.0.1]:5"] {
+            assert_eq!(told(Some(peer), &headers), Ok(()), "{peer}");
+            assert_eq!(told(Some(peer), &HeaderMap::new()), Err(ProblemCode::Unauthorized), "{peer}");
+        }
+        for peer in
+            ["192.0.2.1:5", "10.0.0.1:5", "0.0.0.0:5", "169.254.0.1:5", "[2001:db8::1]:5", "[fe80::1]:5"]
+        {
+            assert_eq!(told(Some(peer), &headers), Err(ProblemCode::Forbidden), "{peer}");
+        }
+        assert_eq!(told(None, &headers), Err(ProblemCode::Forbidden), "of whom nothing is known");
+    }
+}

@@ -29,6 +29,9 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 /// Says of an answer that it is that of an earlier try.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
+/// What [`parse_key`] takes, as the document says it.
+const KEY_PATTERN: &str = r#"^(?:[!#-~][!-~]{0,254}|"(?:[!#-\[\]-~]|\\["\\]){1,255}")$"#;
+
 /// The longest that a caller is told to wait for another try: most end at once.
 const COME_BACK: Duration = Duration::from_secs(5);
 
@@ -47,7 +50,7 @@ pub(super) fn parameter() -> Value {
         "in": "header",
         "required": false,
         "description": "1 to 255 visible ASCII characters, in quotes or bare. The same order with the same key is carried out once.",
-        "schema": { "type": "string", "pattern": "^[A-Za-z0-9._~:-]{1,255}$" },
+        "schema": { "type": "string", "pattern": KEY_PATTERN },
         "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
     })
 }
