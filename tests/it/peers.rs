@@ -33,7 +33,8 @@ async fn run_script(world: &World, data: &DataDir, script: &'static str, argumen
     );
 }
 
-fn python() -> Option<String> {
+/// The Python that was named; says so loudly where none was.
+pub(crate) fn python() -> Option<String> {
     let named = std::env::var(PYTHON).ok();
     if named.is_none() {
         // Past the test harness, which swallows what a passing test prints.

@@ -44,8 +44,24 @@ impl Api {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The operator's token of this run.
+    pub(crate) fn operator_token(&self) -> &str {
+        &self.operator
+    }
+
+    /// A request at any path, without a credential.
+    pub(crate) fn anywhere(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    /// The same below the API's root.
     pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}/api/v1{path}", self.base))
+        self.anywhere(method, &format!("/api/v1{path}"))
     }
 
     pub(crate) fn operator(&self, method: Method, path: &str) -> RequestBuilder {
