@@ -5,8 +5,9 @@ mod keeping;
 mod pauses;
 mod standings;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -45,6 +46,7 @@ struct State {
     throttles: HashMap<String, String>,
     queue_pauses: pauses::QueuePausesKept,
     unavailable: bool,
+    slow_pair_reads: VecDeque<Duration>,
     users: standings::Known,
 }
 
@@ -89,6 +91,11 @@ impl MemoryStore {
     /// Every call fails with [`StoreError::Unavailable`] while on.
     pub fn set_unavailable(&self, on: bool) {
         self.peek().unavailable = on;
+    }
+
+    /// The next readings of pairs answer so much later what they found at first.
+    pub fn slow_pair_reads(&self, waits: impl IntoIterator<Item = Duration>) {
+        self.peek().slow_pair_reads.extend(waits);
     }
 
     /// Alerts raised so far.
@@ -225,7 +232,14 @@ impl SourceLog for MemoryStore {
 #[async_trait]
 impl Routes for MemoryStore {
     async fn pair(&self, id: PairId) -> Result<Pair, StoreError> {
-        self.lock()?.pairs.get(&id).cloned().ok_or_else(|| StoreError::NotFound(format!("pair {id}")))
+        let (found, wait) = {
+            let mut state = self.lock()?;
+            (state.pairs.get(&id).cloned(), state.slow_pair_reads.pop_front())
+        };
+        if let Some(wait) = wait {
+            tokio::time::sleep(wait).await;
+        }
+        found.ok_or_else(|| StoreError::NotFound(format!("pair {id}")))
     }
 
     async fn claim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError> {

@@ -5,6 +5,7 @@ mod allowance;
 mod changes;
 mod deps;
 mod failpoint;
+mod latest;
 mod links;
 mod notifier;
 mod pair;

@@ -6,6 +6,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use super::deps::{Deps, until_stored};
+use super::latest::Latest;
 use crate::model::{
     Fence, MessageId, OpenRoute, Origin, Pair, PairId, PauseCause, RouteVerdict, SkipReason, SourceEvent,
 };
@@ -40,6 +41,8 @@ impl Message for Changed {
 pub struct PairActor {
     args: PairArgs,
     pair: Pair,
+    /// Readings of the pair: of two at once the later one counts, whichever comes first.
+    readings: Latest,
     fence: Fence,
     busy: bool,
     woken: bool,
@@ -69,7 +72,16 @@ impl Child for PairActor {
             let fence = args.deps.fence(pair.target_account).await;
             let fence = fence.map_err(|error| LoadError::Retry(error.to_string()))?;
             let (busy, woken, planned, skipped) = (false, false, 0, 0);
-            Ok(Loaded::Ready(Self { args, pair, fence, busy, woken, planned, skipped }))
+            Ok(Loaded::Ready(Self {
+                args,
+                pair,
+                readings: Latest::default(),
+                fence,
+                busy,
+                woken,
+                planned,
+                skipped,
+            }))
         })
     }
 
@@ -101,12 +113,13 @@ impl Handle<Wake> for PairActor {
 
 impl Handle<Changed> for PairActor {
     fn handle(&mut self, Changed: Changed, cx: &mut Cx<'_, Self>) {
-        let (store, id) = (self.args.deps.store.clone(), self.args.id);
-        cx.spawn(async move { store.pair(id).await }, |pair: &mut Self, read, cx| match read {
-            Ok(fresh) => {
+        let (store, id, reading) = (self.args.deps.store.clone(), self.args.id, self.readings.ask());
+        cx.spawn(async move { store.pair(id).await }, move |pair: &mut Self, read, cx| match read {
+            Ok(fresh) if pair.readings.take(reading) => {
                 pair.pair = fresh;
                 pair.step(cx);
             }
+            Ok(_) => {}
             Err(error) => cx.fail(error.to_string()),
         });
     }

@@ -190,6 +190,21 @@ fn a_user_who_comes_and_goes_many_times_loses_nothing() {
 }
 
 #[test]
+fn a_reading_that_is_overtaken_stops_no_pair() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        // What the pair reads of its suspension comes after what it reads of the end of that.
+        world.store.slow_pair_reads([Duration::from_secs(5)]);
+        suspend(&world).await;
+        world.pass(Duration::from_secs(1)).await;
+        restore(&world).await;
+        world.pass(Duration::from_secs(10)).await;
+        world.write(0, 1, "1");
+        assert_eq!(world.arrived(0, 1).await, ["1"]);
+    });
+}
+
+#[test]
 fn a_tree_that_starts_with_a_suspended_user_connects_nothing() {
     run(|| async {
         let first = World::start(1, 1, "").await;

@@ -18,6 +18,7 @@ use self::transmit::{Order, Ready, Tried, Unprepared, prepare, transmit};
 use self::verdict::Next;
 use super::allowance::Reservation;
 use super::deps::Deps;
+use super::latest::Latest;
 use super::pair;
 use super::session::ConnectionId;
 use crate::model::{
@@ -75,6 +76,8 @@ pub struct QueueActor {
     reserved: HashMap<PairId, Reservation>,
     /// Why somebody paused it; it begins no send while there is a cause.
     paused: BTreeSet<PauseCause>,
+    /// Readings of those causes: of two at once the later one counts, whichever comes first.
+    readings: Latest,
     /// Parts handed to the platform whose outcome is not written yet.
     sending: usize,
     timer: Option<(Instant, Token)>,
@@ -118,6 +121,7 @@ impl Child for QueueActor {
                 quarantined,
                 reserved: HashMap::new(),
                 paused,
+                readings: Latest::default(),
                 sending: 0,
                 timer,
                 sent,
@@ -192,10 +196,12 @@ impl Receive<PausesChanged> for QueueActor {
         cx: &mut Cx<'_, Self>,
         responder: Responder<Result<(), StoreError>>,
     ) {
-        let (store, id) = (self.args.deps.store.clone(), self.args.id);
-        cx.spawn(async move { store.queue_pauses(id).await }, |queue: &mut Self, read, cx| match read {
+        let (store, id, reading) = (self.args.deps.store.clone(), self.args.id, self.readings.ask());
+        cx.spawn(async move { store.queue_pauses(id).await }, move |queue: &mut Self, read, cx| match read {
             Ok(paused) => {
-                queue.paused = paused;
+                if queue.readings.take(reading) {
+                    queue.paused = paused;
+                }
                 responder.reply(Ok(()));
                 queue.run(cx);
             }
