@@ -167,8 +167,7 @@ impl App {
         let settled = Arc::new(AtomicBool::new(false));
         let keeper = keys::keeper(&config, &store, &vault, sources, embedded.is_some());
         root.add::<KeysActor>("keys", Arc::clone(&keeper))?;
-        let (store_too, vault_too) = (store.clone(), Arc::clone(&vault));
-        let kit = identity::Kit::new(&config, store_too, vault_too, Arc::clone(&clock), rng).await?;
+        let kit = identity::Kit::new(&config, store.clone(), vault.clone(), clock.clone(), rng).await?;
         let parts = wiring::Parts {
             operator: root.operator(),
             store: store.clone(),
