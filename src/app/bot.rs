@@ -14,7 +14,7 @@ use crate::config::{BotConfig, Config, Secret};
 use crate::services::announcements::{AnnouncementService, Announcements};
 use crate::services::linking::{Linking, LinkingService};
 use crate::services::sandbox::{PROFILE_NONE, SandboxSeed, profile};
-use crate::store::{AnnouncingRules, Store, escape_html};
+use crate::store::{AnnouncingRules, OfferedPlans, Store, escape_html};
 
 /// What the rest of the daemon has of the bot.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl BotServices {
         let rules = AnnouncingRules {
             promotion_interval: section.promotion_interval,
             opt_out_line: opt_out_line.clone(),
-            default_plan: config.plans.default.to_string(),
+            plans: OfferedPlans::new(&config.plans.default, &config.plans.list),
         };
         let store = store.clone().announcing(rules);
         let linking = Arc::new(LinkingService {

@@ -12,7 +12,8 @@ use crate::config::Config;
 use crate::crypto::{AccessTokens, Audience, LookupKey, PasswordParams, Passwords, Vault};
 use crate::services::accounts::Accounts;
 use crate::services::entry::Entry;
-use crate::services::identity::{Identity, IdentityParts, IdentityService, NoSubscriptions, UserEntry};
+use crate::services::identity::{Identity, IdentityParts, IdentityService, Running, UserEntry};
+use crate::services::subscriptions::Subscriptions;
 use crate::store::Store;
 
 /// Folder of letters in the data folder.
@@ -65,7 +66,8 @@ impl Kit {
     pub(super) fn open(
         self,
         config: &Config,
-        accounts: Arc<dyn Accounts>,
+        (accounts, running): (Arc<dyn Accounts>, Arc<dyn Running>),
+        subscriptions: Arc<dyn Subscriptions>,
     ) -> (Arc<dyn Identity>, Arc<dyn Entry>) {
         let Self { store, clock, rng, ids, lookup, passwords, mailer, tokens } = self;
         let runtime = Handle::current();
@@ -89,7 +91,8 @@ impl Kit {
             passwords,
             mailer,
             accounts,
-            subscriptions: Arc::new(NoSubscriptions),
+            running,
+            subscriptions,
         });
         (Arc::new(identity), Arc::new(door))
     }

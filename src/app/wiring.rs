@@ -29,6 +29,8 @@ use crate::services::pairs::{PairService, Pairs};
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sealed::Uploads;
 use crate::services::secrets::SecretService;
+use crate::services::subscriptions::NoSubscriptions;
+use crate::services::users::UserService;
 use crate::store::{RateLimits, RateLimitsConfig, Store};
 
 /// Throttle profile of accounts that are connected outside the sandbox, until their owner chooses another.
@@ -57,19 +59,7 @@ pub(super) fn services(
 ) -> (Services, Operations) {
     let Parts { operator, store, login, uploads, clock, ids, kit, staff, plans, keys, bot } = parts;
     let profile = seed.map_or(PROFILE, sandbox::profile).to_owned();
-    let bounds = DeskConfig {
-        sign_ins_max: config.limits.sign_ins_max.get(),
-        sign_ins_per_user_max: config.limits.sign_ins_per_user_max.get(),
-        server_login: match config.telegram.server_login {
-            ServerLogin::Auto => seed.is_some(),
-            ServerLogin::On => true,
-            ServerLogin::Off => false,
-        },
-        sign_in_deadline: config.limits.sign_in_deadline,
-        source_wait: config.limits.source_wait,
-        look_wait: config.limits.look_wait,
-        suspension_wait: config.limits.suspension_wait,
-    };
+    let bounds = bounds(config, seed);
     let runtime = Handle::current();
     let counters = store.clone();
     let orders = Arc::new(StoredOrders::new(
@@ -89,7 +79,9 @@ pub(super) fn services(
     let desk = Desk::new(desk);
     let limits = call_limits(config, &counters, &desk);
     let accounts = Arc::new(AccountService::new(Arc::clone(&desk)));
-    let (identity, users) = kit.open(config, accounts.clone());
+    let (subscriptions, lookup) = (Arc::new(NoSubscriptions), kit.lookup.clone());
+    let (identity, door) = kit.open(config, (accounts.clone(), desk.clone()), subscriptions.clone());
+    let users = UserService::new(Arc::clone(&desk), Arc::clone(&identity), subscriptions, lookup);
     let pairs: Arc<dyn Pairs> = Arc::new(PairService::new(Arc::clone(&desk)));
     for verb in PairVerb::ALL {
         operations.work_on(verb.kind(), Arc::new(PairItem { pairs: Arc::clone(&pairs), verb }));
@@ -99,8 +91,9 @@ pub(super) fn services(
         accounts,
         pairs,
         membership: Arc::new(MembershipService::new(desk)),
+        users: Arc::new(users),
         identity,
-        entry: Arc::new(Entries { users: Some(users), staff: Some(staff.entry) }),
+        entry: Arc::new(Entries { users: Some(door), staff: Some(staff.entry) }),
         networks: staff.networks,
         audit: staff.audit,
         staff: staff.staff,
@@ -118,6 +111,23 @@ pub(super) fn services(
         announcements: bot.announcements,
     };
     (services, operations)
+}
+
+/// Bounds of the use cases; in a sandbox telephone numbers are taken unless that is off.
+fn bounds(config: &Config, seed: Option<&SandboxSeed>) -> DeskConfig {
+    DeskConfig {
+        sign_ins_max: config.limits.sign_ins_max.get(),
+        sign_ins_per_user_max: config.limits.sign_ins_per_user_max.get(),
+        server_login: match config.telegram.server_login {
+            ServerLogin::Auto => seed.is_some(),
+            ServerLogin::On => true,
+            ServerLogin::Off => false,
+        },
+        sign_in_deadline: config.limits.sign_in_deadline,
+        source_wait: config.limits.source_wait,
+        look_wait: config.limits.look_wait,
+        suspension_wait: config.limits.suspension_wait,
+    }
 }
 
 /// Limits of the API: of users by their plans, of all others by the configuration.

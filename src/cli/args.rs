@@ -17,6 +17,7 @@ use super::keys_args::{KeysArgs, SecretsArgs};
 use super::manage_args::{AccountsArgs, PairsArgs, PlansArgs};
 use super::ops_args::{DeadLettersArgs, JobsArgs, QueuesArgs, ReconnectArgs};
 use super::upload::UploadArgs;
+use super::users_args::UsersArgs;
 
 const DATA_DIR: &str = "./switchyard-data";
 
@@ -56,6 +57,8 @@ pub enum Command {
     Pairs(PairsArgs),
     /// The staff: admins of a running daemon.
     Admin(AdminArgs),
+    /// List, show, suspend, restore and delete users of the running daemon, and give them plans.
+    Users(UsersArgs),
     /// Plans: what users may have and use.
     Plans(PlansArgs),
     /// List, add, rotate and retire the master keys of the running daemon.

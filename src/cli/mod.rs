@@ -23,6 +23,8 @@ mod secret_input;
 mod status;
 mod table;
 mod upload;
+mod users;
+mod users_args;
 
 use std::ffi::OsString;
 
@@ -55,6 +57,10 @@ pub use report::{PairReport, SandboxReport, StartupReport};
 pub use secret_input::{hidden, line};
 pub use status::Status;
 pub use upload::{Upload, UploadArgs, show_link};
+pub use users_args::{
+    BulkPairsArgs, DeleteUserArgs, ListUsersArgs, PlanUserArgs, SuspendUserArgs, UserPairsArgs,
+    UserPairsVerb, UserRefArgs, UsersArgs, UsersVerb,
+};
 
 /// Reads a command line, program name first.
 ///
@@ -122,6 +128,7 @@ pub async fn ask(command: &Command, console: &mut Console) -> Option<ExitCode> {
         Command::Pairs(args) => pairs::run(args, console).await,
         Command::Admin(args) => admins::run(args, console).await,
         Command::Plans(args) => plans::run(args, console).await,
+        Command::Users(args) => users::run(args, console).await,
         Command::Keys(args) => keys::keys(args, console).await,
         Command::Secrets(args) => keys::secrets(args, console).await,
         Command::Announce(args) => announce::run(args, console).await,

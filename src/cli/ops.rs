@@ -167,7 +167,7 @@ async fn replay(args: &LetterReplayArgs, console: &mut Console) -> Result<(), Cl
     Ok(())
 }
 
-fn ordered(job: &JobView, as_json: bool, console: &mut Console) {
+pub(super) fn ordered(job: &JobView, as_json: bool, console: &mut Console) {
     if as_json {
         json(job, console);
     } else {

@@ -19,8 +19,9 @@ mod wire;
 
 pub use actor::{HttpActor, HttpArgs};
 pub use routes::{
-    Accepted, AccountOrder, AdminList, HealthStatus, LoginAnswerOrder, LoginMethod, LoginOrder, QueuesOrder,
-    RemoveQuery, RemovedPair, RestartOrder, SessionsOrder, SupervisionPage, table,
+    Accepted, AccountOrder, AdminList, HealthStatus, LoginAnswerOrder, LoginMethod, LoginOrder, PlanOrder,
+    QueuesOrder, RemoveQuery, RemovedPair, RestartOrder, SessionsOrder, SupervisionPage, SuspendOrder, Taken,
+    table,
 };
 pub use server::{HttpHandle, HttpServer, serve};
 pub use state::{HttpState, Services};

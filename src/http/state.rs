@@ -31,6 +31,7 @@ use crate::services::pairs::Pairs;
 use crate::services::queues::Queues;
 use crate::services::secrets::Secrets;
 use crate::services::staff::Staff;
+use crate::services::users::Users;
 use crate::services::work::Jobs;
 
 use super::api::Published;
@@ -54,6 +55,8 @@ pub struct Services {
     pub identity: Arc<dyn Identity>,
     /// Plans and suspension.
     pub membership: Arc<dyn Memberships>,
+    /// Users, for the staff.
+    pub users: Arc<dyn Users>,
     /// Who comes in.
     pub entry: Arc<dyn Entry>,
     /// From where admins may call.

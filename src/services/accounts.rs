@@ -14,6 +14,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::{Account, AccountId, ChatId, Pair, UserId};
 use switchyard_actors::ports::{Credentials, Directory, KnownChat, NewCredential, Proxy};
+use switchyard_actors::supervision::{ChildPath, NodeView};
 
 use super::caller::Caller;
 use super::desk::Desk;
@@ -203,8 +204,10 @@ impl Accounts for AccountService {
         caller: Caller,
         page: Page<AccountId>,
     ) -> Result<Listed<AccountView, AccountId>, Fault> {
-        let mut accounts = self.desk.store.accounts().await?;
-        accounts.retain(|account| caller.reaches(account.user));
+        let accounts = match caller {
+            Caller::User(id) => self.desk.store.accounts_of(id).await?,
+            Caller::Operator | Caller::Admin(..) => self.desk.store.accounts().await?,
+        };
         let Listed { items, next_cursor } = page.cut(accounts, |account| account.id);
         let views = self.desk.account_views(items).await?;
         Ok(Listed { items: views, next_cursor })
@@ -212,8 +215,8 @@ impl Accounts for AccountService {
 
     async fn get(&self, caller: Caller, id: AccountId) -> Result<AccountView, Fault> {
         let account = self.desk.account(caller, id).await?;
-        let pairs = self.desk.store.pairs().await?;
-        self.desk.account_view(account, &pairs).await
+        let view = self.desk.account_views(vec![account]).await?.pop();
+        view.ok_or_else(|| Fault::NotFound(format!("account {id}")))
     }
 
     async fn connect(
@@ -311,17 +314,20 @@ impl Desk {
 
     pub(super) async fn account_view(&self, account: Account, pairs: &[Pair]) -> Result<AccountView, Fault> {
         let settings = self.store.account_settings(&[account.id]).await?;
-        self.view_with(account, pairs, &settings).await
+        let path = ChildPath::parse(&format!("sessions/{}", account.id)).ok();
+        let node = path.and_then(|path| self.operator.tree().view(&path));
+        self.view_with(account, pairs, &settings, node.as_ref()).await
     }
 
-    /// As many as are asked for, with as few questions as can be.
+    /// As many as are asked for, with as few questions as can be, and sessions asked how they are at this moment.
     async fn account_views(&self, accounts: Vec<Account>) -> Result<Vec<AccountView>, Fault> {
         let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
         let settings = self.store.account_settings(&ids).await?;
         let pairs = self.store.pairs().await?;
+        let nodes = self.session_views(&accounts).await;
         let mut views = Vec::with_capacity(accounts.len());
-        for account in accounts {
-            views.push(self.view_with(account, &pairs, &settings).await?);
+        for (account, node) in accounts.into_iter().zip(nodes) {
+            views.push(self.view_with(account, &pairs, &settings, node.as_ref()).await?);
         }
         Ok(views)
     }
@@ -331,15 +337,13 @@ impl Desk {
         account: Account,
         pairs: &[Pair],
         settings: &HashMap<AccountId, AccountSettings>,
+        node: Option<&NodeView>,
     ) -> Result<AccountView, Fault> {
         let chat = self.only_chat(&account).await?;
-        let path = format!("sessions/{}", account.id);
-        let node = switchyard_actors::supervision::ChildPath::parse(&path).ok();
-        let node = node.and_then(|path| self.operator.tree().view(&path));
         let of = |pair: &&Pair| pair.source_account == account.id || pair.target_account == account.id;
         let count = pairs.iter().filter(of).count();
         let settings = settings.get(&account.id).cloned().unwrap_or_default();
-        Ok(view::account(&account, settings, node.as_ref(), chat, count))
+        Ok(view::account(&account, settings, node, chat, count))
     }
 
     /// The only chat that an account can write to: a webhook's channel.

@@ -27,6 +27,16 @@ impl PairVerb {
     /// Every verb.
     pub const ALL: [Self; 3] = [Self::Pause, Self::Resume, Self::Delete];
 
+    /// The word in API and command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Delete => "delete",
+        }
+    }
+
     /// The kind of its job.
     #[must_use]
     pub const fn kind(self) -> JobKind {
@@ -86,9 +96,8 @@ impl Bulk for BulkService {
         if !self.store.has_user(user).await? {
             return Err(Fault::NotFound(format!("user {user}")));
         }
-        let pairs = self.store.pairs().await?;
-        let items: Vec<String> =
-            pairs.into_iter().filter(|pair| pair.user == user).map(|pair| pair.id.to_string()).collect();
+        let pairs = self.store.pairs_of(user).await?;
+        let items: Vec<String> = pairs.into_iter().map(|pair| pair.id.to_string()).collect();
         self.jobs.order_each(caller, verb.kind(), &items).await
     }
 }

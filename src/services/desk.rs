@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchyard_actors::model::{IdSource, Plans, UserId};
+use async_trait::async_trait;
+use switchyard_actors::model::{Account, IdSource, Plans, UserId};
 use switchyard_actors::ports::{Clock, Login};
+use switchyard_actors::supervision::NodeView;
 use switchyard_actors::tree::Operator;
 use tokio::runtime::Handle;
 use tracing::Instrument;
@@ -12,8 +14,12 @@ use tracing::Instrument;
 use super::caller::Caller;
 use super::fault::Fault;
 use super::gates::Gates;
+use super::identity::Running;
 use super::sealed::Uploads;
 use crate::store::Store;
+
+/// How long one session may take to say how it is; it waits for nothing while it does.
+const SAY: Duration = Duration::from_secs(1);
 
 /// Name of the user that is made when an operator connects something before there is any user.
 const FIRST_USER: &str = "operator";
@@ -100,6 +106,12 @@ impl Desk {
         })
     }
 
+    /// What is asked of sessions, asked of each itself: what the tree shows may be a moment old.
+    pub(super) async fn session_views(&self, accounts: &[Account]) -> Vec<Option<NodeView>> {
+        let asked = accounts.iter().map(|account| self.operator.session_view(account.id, SAY));
+        futures_util::future::join_all(asked).await
+    }
+
     /// Carries an order out to its end, also when its caller goes away in the middle: half a change helps nobody.
     pub(super) async fn to_the_end<T: Send + 'static>(
         &self,
@@ -141,5 +153,12 @@ impl Desk {
             }
             _ => Err(Fault::invalid("/user", "there are several users: say for whom, by the user's id")),
         }
+    }
+}
+
+#[async_trait]
+impl Running for Desk {
+    async fn stop(&self, user: UserId) -> Result<(), Fault> {
+        Ok(self.operator.user_suspended(user, self.config.suspension_wait).await?)
     }
 }

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use switchyard_actors::model::{Day, Plan, PlanName, UserId};
-use switchyard_actors::ports::Directory;
+use switchyard_actors::model::{Day, Money, Plan, PlanName, UserId};
 
 use super::caller::Caller;
 use super::desk::Desk;
 use super::fault::Fault;
 use super::limiter::{Allowance, Allowances, ApiLimit};
+use crate::store::identity::UserState;
+use crate::store::{ListedUser, OfferedPlans, UserPlan};
 
 /// Most characters of a reason.
 const REASON_MAX: usize = 500;
@@ -36,17 +37,42 @@ pub struct Used {
     pub limit: Option<u64>,
 }
 
-/// How a user stands.
+/// Why a plan applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanState {
+    /// None was given: it is the default one.
+    Default,
+    /// It was given.
+    Given,
+    /// The one that was given is over: it is the default one.
+    Lapsed,
+    /// The one that was given is not offered any more: it is the default one.
+    Withdrawn,
+}
+
+/// The plan that a user has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct MembershipView {
-    /// The user.
-    pub user: UserId,
-    /// Their plan.
-    pub plan: PlanName,
-    /// In which state the plan is, in a word.
-    pub plan_state: String,
-    /// Paid through; none: without an end.
-    pub plan_until: Option<DateTime<Utc>>,
+pub struct UserPlanView {
+    /// The plan that applies.
+    pub name: PlanName,
+    /// The name that people see.
+    pub title: String,
+    /// The price of a month.
+    pub monthly: Money,
+    /// The price of a year.
+    pub yearly: Money,
+    /// Why it applies.
+    pub state: PlanState,
+    /// The plan that was given, also where it does not apply any more.
+    pub given: Option<PlanName>,
+    /// Until when the given plan was or is theirs; none: without an end.
+    pub paid_through: Option<DateTime<Utc>>,
+}
+
+/// What a user uses of what the plan allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageView {
     /// Connected accounts.
     pub accounts: Used,
     /// Pairs.
@@ -55,10 +81,25 @@ pub struct MembershipView {
     pub messages_today: Used,
     /// When today's messages begin anew.
     pub resets_at: DateTime<Utc>,
-    /// Since when the user is suspended; none while they are not.
+}
+
+/// How a user stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MembershipView {
+    /// The user.
+    pub user: UserId,
+    /// What they may do at all.
+    pub state: UserState,
+    /// Why they are suspended, in words for people.
+    pub state_reason: Option<String>,
+    /// Since when they are suspended; none while they are not.
     pub suspended_at: Option<DateTime<Utc>>,
-    /// Why, in words for people.
-    pub suspended_for: Option<String>,
+    /// Their plan.
+    pub plan: UserPlanView,
+    /// What they use of it.
+    pub usage: UsageView,
+    /// Grows with every change of profile, label, state and plan.
+    pub version: i64,
 }
 
 /// What can be asked about users' standing.
@@ -77,7 +118,8 @@ pub trait Memberships: Send + Sync {
     /// if the new plan has some left; accounts and pairs beyond its limits stay, and no other can be added.
     ///
     /// # Errors
-    /// [`Fault::Invalid`] when there is no such plan.
+    /// [`Fault::Invalid`] when there is no such plan, or the time is over; [`Fault::Conflict`] for a user who is being
+    /// deleted.
     async fn set_plan(
         &self,
         user: UserId,
@@ -88,13 +130,14 @@ pub trait Memberships: Send + Sync {
     /// Suspends a user. From the answer on no send of theirs starts; what waits is kept. Once more changes nothing.
     ///
     /// # Errors
-    /// [`Fault`]; also then the user may be suspended already, and calling again makes sure.
+    /// [`Fault::Conflict`] for a user who is being deleted; else [`Fault`], with which the user may be suspended
+    /// already, and calling again makes sure.
     async fn suspend(&self, user: UserId, reason: Option<String>) -> Result<MembershipView, Fault>;
 
     /// Restores a user: their sessions connect, and what waited goes out in order. Once more changes nothing.
     ///
     /// # Errors
-    /// [`Fault`].
+    /// [`Fault::Conflict`] for a user who is being deleted.
     async fn restore(&self, user: UserId) -> Result<MembershipView, Fault>;
 }
 
@@ -140,52 +183,80 @@ impl Desk {
     /// What applies to a user now.
     pub(super) async fn plan_of(&self, user: UserId) -> Result<Plan, Fault> {
         let given = self.store.user_plan(user).await?;
-        Ok(self.plans.of(given.as_ref().map(|given| &given.plan)).clone())
+        let now = self.clock.now().timestamp_millis();
+        Ok(self.plans.of(given.as_ref().and_then(|given| given.at(now))).clone())
     }
 
-    /// Refuses one account more than the plan allows.
-    ///
-    /// # Errors
-    /// [`Fault::PlanLimit`], [`Fault::Conflict`] for a suspended user.
-    pub(super) async fn room_for_account(&self, user: UserId) -> Result<(), Fault> {
-        if self.store.suspension(user).await?.is_some() {
-            return Err(Fault::Conflict("the user is suspended".to_owned()));
+    /// The day that is counted now.
+    pub(super) fn today(&self) -> Day {
+        Day::of(self.clock.now().timestamp_millis())
+    }
+
+    /// The plans that are offered, as the store compares them.
+    pub(super) fn offered(&self) -> OfferedPlans {
+        OfferedPlans::new(&self.plans.of(None).name, self.plans.all())
+    }
+
+    /// The plan that a user has, as it is shown.
+    pub(super) fn plan_view(&self, given: Option<&UserPlan>) -> UserPlanView {
+        let now = self.clock.now().timestamp_millis();
+        let lasts = given.and_then(|given| given.at(now));
+        let plan = self.plans.of(lasts);
+        let state = match (given, lasts) {
+            (None, _) => PlanState::Default,
+            (Some(_), None) => PlanState::Lapsed,
+            (Some(_), Some(name)) if *name == plan.name => PlanState::Given,
+            (Some(_), Some(_)) => PlanState::Withdrawn,
+        };
+        UserPlanView {
+            name: plan.name.clone(),
+            title: plan.title.clone(),
+            monthly: plan.monthly.clone(),
+            yearly: plan.yearly.clone(),
+            state,
+            given: given.map(|given| given.plan.clone()),
+            paid_through: given.and_then(|given| given.until).map(time),
         }
-        let plan = self.plan_of(user).await?;
-        let Some(most) = plan.accounts else { return Ok(()) };
-        let used = self.store.accounts_of(user).await?.len();
-        if u64::try_from(used).unwrap_or(u64::MAX) >= most {
-            return Err(Fault::PlanLimit { what: "accounts", plan: plan.name, most });
+    }
+
+    /// What a user uses of the plan that applies.
+    pub(super) fn usage_view(&self, user: &ListedUser, plan: &PlanName) -> UsageView {
+        let plan = self.plans.of(Some(plan));
+        UsageView {
+            accounts: Used { used: user.accounts, limit: plan.accounts },
+            pairs: Used { used: user.pairs, limit: plan.pairs },
+            messages_today: Used { used: user.delivered, limit: plan.messages_per_day },
+            resets_at: time(self.today().end()),
         }
-        Ok(())
     }
 
     async fn membership_of(&self, user: UserId) -> Result<MembershipView, Fault> {
-        if !self.store.has_user(user).await? {
-            return Err(Fault::NotFound(format!("user {user}")));
-        }
-        let given = self.store.user_plan(user).await?;
-        let plan = self.plans.of(given.as_ref().map(|given| &given.plan));
-        let suspension = self.store.suspension(user).await?;
-        let day = Day::of(self.clock.now().timestamp_millis());
-        let count = |many: usize| u64::try_from(many).unwrap_or(u64::MAX);
-        let time = |millis: i64| DateTime::from_timestamp_millis(millis).unwrap_or_default();
+        let row = self.store.listed_user(user, self.today()).await?;
+        let plan = self.plan_view(row.plan.as_ref());
+        let usage = self.usage_view(&row, &plan.name);
         Ok(MembershipView {
             user,
-            plan: plan.name.clone(),
-            plan_state: given.as_ref().map_or_else(|| "active".to_owned(), |given| given.state.clone()),
-            plan_until: given.as_ref().and_then(|given| given.until).map(time),
-            accounts: Used { used: count(self.store.accounts_of(user).await?.len()), limit: plan.accounts },
-            pairs: Used { used: count(self.store.pairs_of(user).await?.len()), limit: plan.pairs },
-            messages_today: Used {
-                used: self.store.delivered(user, day).await?,
-                limit: plan.messages_per_day,
-            },
-            resets_at: time(day.end()),
-            suspended_at: suspension.as_ref().map(|suspension| time(suspension.since)),
-            suspended_for: suspension.and_then(|suspension| suspension.reason),
+            state: row.state,
+            suspended_at: (row.state == UserState::Suspended).then(|| time(row.state_at)),
+            state_reason: row.state_reason,
+            plan,
+            usage,
+            version: row.version,
         })
     }
+
+    /// As [`Self::membership_of`], for an order that nobody obeys who is being deleted.
+    async fn standing_member(&self, user: UserId) -> Result<MembershipView, Fault> {
+        let member = self.membership_of(user).await?;
+        if member.state == UserState::Deleting {
+            return Err(Fault::Conflict("the user is being deleted".to_owned()));
+        }
+        Ok(member)
+    }
+}
+
+fn time(millis: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default()
 }
 
 #[async_trait]
@@ -211,8 +282,12 @@ impl Memberships for MembershipService {
         if self.desk.plans.get(&plan).is_none() {
             return Err(Fault::invalid("/plan", format!("there is no plan {plan}")));
         }
+        if until.is_some_and(|until| until <= self.desk.clock.now()) {
+            return Err(Fault::invalid("/until", "it must lie ahead"));
+        }
         let desk = Arc::clone(&self.desk);
         let order = async move {
+            desk.standing_member(user).await?;
             let until = until.map(|until| until.timestamp_millis());
             desk.store.set_user_plan(user, &plan, until).await?;
             desk.operator.plan_changed(user).await?;
@@ -228,11 +303,12 @@ impl Memberships for MembershipService {
         }
         let desk = Arc::clone(&self.desk);
         let order = async move {
+            desk.standing_member(user).await?;
             let new = desk.store.suspend_user(user, reason).await?;
             // Also where they were suspended before: an order that was cut short is made whole.
             desk.operator.user_suspended(user, desk.config.suspension_wait).await?;
             tracing::info!(%user, new, "user is suspended");
-            desk.membership_of(user).await
+            desk.standing_member(user).await
         };
         self.desk.to_the_end(order).await
     }
@@ -240,6 +316,7 @@ impl Memberships for MembershipService {
     async fn restore(&self, user: UserId) -> Result<MembershipView, Fault> {
         let desk = Arc::clone(&self.desk);
         let order = async move {
+            desk.standing_member(user).await?;
             let was = desk.store.restore_user(user).await?;
             desk.operator.user_restored(user, desk.config.suspension_wait).await?;
             tracing::info!(%user, was, "user is restored");

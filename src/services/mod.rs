@@ -32,4 +32,6 @@ pub mod sensitive;
 pub mod sign_ins;
 pub mod staff;
 pub mod states;
+pub mod subscriptions;
+pub mod users;
 pub mod work;

@@ -172,7 +172,7 @@ impl MonitorService {
         let mut bad = Vec::new();
         for (id, state, node) in queues::sessions(&self.operator) {
             *counts.entry(state).or_insert(0) += 1;
-            if state != SessionStanding::Connected {
+            if !matches!(state, SessionStanding::Connected | SessionStanding::Suspended) {
                 let user = node.observable.get("user").and_then(|user| user.as_str()?.parse().ok());
                 bad.push(BadSession { id, user, state, reason: why(&node), since: node.since });
             }

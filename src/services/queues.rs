@@ -249,10 +249,10 @@ impl Queues for QueueService {
     }
 
     async fn reconnect_all(&self, caller: Caller, state: SessionStanding) -> Result<JobView, Fault> {
-        if matches!(state, SessionStanding::Connected | SessionStanding::Connecting) {
+        if state.is_left_alone() {
             return Err(Fault::invalid(
                 "/state",
-                "sessions that are connected, or about to be, are left alone",
+                "sessions that are connected, or about to be, or whose user is suspended, are left alone",
             ));
         }
         let found = sessions(&self.operator).into_iter().filter(|(_, standing, _)| *standing == state);
@@ -296,7 +296,7 @@ impl Item for ReconnectSession {
         let path = ChildPath::parse(&format!("sessions/{id}"))
             .map_err(|error| Fault::NotFound(error.to_string()))?;
         let standing = self.operator.tree().view(&path).as_ref().map(SessionStanding::of);
-        if matches!(standing, Some(SessionStanding::Connected | SessionStanding::Connecting)) {
+        if standing.is_some_and(SessionStanding::is_left_alone) {
             return Ok(());
         }
         self.admin.reconnect(id).await.map_err(|error| match error {

@@ -41,6 +41,8 @@ words! {
     SessionStanding {
         /// Connected.
         Connected = "connected",
+        /// Its user is suspended: it holds no connection.
+        Suspended = "suspended",
         /// It connects now, or is about to.
         Connecting = "connecting",
         /// Not connected; it tries again by itself.
@@ -81,6 +83,12 @@ fn flag(node: &NodeView, field: &str) -> bool {
 }
 
 impl SessionStanding {
+    /// Whether to connect it anew would help nobody.
+    #[must_use]
+    pub const fn is_left_alone(self) -> bool {
+        matches!(self, Self::Connected | Self::Connecting | Self::Suspended)
+    }
+
     /// How the session at this node stands.
     #[must_use]
     pub fn of(node: &NodeView) -> Self {
@@ -92,6 +100,7 @@ impl SessionStanding {
             NodeState::Starting | NodeState::Backoff | NodeState::Suspended => Self::Connecting,
             NodeState::Running => match text(node, "connection") {
                 "connected" => Self::Connected,
+                "suspended" => Self::Suspended,
                 "waiting_to_retry" => Self::Retrying,
                 "waiting_for_platform" => Self::PlatformWait,
                 _ => Self::Connecting,
@@ -144,6 +153,7 @@ mod tests {
         for (state, reason, shown, word) in [
             ("running", None, json!({ "connection": "connected" }), SessionStanding::Connected),
             ("running", None, wait, SessionStanding::PlatformWait),
+            ("running", None, json!({ "connection": "suspended" }), SessionStanding::Suspended),
             ("parked", Some("needs login: AUTH_KEY_UNREGISTERED"), Value::Null, SessionStanding::NeedsLogin),
             ("parked", Some("6 restarts in 60 s"), Value::Null, SessionStanding::Stopped),
             ("backoff", None, Value::Null, SessionStanding::Connecting),

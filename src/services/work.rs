@@ -17,8 +17,9 @@ use tokio::sync::Notify;
 use super::caller::Caller;
 use super::fault::Fault;
 use super::page::{Listed, Page};
-use crate::store::{JobProgress, JobState, Store, WorkJob};
+use crate::store::{JobProgress, Store, WorkJob};
 
+pub use crate::store::JobState;
 pub use each::{Each, Item};
 pub use runner::{Runner, RunnerArgs, RunnerConfig};
 

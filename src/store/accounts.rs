@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use secrecy::SecretSlice;
 use serde_json::json;
 use switchyard_actors::model::{
@@ -17,8 +19,17 @@ use super::domain_events::publish_one;
 use super::entity::{account, account_secret};
 use super::error::run_time;
 use super::sealing::{SECRET, seal_secret, secret_row};
-use super::{Store, rows};
+use super::{Store, rows, standings};
 use crate::crypto::DataKey;
+
+/// What came of an account that was to be connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// It is stored.
+    Connected(Connected),
+    /// It would be one more than its owner may have: nothing was done.
+    Full,
+}
 
 /// An account that was connected, as it is stored now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,27 +59,44 @@ impl Store {
         write.await.map(|_made| ())
     }
 
-    /// Makes an account together with its secrets, in one transaction. A platform account that the same user connected
-    /// before keeps its id, profile, pairs and cursors; its name and all of its secrets are replaced, and one that
-    /// needed a login is active again. A quarantine stays: it is lifted by an operator, not by signing in anew.
+    /// As [`Self::connect_account_within`], however many accounts its owner has.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when another user connected the platform account, [`StoreError::NotFound`] without the
-    /// user.
+    /// As there.
     pub async fn connect_account(
         &self,
         account: &Account,
         secrets: &[(String, SecretSlice<u8>)],
     ) -> Result<Connected, StoreError> {
+        match self.connect_account_within(account, secrets, None).await? {
+            Admitted::Connected(connected) => Ok(connected),
+            Admitted::Full => Err(StoreError::Conflict("the user has no room for it".to_owned())),
+        }
+    }
+
+    /// Makes an account together with its secrets, unless its owner has `most` already, in one transaction. A platform account that the same user connected
+    /// before keeps its id, profile, pairs and cursors; its name and all of its secrets are replaced, and one that
+    /// needed a login is active again. A quarantine stays: it is lifted by an operator, not by signing in anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another user connected the platform account, or a new one's owner is suspended or is
+    /// being deleted; [`StoreError::NotFound`] without the user.
+    pub async fn connect_account_within(
+        &self,
+        account: &Account,
+        secrets: &[(String, SecretSlice<u8>)],
+        most: Option<u64>,
+    ) -> Result<Admitted, StoreError> {
         let key = self.data_key(account.user).await?;
         let (account, secrets, now) = (account.clone(), secrets.to_vec(), self.now());
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
-                let connected = settle(transaction, &account, now).await?;
+                let settled = settle(transaction, &account, most, now).await?;
+                let Admitted::Connected(connected) = settled else { return Ok(settled) };
                 replace_secrets(transaction, connected.account.id, &key, &secrets, now).await?;
                 let told = event(Topic::AccountConnected, &connected.account);
                 publish_one(transaction, told, now).await?;
-                Ok(connected)
+                Ok(Admitted::Connected(connected))
             })
         });
         write.await
@@ -131,9 +159,27 @@ fn account_row(account: &Account, now: i64) -> account::ActiveModel {
 async fn settle(
     transaction: &DatabaseTransaction,
     account: &Account,
+    most: Option<u64>,
     now: i64,
-) -> Result<Connected, StoreError> {
+) -> Result<Admitted, StoreError> {
     let failed = |failure| run_time(&failure);
+    // From here on nobody else adds an account of this user, suspends or deletes them.
+    standings::hold_user(transaction, account.user).await?;
+    let known = account::Entity::find()
+        .filter(account::Column::Kind.eq(account.kind.as_str()))
+        .filter(account::Column::PlatformId.eq(account.platform_id))
+        .one(transaction)
+        .await
+        .map_err(failed)?;
+    if known.is_none() {
+        standings::refuse_inactive(transaction, account.user).await?;
+        let own = account::Entity::find().filter(account::Column::UserId.eq(account.user.as_uuid()));
+        if let Some(most) = most
+            && own.count(transaction).await.map_err(failed)? >= most
+        {
+            return Ok(Admitted::Full);
+        }
+    }
     // Another transaction that connects the same platform account is waited for here, then seen below.
     let made = account::Entity::insert(account_row(account, now))
         .on_conflict(
@@ -143,7 +189,7 @@ async fn settle(
         .await
         .map_err(failed)?;
     if made > 0 {
-        return Ok(Connected { account: account.clone(), renewed: false });
+        return Ok(Admitted::Connected(Connected { account: account.clone(), renewed: false }));
     }
     let row = account::Entity::find()
         .filter(account::Column::Kind.eq(account.kind.as_str()))
@@ -168,7 +214,7 @@ async fn settle(
         ..Default::default()
     };
     account::Entity::update(change).exec(transaction).await.map_err(failed)?;
-    Ok(Connected { account: known, renewed: true })
+    Ok(Admitted::Connected(Connected { account: known, renewed: true }))
 }
 
 /// Puts these secrets in the place of all that the account had: keys of an older session open nothing any more. Its proxy

@@ -169,7 +169,7 @@ pub struct Progress {
     pub recipients_known: bool,
     /// Recipients written down so far.
     pub recipients: u64,
-    /// By outcome: `waiting`, `sending`, `sent`, `skipped` (opted out, no consent, another plan, capped, unlinked),
+    /// By outcome: `waiting`, `sending`, `sent`, `skipped` (opted out, no consent, another plan, capped, unlinked, suspended),
     /// `failed`, `unreachable`, `uncertain` (perhaps sent, and never repeated), `cancelled`.
     pub outcomes: BTreeMap<String, u64>,
 }
@@ -328,7 +328,7 @@ impl Store {
         write.await
     }
 
-    /// How many chats an audience has now, before anybody's wishes are looked at.
+    /// How many chats an audience has now, before anybody's wishes are looked at. Who is suspended is in none.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -338,12 +338,14 @@ impl Store {
         kinds.extend(audience.channels.then_some(CHANNEL));
         let mut chats = bot_chat::Entity::find()
             .filter(bot_chat::Column::Kind.is_in(kinds))
-            .filter(bot_chat::Column::Unreachable.is_null());
+            .filter(bot_chat::Column::Unreachable.is_null())
+            .filter(audience::is_active(bot_chat::Column::UserId));
         if !audience.plans.contains("*") {
             chats = chats.filter(audience::has_one_of(
                 bot_chat::Column::UserId,
                 &audience.plans,
-                &self.announcing.default_plan,
+                &self.announcing.plans,
+                self.now(),
             ));
         }
         self.read(chats.count(&self.readers)).await

@@ -308,7 +308,7 @@ fn active(row: audit_log::Model) -> audit_log::ActiveModel {
     }
 }
 
-fn read_row(row: audit_log::Model) -> Result<AuditRow, StoreError> {
+pub(super) fn read_row(row: audit_log::Model) -> Result<AuditRow, StoreError> {
     let actor = match (row.actor_kind.as_str(), row.actor_id) {
         ("operator", None) => AuditActor::Operator,
         ("admin", Some(id)) => {

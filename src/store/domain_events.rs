@@ -227,7 +227,7 @@ impl Store {
     }
 }
 
-fn read(row: domain_event::Model) -> Result<DomainEvent, StoreError> {
+pub(super) fn read(row: domain_event::Model) -> Result<DomainEvent, StoreError> {
     Ok(DomainEvent {
         id: row.id,
         at: time_of(row.at),

@@ -55,6 +55,8 @@ mod standings;
 mod system_seal;
 mod throttles;
 mod usage;
+mod user_activity;
+mod user_lists;
 mod users;
 mod work_jobs;
 mod writer;
@@ -73,13 +75,14 @@ use tokio::time::timeout;
 use crate::crypto::Vault;
 
 pub use account_settings::{AccountSettings, SettingsChange};
-pub use accounts::Connected;
+pub use accounts::{Admitted, Connected};
 pub use admin_networks::{AdminNetworks, StoredNetwork};
 pub use admin_sessions::{NewAdminSession, Refreshed};
 pub use admins::{AdminChange, AdminRow, NewAdmin};
 pub use announcements::{
     Announcement, AnnouncementKind, AnnouncementState, Audience, NewAnnouncement, Progress, escape_html,
 };
+pub use audience::OfferedPlans;
 pub use audit::{AuditActor, AuditFilter, AuditPhase, AuditRecord, AuditRow};
 pub use bot_chats::{BotActed, BotAction, LinkedChat, NotificationSettings, Reply};
 pub use config::{SQLITE_FILE, StoreConfig, StoreTarget};
@@ -101,6 +104,7 @@ pub use provider_secrets::{ProviderSecret, ProviderSecretView};
 pub use rates::{ApiLimit, Asked, RateLimits, RateLimitsConfig, Standing, Taken};
 pub use rewrap::Stepped;
 pub use standings::{Suspension, UserPlan};
+pub use user_lists::{ListedUser, UserListFilter, UserSearch};
 
 pub use queues::{LedgerDepth, QueueDepth};
 pub use work_jobs::{JobProgress, JobState, WorkJob};

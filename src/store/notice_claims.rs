@@ -11,12 +11,14 @@ use switchyard_actors::ports::{ClaimedNotice, NoticeId, Promise, StoreError};
 use uuid::Uuid;
 
 use super::announcements::{AnnouncementKind, AnnouncementState, escape_html};
+use super::audience::{self, OfferedPlans};
 use super::bot_chats::{NotificationSettings, SYSTEM};
-use super::entity::{announcement, bot_chat, bot_state, notice, notification_setting};
+use super::entity::{announcement, bot_chat, bot_state, notice, notification_setting, user};
 use super::error::run_time;
+use super::identity::UserState;
 use super::notice_box::notice_state::{CANCELLED, SENDING, SENT, SKIPPED, UNCERTAIN, WAITING};
 use super::notice_box::{BOT, chat_of};
-use super::{audience, rows};
+use super::rows;
 
 /// What announcements keep to.
 #[derive(Clone, Debug)]
@@ -25,8 +27,8 @@ pub struct AnnouncingRules {
     pub promotion_interval: Duration,
     /// The last line of a promotion, in HTML: how to hear no more of them.
     pub opt_out_line: String,
-    /// The plan of users to whom none was given.
-    pub default_plan: String,
+    /// The plans by which audiences are told.
+    pub plans: OfferedPlans,
 }
 
 impl Default for AnnouncingRules {
@@ -34,7 +36,7 @@ impl Default for AnnouncingRules {
         Self {
             promotion_interval: Duration::from_secs(7 * 86_400),
             opt_out_line: "You get this because you agreed to offers. To stop them: /offers_off".to_owned(),
-            default_plan: audience::FREE.to_owned(),
+            plans: OfferedPlans::default(),
         }
     }
 }
@@ -86,8 +88,8 @@ pub(super) async fn claim(
     Ok(html.map(|html| ClaimedNotice { chat, html, promise, tries }))
 }
 
-/// Looks whether an announcement still is for this chat: it runs, the chat is linked and reachable, the user's plan is in
-/// the audience, and the user wants it.
+/// Looks whether an announcement still is for this chat: it runs, the chat is linked and reachable, the user is not
+/// suspended, their plan is in the audience, and they want it.
 async fn look(
     transaction: &DatabaseTransaction,
     announcement: Uuid,
@@ -108,8 +110,14 @@ async fn look(
     if chat.unreachable.is_some() {
         return Ok(Leave::Skip("unreachable"));
     }
+    // What a suspended user hears of is their suspension, which is no announcement.
+    let owner = user::Entity::find_by_id(chat.user_id).one(transaction).await.map_err(failed)?;
+    let state = owner.map(|owner| rows::word::<UserState>(&owner.state)).transpose()?;
+    if state != Some(UserState::Active) {
+        return Ok(Leave::Skip("suspended"));
+    }
     if !found.plans.split(',').any(|plan| plan == "*") {
-        let plan = audience::plan_of(transaction, chat.user_id, &rules.default_plan).await?;
+        let plan = audience::plan_of(transaction, chat.user_id, &rules.plans, now).await?;
         if !found.plans.split(',').any(|wanted| wanted == plan) {
             return Ok(Leave::Skip("plan"));
         }

@@ -34,16 +34,14 @@ impl Store {
     /// left of its cursors is dropped, or it would bring messages from before.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when another pair joins the same two places by the same accounts or the owner is
-    /// suspended, [`StoreError::NotFound`] without its user or one of its accounts.
+    /// [`StoreError::Conflict`] when another pair joins the same two places by the same accounts, or the owner is
+    /// suspended or is being deleted, [`StoreError::NotFound`] without its user or one of its accounts.
     pub async fn add_pair_within(&self, new: &Pair, most: Option<u64>) -> Result<Added, StoreError> {
         let (new, now) = (new.clone(), self.now());
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 standings::hold_user(transaction, new.user).await?;
-                if standings::is_suspended(transaction, new.user).await? {
-                    return Err(StoreError::Conflict("the user is suspended".to_owned()));
-                }
+                standings::refuse_inactive(transaction, new.user).await?;
                 if let Some(twin) = twin(transaction, &new).await? {
                     return Err(StoreError::Conflict(format!("pair {twin} joins the same two places")));
                 }

@@ -30,6 +30,14 @@ pub struct UserPlan {
     pub changed_at: i64,
 }
 
+impl UserPlan {
+    /// The plan, unless its time is over.
+    #[must_use]
+    pub fn at(&self, now: i64) -> Option<&PlanName> {
+        self.until.is_none_or(|until| until > now).then_some(&self.plan)
+    }
+}
+
 /// A suspension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspension {
@@ -45,11 +53,14 @@ const ACTIVE: &str = "active";
 #[async_trait]
 impl Standings for Store {
     async fn standing(&self, user: UserId) -> Result<Standing, StoreError> {
-        let plan = self.user_plan(user).await?.map(|plan| plan.plan);
+        let given = self.user_plan(user).await?;
+        let plan_until = given.as_ref().and_then(|given| given.until);
+        let plan = given.map(|given| given.plan);
         let found = self.read(user::Entity::find_by_id(user.as_uuid()).one(&self.readers)).await?;
         let state = found.map(|row| rows::word::<UserState>(&row.state)).transpose()?;
         // Nothing is sent for somebody who is being deleted either.
-        Ok(Standing { suspended: state.is_some_and(|state| state != UserState::Active), plan })
+        let suspended = state.is_some_and(|state| state != UserState::Active);
+        Ok(Standing { suspended, plan, plan_until })
     }
 
     async fn usage(&self, user: UserId, day: Day) -> Result<Usage, StoreError> {
@@ -68,15 +79,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn user_plan(&self, user: UserId) -> Result<Option<UserPlan>, StoreError> {
         let found = self.read(user_plan::Entity::find_by_id(user.as_uuid()).one(&self.readers)).await?;
-        let plan = |row: user_plan::Model| {
-            Ok(UserPlan {
-                plan: rows::word(&row.plan)?,
-                until: row.until,
-                state: row.state,
-                changed_at: row.changed_at,
-            })
-        };
-        found.map(plan).transpose()
+        found.map(plan_of).transpose()
     }
 
     /// Gives a user a plan, until a time in Unix milliseconds or without an end.
@@ -109,6 +112,7 @@ impl Store {
                     .exec_without_returning(transaction)
                     .await
                     .map_err(|failure| run_time(&failure))?;
+                touch_user(transaction, user).await?;
                 publish_one(transaction, given, now).await
             })
         });
@@ -141,12 +145,7 @@ impl Store {
                 {
                     return Ok(false);
                 }
-                for id in pairs_of(transaction, user).await? {
-                    pairs::pause(transaction, id, PauseCause::Suspension, now)
-                        .await
-                        .map_err(|failure| run_time(&failure))?;
-                }
-                touch_pairs(transaction, user).await?;
+                halt_pairs(transaction, user, now).await?;
                 tell(transaction, user, word, now).await?;
                 Ok(true)
             })
@@ -184,6 +183,40 @@ impl Store {
     }
 }
 
+/// A plan as it is stored.
+pub(super) fn plan_of(row: user_plan::Model) -> Result<UserPlan, StoreError> {
+    Ok(UserPlan {
+        plan: rows::word(&row.plan)?,
+        until: row.until,
+        state: row.state,
+        changed_at: row.changed_at,
+    })
+}
+
+/// Pauses all pairs of a user, so that no send of theirs is begun.
+pub(super) async fn halt_pairs(
+    transaction: &DatabaseTransaction,
+    user: UserId,
+    now: i64,
+) -> Result<(), StoreError> {
+    for id in pairs_of(transaction, user).await? {
+        let paused = pairs::pause(transaction, id, PauseCause::Suspension, now).await;
+        paused.map_err(|failure| run_time(&failure))?;
+    }
+    touch_pairs(transaction, user).await
+}
+
+/// The user is shown differently from now on.
+pub(super) async fn touch_user(transaction: &DatabaseTransaction, user: UserId) -> Result<(), StoreError> {
+    user::Entity::update_many()
+        .col_expr(user::Column::Version, Expr::col(user::Column::Version).add(1))
+        .filter(user::Column::Id.eq(user.as_uuid()))
+        .exec(transaction)
+        .await
+        .map(|_changed| ())
+        .map_err(|failure| run_time(&failure))
+}
+
 /// Holds the user's row until the commit, so that what is counted or decided of them stays true.
 pub(super) async fn hold_user(transaction: &DatabaseTransaction, id: UserId) -> Result<(), StoreError> {
     let found = user::Entity::find_by_id(id.as_uuid()).lock_exclusive().one(transaction).await;
@@ -193,12 +226,16 @@ pub(super) async fn hold_user(transaction: &DatabaseTransaction, id: UserId) -> 
     }
 }
 
-/// Whether a user is suspended.
-pub(super) async fn is_suspended(
+/// Refuses something new for a user who is suspended or is being deleted. Call it while the user's row is held.
+pub(super) async fn refuse_inactive(
     transaction: &DatabaseTransaction,
     user: UserId,
-) -> Result<bool, StoreError> {
-    Ok(state_of(transaction, user).await? == UserState::Suspended)
+) -> Result<(), StoreError> {
+    match state_of(transaction, user).await? {
+        UserState::Active => Ok(()),
+        UserState::Suspended => Err(StoreError::Conflict("the user is suspended".to_owned())),
+        UserState::Deleting => Err(StoreError::Conflict("the user is being deleted".to_owned())),
+    }
 }
 
 /// Brings a user from one state to another; false when they were not in the first.
@@ -217,6 +254,7 @@ async fn change_state(
         .col_expr(user::Column::State, Expr::value(to.as_str()))
         .col_expr(user::Column::StateReason, Expr::value(reason))
         .col_expr(user::Column::StateAt, Expr::value(now))
+        .col_expr(user::Column::Version, Expr::col(user::Column::Version).add(1))
         .filter(user::Column::Id.eq(user.as_uuid()))
         .exec(transaction)
         .await
@@ -241,7 +279,7 @@ async fn pairs_of(transaction: &DatabaseTransaction, user: UserId) -> Result<Vec
 }
 
 /// Streams are told of a user, and of all of their pairs.
-async fn tell(
+pub(super) async fn tell(
     transaction: &DatabaseTransaction,
     user: UserId,
     word: NewDomainEvent,

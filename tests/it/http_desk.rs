@@ -227,9 +227,16 @@ impl Pairs for FakeDesk {
 
 fn membership(user: UserId) -> MembershipView {
     let used = json!({ "used": 1, "limit": null });
+    let money = json!({ "amount": "0.00", "currency": "USD" });
     serde_json::from_value(json!({
-        "user": user, "plan": "free", "plan_state": "active", "plan_until": null, "accounts": used, "pairs": used,
-        "messages_today": used, "resets_at": "2026-11-23T00:00:00Z", "suspended_at": null, "suspended_for": null,
+        "user": user, "state": "active", "state_reason": null, "suspended_at": null, "version": 1,
+        "plan": {
+            "name": "free", "title": "Free", "monthly": money, "yearly": money, "state": "default", "given": null,
+            "paid_through": null,
+        },
+        "usage": {
+            "accounts": used, "pairs": used, "messages_today": used, "resets_at": "2026-11-23T00:00:00Z",
+        },
     }))
     .unwrap()
 }

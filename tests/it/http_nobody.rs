@@ -6,7 +6,11 @@ use switchyard::services::identity::{
     ApiKeyMade, ApiKeyOrder, ApiKeyView, Export, Identity, LoginOrder, Origin, ProfileChange, ProfileView,
     RecoveryCodes, RegisterOrder, SessionView, SignedIn, TokenPair, TotpEnrolment,
 };
+use switchyard::services::page::{Listed, Page};
 use switchyard::services::sensitive::Sensitive;
+use switchyard::services::users::{
+    ActivityView, UserChange, UserDetails, UserFilter, UserSession, UserView, Users,
+};
 use switchyard_actors::model::{ApiKeyId, LoginSessionId, UserId};
 
 /// Knows nobody.
@@ -97,5 +101,36 @@ impl Identity for Nobody {
 
     async fn delete(&self, _: UserId, _: Option<LoginSessionId>) -> Result<(), Fault> {
         nobody()
+    }
+}
+
+#[async_trait]
+impl Users for Nobody {
+    async fn list(&self, _: UserFilter, _: Page<UserId>) -> Result<Listed<UserView, UserId>, Fault> {
+        Ok(Listed { items: Vec::new(), next_cursor: None })
+    }
+
+    async fn get(&self, _: UserId) -> Result<UserDetails, Fault> {
+        Err(Fault::Unavailable("there is nobody to look after".to_owned()))
+    }
+
+    async fn known(&self, _: UserId) -> Result<(), Fault> {
+        Err(Fault::Unavailable("there is nobody to look after".to_owned()))
+    }
+
+    async fn change(&self, _: UserId, _: Option<i64>, _: UserChange) -> Result<UserDetails, Fault> {
+        Err(Fault::Unavailable("there is nobody to look after".to_owned()))
+    }
+
+    async fn delete(&self, _: UserId) -> Result<(), Fault> {
+        Err(Fault::Unavailable("there is nobody to look after".to_owned()))
+    }
+
+    async fn sessions(&self, _: UserId, _: Page<String>) -> Result<Listed<UserSession, String>, Fault> {
+        Err(Fault::Unavailable("there is nobody to look after".to_owned()))
+    }
+
+    async fn activity(&self, _: UserId, _: Page<String>) -> Result<Listed<ActivityView, String>, Fault> {
+        Err(Fault::Unavailable("there is nobody to look after".to_owned()))
     }
 }

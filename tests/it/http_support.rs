@@ -122,6 +122,7 @@ pub(crate) fn services(admin: Arc<FakeAdmin>) -> Services {
         accounts: desk.clone(),
         pairs: desk.clone(),
         membership: desk.clone(),
+        users: identity.clone(),
         identity,
         entry,
         networks: staff.clone(),

@@ -220,6 +220,39 @@ on_both_databases! {
         assert_eq!(outcomes(store, system).await, counts(&[("sending", 3), ("skipped", 2)]));
     }
 
+    async fn who_is_suspended_gets_no_announcement_and_plans_count_until_their_time(world) {
+        linked(&world, 1..=4).await;
+        let store = &world.store;
+        let until = (world.clock.now() + TimeDelta::minutes(1)).timestamp_millis();
+        store.set_user_plan(user(3), &"pro".parse().unwrap(), Some(until)).await.unwrap();
+        store.set_user_plan(user(4), &"pro".parse().unwrap(), None).await.unwrap();
+        for number in 1..=4 {
+            store.set_notification_settings(user(number), true, BTreeSet::new(), "api").await.unwrap();
+        }
+        let free = Audience::default();
+        assert_eq!(store.audience_size(&free).await.unwrap(), 2);
+        let mut all = Vec::new();
+        for (number, kind) in [(60, AnnouncementKind::System), (61, AnnouncementKind::Promotion)] {
+            all.push(announce(&world, number, kind, free.clone()).await);
+        }
+        // Both come between the making and the sending.
+        assert!(store.suspend_user(user(2), None).await.unwrap());
+        world.clock.advance(Duration::from_secs(60));
+        store.hold_bot(TTL).await.unwrap();
+        assert_eq!(store.audience_size(&free).await.unwrap(), 2, "one is suspended, one has no plan any more");
+        assert_eq!(store.audience_size(&everybody()).await.unwrap(), 3);
+        for id in all {
+            for (notice, to) in due(store).await {
+                let claimed = store.claim_notice(notice).await.unwrap();
+                assert_eq!(claimed.is_some(), [1, 3].contains(&to), "{to}");
+                if claimed.is_some() {
+                    store.settle_notice(notice, &NoticeVerdict::Sent { message: 9 }).await.unwrap();
+                }
+            }
+            assert_eq!(outcomes(store, id).await, counts(&[("sent", 2), ("skipped", 2)]));
+        }
+    }
+
     async fn a_cancelled_announcement_stops_and_goes_on_where_it_was(world) {
         linked(&world, 1..=3).await;
         let store = &world.store;

@@ -199,6 +199,8 @@ pub struct Standing {
     pub suspended: bool,
     /// Their plan; `None` while none was given to them.
     pub plan: Option<PlanName>,
+    /// Until when it is theirs, Unix milliseconds; then they have the default one. `None`: without an end.
+    pub plan_until: Option<i64>,
 }
 
 /// What a user used of a day's messages.

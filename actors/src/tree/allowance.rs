@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use self::meter::{Claim, Meter};
+use self::meter::{Claim, Lapse, Meter};
 use super::deps::Deps;
 use crate::model::{Alert, AlertId, AlertSeverity, Day, DeliveryId, Standing, UserId};
 use crate::ports::StoreError;
@@ -163,7 +163,9 @@ impl Allowances {
         {
             let mut meter = own.meter();
             meter.suspended = standing.suspended;
-            meter.limit = deps.config.quotas.of(standing.plan.as_ref());
+            let quotas = &deps.config.quotas;
+            meter.limit = quotas.of(standing.plan.as_ref());
+            meter.lapse = standing.plan_until.map(|at| Lapse { at, limit: quotas.default });
             meter.distrust();
         }
         own.changed.notify_waiters();
@@ -193,6 +195,7 @@ impl Allowances {
                 if meter.suspended {
                     return Err(Refusal::Suspended);
                 }
+                meter.look_at_plan(deps.now_ms());
                 (meter.claim(delivery, today(deps)), meter.readings())
             };
             match claim {
@@ -245,7 +248,8 @@ impl Allowances {
     #[must_use]
     pub(super) fn view(&self, user: UserId, now_ms: i64) -> AllowanceView {
         let own = self.of(user);
-        let meter = own.meter();
+        let mut meter = own.meter();
+        meter.look_at_plan(now_ms);
         let today = Day::of(now_ms);
         AllowanceView {
             suspended: meter.suspended,

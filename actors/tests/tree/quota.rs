@@ -93,6 +93,29 @@ fn another_plan_lets_go_at_once() {
 }
 
 #[test]
+fn a_plan_that_was_given_until_a_time_ends_by_itself() {
+    run(|| async {
+        let world = start(1, 1, "small").await;
+        let until = world.clock.now().timestamp_millis() + 2 * 3_600_000;
+        world.store.set_plan_until(user(), "small".parse().expect("a name"), until);
+        world.root.operator().plan_changed(user()).await.expect("taken over");
+        for id in 1..=30 {
+            world.write(0, id, &id.to_string());
+        }
+        world.pass(HOUR).await;
+        assert_eq!(arrived(&world, 1), 10);
+        assert_eq!(world.root.operator().allowance(user()).limit, Some(10));
+        world.pass(HOUR + Duration::from_secs(600)).await;
+        assert_eq!(
+            world.platform.texts(target(0)),
+            numbers(30),
+            "the plan after it has no limit, and nobody said a word"
+        );
+        assert_eq!(world.root.operator().allowance(user()).limit, None);
+    });
+}
+
+#[test]
 fn edits_and_deletions_cost_nothing() {
     run(|| async {
         let world = start(1, 2, "small").await;

@@ -14,7 +14,7 @@ use crate::services::sensitive::Sensitive;
 
 /// An order that was taken; what comes of it is told elsewhere.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub(super) struct Taken {
+pub struct Taken {
     /// A sentence for people.
     pub message: String,
 }

@@ -25,10 +25,11 @@ use crate::services::caller::Role;
 
 pub use accounts::{AccountOrder, LoginAnswerOrder, LoginMethod, LoginOrder, RemoveQuery};
 pub use admin::{Accepted, RestartOrder, SupervisionPage};
+pub use auth::Taken;
 pub use health::HealthStatus;
 pub use operations::{QueuesOrder, SessionsOrder};
 pub use pairs::RemovedPair;
-pub use staff::AdminList;
+pub use staff::{AdminList, PlanOrder, SuspendOrder};
 
 /// Every endpoint.
 pub(super) fn endpoints() -> Vec<Endpoint> {

@@ -8,6 +8,7 @@ use switchyard_actors::model::{AccountId, DeliveryId, DeliveryState, JobId, Pair
 
 use super::faults::{Asking, page};
 use crate::http::api::{Accepted, Access, Endpoint, get, post};
+use crate::http::changes::Changes;
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::Serving;
@@ -165,7 +166,7 @@ pub struct QueuesOrder {
 #[serde(deny_unknown_fields)]
 #[schemars(example = serde_json::json!({ "state": "stopped" }))]
 pub struct SessionsOrder {
-    /// Those that stand so; not `connected` or `connecting`.
+    /// Those that stand so; not `connected`, `connecting` or `suspended`.
     pub state: SessionStanding,
 }
 
@@ -242,28 +243,37 @@ struct UserParam {
 async fn pause_pairs(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(user): Params<UserParam>,
 ) -> Result<Accepted<JobView>, Problem> {
-    Ok(Accepted(services.bulk.all_pairs(caller, user.id, PairVerb::Pause).await?))
+    let job = services.bulk.all_pairs(caller, user.id, PairVerb::Pause).await?;
+    changes.after(&job);
+    Ok(Accepted(job))
 }
 
 async fn resume_pairs(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(user): Params<UserParam>,
 ) -> Result<Accepted<JobView>, Problem> {
-    Ok(Accepted(services.bulk.all_pairs(caller, user.id, PairVerb::Resume).await?))
+    let job = services.bulk.all_pairs(caller, user.id, PairVerb::Resume).await?;
+    changes.after(&job);
+    Ok(Accepted(job))
 }
 
 async fn delete_pairs(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(user): Params<UserParam>,
 ) -> Result<Accepted<JobView>, Problem> {
-    Ok(Accepted(services.bulk.all_pairs(caller, user.id, PairVerb::Delete).await?))
+    let job = services.bulk.all_pairs(caller, user.id, PairVerb::Delete).await?;
+    changes.after(&job);
+    Ok(Accepted(job))
 }
 
 async fn health(Serving(services): Serving, _: Query<Nothing>) -> Result<Json<HealthSnapshot>, Problem> {

@@ -8,7 +8,7 @@ use super::{CHAT, ConnectedAccount, RemovedAccount};
 use crate::services::desk::Desk;
 use crate::services::fault::Fault;
 use crate::services::gates;
-use crate::store::Connected;
+use crate::store::{Admitted, Connected};
 
 /// Authorisation keys of Telegram lie under names that begin so.
 const AUTH_KEY: &str = "dc.";
@@ -60,8 +60,12 @@ impl Desk {
         match known.into_iter().find(same) {
             Some(known) if known.user == account.user => self.renew(&known, account, secrets).await,
             _ => {
-                self.room_for_account(account.user).await?;
-                let connected = self.store.connect_account(account, secrets).await?;
+                let plan = self.plan_of(account.user).await?;
+                let admitted = self.store.connect_account_within(account, secrets, plan.accounts).await?;
+                let Admitted::Connected(connected) = admitted else {
+                    let most = plan.accounts.unwrap_or(u64::MAX);
+                    return Err(Fault::PlanLimit { what: "accounts", plan: plan.name, most });
+                };
                 self.operator.account_added(connected.account.id)?;
                 Ok(connected)
             }

@@ -110,7 +110,7 @@ pub(super) fn account(
 pub(in crate::services) fn health(state: AccountState, session: Option<&NodeView>) -> AccountHealth {
     use AccountStatus::{
         CatchingUp, Connected, Connecting, ContentIntentOff, NeedsLogin, PlatformWait, Quarantined, Retrying,
-        Stopped,
+        Stopped, Suspended,
     };
     let is = |status, text: &str, until| AccountHealth { status, text: text.to_owned(), until };
     match state {
@@ -138,6 +138,7 @@ pub(in crate::services) fn health(state: AccountState, session: Option<&NodeView
             is(CatchingUp, "catching up with what was written before it connected", None)
         }
         "connected" => is(Connected, "connected", None),
+        "suspended" => is(Suspended, "its user is suspended", None),
         "content_intent_off" => {
             is(ContentIntentOff, &format!("message content intent is off: {}", text("error")), until)
         }
@@ -184,6 +185,12 @@ mod tests {
                 Some(node("running", &behind)),
                 AccountStatus::CatchingUp,
                 "catching up with what was written before it connected",
+            ),
+            (
+                AccountState::Active,
+                Some(node("running", &json!({ "connection": "suspended" }))),
+                AccountStatus::Suspended,
+                "its user is suspended",
             ),
             (
                 AccountState::Active,

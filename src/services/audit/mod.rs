@@ -28,6 +28,7 @@ use super::page::{Listed, Page};
 
 pub use export::{csv_head, csv_line, ndjson_line};
 pub use service::AuditLog;
+pub(super) use service::entry;
 
 /// An order that somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

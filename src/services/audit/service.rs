@@ -171,7 +171,8 @@ fn shown_actor(actor: AuditActor) -> Actor {
     }
 }
 
-fn entry(row: AuditRow) -> AuditEntry {
+/// An entry as it is shown.
+pub(in crate::services) fn entry(row: AuditRow) -> AuditEntry {
     let AuditRow { seq, at, record, hash } = row;
     let json =
         |text: Option<String>| text.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));

@@ -52,6 +52,10 @@ impl Order {
             (Topic::UserSuspended, Some(user)) => Self::Suspended(user),
             (Topic::UserRestored, Some(user)) => Self::Restored(user),
             (Topic::UserPlan, Some(user)) => Self::Plan(user),
+            // Nothing of theirs runs either.
+            (Topic::UserChanged, Some(user)) if event.data.get("state") == Some(&json!("deleting")) => {
+                Self::Suspended(user)
+            }
             _ => Self::Nothing,
         }
     }

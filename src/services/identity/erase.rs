@@ -16,28 +16,18 @@ use crate::services::accounts::Accounts;
 use crate::services::caller::Caller;
 use crate::services::fault::Fault;
 use crate::services::page::Page;
+use crate::services::subscriptions::Subscriptions;
 use crate::store::Store;
 use crate::store::identity::Dying;
 
-/// What a provider bills users for.
+/// What runs for users.
 #[async_trait]
-pub trait Subscriptions: Send + Sync {
-    /// Ends what is billed to a user. One without anything is done already.
+pub trait Running: Send + Sync {
+    /// Stops what is theirs. From the answer on no send of theirs starts in this process.
     ///
     /// # Errors
-    /// [`Fault`]; then it is tried again.
-    async fn end(&self, user: UserId) -> Result<(), Fault>;
-}
-
-/// Nothing is billed here.
-#[derive(Clone, Copy, Debug)]
-pub struct NoSubscriptions;
-
-#[async_trait]
-impl Subscriptions for NoSubscriptions {
-    async fn end(&self, _user: UserId) -> Result<(), Fault> {
-        Ok(())
-    }
+    /// [`Fault`].
+    async fn stop(&self, user: UserId) -> Result<(), Fault>;
 }
 
 /// Carries erasures out, one after another.
@@ -146,6 +136,10 @@ impl IdentityService {
         let person = store.person(user).await?;
         store.begin_erasure(user).await?;
         tracing::info!(%user, "user is being deleted");
+        // Without it nothing is sent either: the store begins no send for them any more.
+        if let Err(error) = self.parts.running.stop(user).await {
+            tracing::warn!(%user, %error, "what runs for a user who is being deleted was not told");
+        }
         if let Some(profile) = person.profile {
             self.write_deleted(&profile.email);
         }

@@ -27,13 +27,15 @@ use tokio::sync::Semaphore;
 use super::accounts::Accounts;
 use super::fault::Fault;
 use super::sensitive::Sensitive;
+use super::subscriptions::Subscriptions;
 use crate::config::AuthConfig;
 use crate::crypto::{AccessTokens, LookupKey, Passwords};
 use crate::store::Store;
 
+pub use crate::store::identity::UserState;
 pub use address::EmailAddress;
 pub use entry::UserEntry;
-pub use erase::{Erasures, NoSubscriptions, Subscriptions};
+pub use erase::{Erasures, Running};
 pub use order::{ApiKeyOrder, LoginOrder, ProfileChange, RegisterOrder};
 pub use view::{
     ApiKeyMade, ApiKeyView, Export, ExportedSection, ProfileView, RecoveryCodes, SessionView, TokenPair,
@@ -227,6 +229,8 @@ pub struct IdentityParts {
     pub mailer: Arc<dyn Mailer>,
     /// Accounts, which go with their user.
     pub accounts: Arc<dyn Accounts>,
+    /// What runs for users, which stops when they go.
+    pub running: Arc<dyn Running>,
     /// What a provider bills.
     pub subscriptions: Arc<dyn Subscriptions>,
 }

@@ -43,7 +43,6 @@ pub struct ProfileView {
     /// Time zone (IANA).
     pub time_zone: Option<String>,
     /// What the user may do at all.
-    #[schemars(with = "StateSchema")]
     pub state: UserState,
     /// Why the user is suspended.
     pub state_reason: Option<String>,
@@ -55,19 +54,6 @@ pub struct ProfileView {
     pub created_at: DateTime<Utc>,
     /// Grows with every change; the `ETag` of the answer.
     pub version: i64,
-}
-
-/// The words of [`UserState`].
-#[derive(JsonSchema)]
-#[schemars(rename = "UserState", rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is looked at")]
-enum StateSchema {
-    /// Everything that is theirs.
-    Active,
-    /// See, but not change.
-    Suspended,
-    /// Nothing: they are being erased.
-    Deleting,
 }
 
 /// A sign-in.

@@ -10,6 +10,7 @@ use super::super::Store;
 use super::super::domain_events::{of_user, publish_one};
 use super::super::entity::{api_key, data_key, password_reset, user};
 use super::super::error::run_time;
+use super::super::standings;
 use super::{UserState, sessions};
 
 /// Somebody who is being erased.
@@ -22,14 +23,14 @@ pub struct Dying {
 }
 
 impl Store {
-    /// Marks a user for erasure. From here on nothing lets them in: no sign-in, no key, no mailed token. Marking somebody
-    /// again changes nothing.
+    /// Marks a user for erasure. From here on nothing lets them in: no sign-in, no key, no mailed token; and no send of
+    /// theirs is begun. Marking somebody again changes nothing.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::NotFound`].
     pub async fn begin_erasure(&self, user: UserId) -> Result<(), StoreError> {
         let now = self.now();
-        let write = self.writer.run(move |transaction| {
+        let write = self.writer.run_unbounded(move |transaction| {
             Box::pin(async move {
                 let failed = |failure: DbErr| run_time(&failure);
                 let id = user.as_uuid();
@@ -45,6 +46,7 @@ impl Store {
                 if done.rows_affected != 1 {
                     return Err(StoreError::NotFound(format!("user {user}")));
                 }
+                standings::halt_pairs(transaction, user, now).await?;
                 sessions::end(transaction, user, None, "the user is being deleted", now).await?;
                 api_key::Entity::delete_many()
                     .filter(api_key::Column::UserId.eq(id))
@@ -58,7 +60,7 @@ impl Store {
                     .map_err(failed)?;
                 let going =
                     of_user(Topic::UserChanged, user, json!({ "state": UserState::Deleting.as_str() }));
-                publish_one(transaction, going, now).await
+                standings::tell(transaction, user, going, now).await
             })
         });
         write.await

@@ -11,6 +11,7 @@ mod totp;
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::UserId;
@@ -53,7 +54,7 @@ impl std::fmt::Debug for Profile {
 }
 
 /// What a user may do at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UserState {
     /// Everything that is theirs.

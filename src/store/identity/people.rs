@@ -126,6 +126,23 @@ impl Store {
         self.person_of(row).await
     }
 
+    /// What a user says of themselves; none of users without an address, and of those who are being erased.
+    pub(in crate::store) async fn profile_of(
+        &self,
+        row: &user::Model,
+    ) -> Result<Option<Profile>, StoreError> {
+        let Some(blob) = row.profile.as_deref() else { return Ok(None) };
+        if word::<UserState>(&row.state)? == UserState::Deleting {
+            return Ok(None);
+        }
+        match self.data_key(UserId::from_uuid(row.id)).await {
+            Ok(key) => open_json(&key, PROFILE, row.id, blob).map(Some),
+            // Erased since the row was read.
+            Err(StoreError::NotFound(_)) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn person_of(&self, row: user::Model) -> Result<Person, StoreError> {
         let id = UserId::from_uuid(row.id);
         let state: UserState = word(&row.state)?;

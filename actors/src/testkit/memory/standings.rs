@@ -37,7 +37,16 @@ impl MemoryStore {
 
     /// Gives a user a plan.
     pub fn set_plan(&self, user: UserId, plan: Option<PlanName>) {
-        self.peek().users.standing.entry(user).or_default().plan = plan;
+        let mut state = self.peek();
+        let standing = state.users.standing.entry(user).or_default();
+        (standing.plan, standing.plan_until) = (plan, None);
+    }
+
+    /// Gives a user a plan until a time, Unix milliseconds.
+    pub fn set_plan_until(&self, user: UserId, plan: PlanName, until: i64) {
+        let mut state = self.peek();
+        let standing = state.users.standing.entry(user).or_default();
+        (standing.plan, standing.plan_until) = (Some(plan), Some(until));
     }
 
     /// Suspends or restores a user with all their pairs, at once.

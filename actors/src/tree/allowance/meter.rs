@@ -15,12 +15,23 @@ pub(super) enum Claim {
     Unread,
 }
 
+/// The end of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lapse {
+    /// When, Unix milliseconds.
+    pub(super) at: i64,
+    /// The limit from then on; `None`: as many as come.
+    pub(super) limit: Option<u64>,
+}
+
 /// The meter of one user. What is confirmed, what is set aside and what an earlier run began are never more together
 /// than the limit; where it is not sure, it counts too much rather than too little, and asks the store before it refuses.
 #[derive(Debug)]
 pub(super) struct Meter {
     pub(super) suspended: bool,
     pub(super) limit: Option<u64>,
+    /// What the limit becomes when the plan ends, if it does.
+    pub(super) lapse: Option<Lapse>,
     /// Sends at the platform whose outcome is not written yet.
     pub(super) sending: usize,
     /// Deliveries that wait for a message of the day.
@@ -53,6 +64,7 @@ impl Meter {
         Self {
             suspended: false,
             limit: None,
+            lapse: None,
             sending: 0,
             waiting: 0,
             day,
@@ -96,6 +108,14 @@ impl Meter {
     /// How often the store was asked.
     pub(super) const fn readings(&self) -> u64 {
         self.readings
+    }
+
+    /// Takes the end of the plan into account, if it has come.
+    pub(super) fn look_at_plan(&mut self, now_ms: i64) {
+        if let Some(lapse) = self.lapse.take_if(|lapse| lapse.at <= now_ms) {
+            self.limit = lapse.limit;
+            self.distrust();
+        }
     }
 
     /// The counts are not to be trusted any more.
@@ -258,6 +278,19 @@ mod tests {
         read(&mut meter, 0, &[1]);
         assert_eq!(meter.claim(id(2), day(1)), Claim::Granted);
         assert_eq!(meter.claim(id(3), day(1)), Claim::Full, "the one of yesterday evening ends today");
+    }
+
+    #[test]
+    fn a_plan_that_ends_leaves_the_limit_that_comes_after_it() {
+        let mut meter = Meter::new(day(0));
+        meter.lapse = Some(Lapse { at: 1_000, limit: Some(1) });
+        meter.look_at_plan(999);
+        assert_eq!(meter.claim(id(1), day(0)), Claim::Granted);
+        meter.confirm(id(1), day(0));
+        meter.look_at_plan(1_000);
+        assert_eq!(meter.claim(id(2), day(0)), Claim::Unread);
+        read(&mut meter, 1, &[]);
+        assert_eq!(meter.claim(id(2), day(0)), Claim::Full);
     }
 
     #[test]
