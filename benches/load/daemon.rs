@@ -113,7 +113,10 @@ impl Scene {
             Some(body) => request.json(body),
             None => request,
         };
-        let answer = request.send().await.unwrap();
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => panic!("{path}: {error:?}\n{}", self.log()),
+        };
         let status = answer.status();
         let text = answer.text().await.unwrap();
         assert!(status.is_success(), "{path}: {status} {text}\n{}", self.log());

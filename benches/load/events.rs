@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::daemon::Scene;
 use super::measure::{Times, against, head, now};
 
-const QUEUES: u16 = 10_000;
+/// As many as the promise speaks of.
+pub(crate) const QUEUES: u16 = 10_000;
 /// Callers who change something at the same time, and how often each does.
 const CALLERS: usize = 4;
 const CHANGES: usize = 60;
@@ -86,8 +87,8 @@ async fn changes(scene: &Scene, queues: Vec<String>, mut arrivals: Arrivals) -> 
     (called, answered)
 }
 
-pub(crate) async fn run() {
-    let shape = SeedShape { webhooks: QUEUES, pairs: PairCounts::default(), ..SeedShape::default() };
+pub(crate) async fn run(many: u16) {
+    let shape = SeedShape { webhooks: many, pairs: PairCounts::default(), ..SeedShape::default() };
     let began = now();
     // Seeding writes each account, and each is connected once: that takes longer than readiness waits for.
     let scene = Scene::start(shape, &[("SWITCHYARD_SUPERVISION__FIRST_CONNECT_WAIT", "10m")]).await;
@@ -98,9 +99,9 @@ pub(crate) async fn run() {
         .filter(|account| account["kind"] == "discord_webhook")
         .map(|account| account["id"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(queues.len(), usize::from(QUEUES));
+    assert_eq!(queues.len(), usize::from(many));
     let health = scene.order(Method::GET, "/api/v1/admin/health", None).await;
-    println!("\n{QUEUES} queues stand after {:.0} s: {}", began.elapsed().as_secs_f64(), health["queues"]);
+    println!("\n{many} queues stand after {:.0} s: {}", began.elapsed().as_secs_f64(), health["queues"]);
 
     let stream = format!("{}/api/v1/admin/events?topics=queue.state", scene.base);
     let answer = scene.http.get(stream).bearer_auth(&scene.operator).send().await.unwrap();
@@ -109,7 +110,7 @@ pub(crate) async fn run() {
     let at = Arc::new(Mutex::new(HashMap::new()));
     let listening = tokio::spawn(listen(answer, Arc::clone(&at), grow));
     let arrivals = Arrivals { at, grew };
-    let spread = queues.len() / (CALLERS * CHANGES);
+    let spread = (queues.len() / CHANGES).max(CALLERS);
     let callers = (0..CALLERS).map(|caller| {
         let own = queues.iter().skip(caller).step_by(spread).take(CHANGES).cloned().collect();
         changes(&scene, own, arrivals.clone())
@@ -120,7 +121,7 @@ pub(crate) async fn run() {
         answered.extend(from_answer);
     }
     listening.abort();
-    head(&format!("a change of one of {QUEUES} queues, until the admin stream tells it ({CALLERS} callers)"));
+    head(&format!("a change of one of {many} queues, until the admin stream tells it ({CALLERS} callers)"));
     println!("{}", called.line("from the call"));
     println!("{}", answered.line("from the answer (committed)"));
     against(&called, TARGET);
