@@ -152,6 +152,13 @@ daemon_on_both_databases! {
         assert_eq!(paused(&data, &held.id).await, json!(["user"]));
         assert_eq!(paused(&data, &free.id).await, json!([]));
         assert_eq!(world.wait_for(&free.target, 5).await.len(), 5);
+        // Nor with the end of a suspension, which is a pause for a cause of its own.
+        for (verb, causes) in [("suspend", json!(["user", "suspension"])), ("restore", json!(["user"]))] {
+            let path = format!("/admin/users/{}/{verb}", customer.id);
+            let (status, body) = answer(Api::of(&data).operator(Method::POST, &path).json(&json!({}))).await;
+            assert_eq!(status, 200, "{body}");
+            assert_eq!(paused(&data, &held.id).await, causes, "{verb}");
+        }
         // And its owner does not lift the staff's.
         by_staff(json!({ "enabled": false })).await;
         by_user("resume").await;
