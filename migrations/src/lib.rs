@@ -37,6 +37,7 @@ mod m20261123_000602_work_jobs;
 mod m20261123_000603_ledger_lists;
 mod m20261123_000701_keys;
 mod m20261123_000801_bot;
+mod m20261123_000901_email_confirmed;
 
 pub use sea_orm_migration::{DbErr, MigrationStatus, MigratorTrait};
 
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000603_ledger_lists::Migration),
             Box::new(m20261123_000701_keys::Migration),
             Box::new(m20261123_000801_bot::Migration),
+            Box::new(m20261123_000901_email_confirmed::Migration),
         ]
     }
 }

@@ -30,6 +30,7 @@ pub struct HttpActor {
     address: SocketAddr,
     handle: HttpHandle,
     server: Option<HttpServer>,
+    state: Arc<HttpState>,
     tls: Option<Arc<ServerTls>>,
 }
 
@@ -45,7 +46,13 @@ impl Child for HttpActor {
             let listener = args.listener.try_clone().map_err(retry)?;
             let server = serve(listener, Arc::clone(&args.state), &args.config).map_err(retry)?;
             let (address, handle) = (server.address(), server.handle());
-            Ok(Loaded::Ready(Self { address, handle, server: Some(server), tls: args.state.tls().cloned() }))
+            Ok(Loaded::Ready(Self {
+                address,
+                handle,
+                server: Some(server),
+                tls: args.state.tls().cloned(),
+                state: args.state,
+            }))
         }
         .boxed_local()
     }
@@ -66,6 +73,10 @@ impl Child for HttpActor {
 
     fn drain(&mut self, _: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {
         let handle = self.handle.clone();
+        // A stream has no end of its own: the server would wait for it in vain.
+        if let Ok(services) = self.state.services() {
+            services.events.end_all();
+        }
         async move { handle.stop().await }.boxed_local()
     }
 

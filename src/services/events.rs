@@ -136,11 +136,18 @@ pub trait Streams: Send + Sync {
     /// # Errors
     /// [`Fault::TooMany`] when the caller holds as many as it may, [`Fault::Unavailable`] while the daemon stops.
     fn open(&self, order: StreamOrder) -> Result<Listening, Fault>;
+
+    /// Ends every stream; new ones begin as before.
+    fn end_all(&self);
 }
 
 impl Streams for Arc<Events> {
     fn open(&self, order: StreamOrder) -> Result<Listening, Fault> {
         Events::open(self, order)
+    }
+
+    fn end_all(&self) {
+        Events::end_all(self);
     }
 }
 
@@ -153,6 +160,8 @@ pub struct Events {
     newest: AtomicI64,
     listeners: Mutex<HashMap<Listener, usize>>,
     closing: CancellationToken,
+    /// Ends the streams of the server that stops, and no others.
+    server: Mutex<CancellationToken>,
     runtime: Handle,
 }
 
@@ -168,6 +177,7 @@ impl Events {
             newest: AtomicI64::new(0),
             listeners: Mutex::default(),
             closing: CancellationToken::new(),
+            server: Mutex::default(),
             runtime,
         })
     }
@@ -189,6 +199,16 @@ impl Events {
             drop(place);
         });
         Ok(listening)
+    }
+
+    /// Every stream ends; new ones begin as before. For a server that starts anew: it waits for what it serves.
+    pub fn end_all(&self) {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *server).cancel();
+    }
+
+    fn server(&self) -> CancellationToken {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Every stream ends, and none begins.

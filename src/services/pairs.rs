@@ -254,11 +254,6 @@ const fn own_cause(caller: Caller) -> PauseCause {
     }
 }
 
-/// What a resume lifts.
-const fn lifted(caller: Caller) -> [(PauseCause, bool); 2] {
-    [(own_cause(caller), false), (PauseCause::Permission, false)]
-}
-
 /// Unix milliseconds as a time.
 fn time(millis: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(millis).unwrap_or_default()
@@ -321,7 +316,7 @@ impl Pairs for PairService {
         let pauses = match patch.enabled {
             None => Vec::new(),
             Some(false) => vec![(own_cause(caller), true)],
-            Some(true) => lifted(caller).to_vec(),
+            Some(true) => vec![(own_cause(caller), false)],
         };
         let (desk, change) = (Arc::clone(&self.desk), PairChange { version, name, pauses });
         self.desk.to_the_end(async move { desk.change_pair(caller, id, change).await }).await
@@ -339,7 +334,7 @@ impl Pairs for PairService {
     }
 
     async fn resume(&self, caller: Caller, id: PairId) -> Result<PairView, Fault> {
-        let change = PairChange { pauses: lifted(caller).to_vec(), ..PairChange::default() };
+        let change = PairChange { pauses: vec![(own_cause(caller), false)], ..PairChange::default() };
         let desk = Arc::clone(&self.desk);
         self.desk.to_the_end(async move { desk.change_pair(caller, id, change).await }).await
     }
@@ -463,6 +458,13 @@ impl Desk {
         if let Some(version) = change.version.filter(|version| *version != before.version) {
             tracing::debug!(pair = %id, version, now = before.version, "pair was changed meanwhile");
             return Err(Fault::Stale);
+        }
+        let resumes = change.pauses.iter().any(|(_, on)| !on);
+        if resumes && before.pair.paused.contains(&PauseCause::Permission) {
+            // That cause is lifted by nobody's word, only by what the platforms say now.
+            if self.look_at_ends(&before.pair).await.is_ok() {
+                change.pauses.push((PauseCause::Permission, false));
+            }
         }
         change.pauses.retain(|(cause, on)| before.pair.paused.contains(cause) != *on);
         change.name = change.name.filter(|name| *name != before.name);

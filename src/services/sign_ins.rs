@@ -204,6 +204,7 @@ impl Admission for Door {
             Err(fault @ (Fault::Conflict(_) | Fault::Refused(_) | Fault::Invalid { .. })) => {
                 Err(AdmissionError::Refused(fault.to_string()))
             }
+            Err(Fault::PlanLimit { plan, most, .. }) => Err(AdmissionError::Full { plan, most }),
             Err(fault) => Err(AdmissionError::Failed(fault.to_string())),
         }
     }
@@ -215,6 +216,9 @@ impl From<SignInError> for Fault {
         match error {
             SignInError::Login(error) => error.into(),
             SignInError::Admission(AdmissionError::Refused(_)) => Self::Conflict(text),
+            SignInError::Admission(AdmissionError::Full { plan, most }) => {
+                Self::PlanLimit { what: "accounts", plan, most }
+            }
             SignInError::Admission(AdmissionError::Failed(_)) | SignInError::Unavailable(_) => {
                 Self::Unavailable(text)
             }

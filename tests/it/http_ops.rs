@@ -24,6 +24,8 @@ impl Streams for OutOfOrder {
     fn open(&self, _: StreamOrder) -> Result<Listening, Fault> {
         later()
     }
+
+    fn end_all(&self) {}
 }
 
 #[async_trait]

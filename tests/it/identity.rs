@@ -30,8 +30,11 @@ daemon_on_both_databases! {
         let first = api.login("Ann@Example.ORG").await;
         api.register(ANN).await;
         letter(&data, ANN, "You have an account already").await;
+        api.register(ANN).await;
         assert_eq!(api.try_login(ANN, "another password").await.0, 401, "the first password stays");
 
+        let (status, plan) = answer(api.user(&first, Method::GET, "/me/plan")).await;
+        assert_eq!((status, &plan["plan"]), (200, &json!("free")), "{plan}");
         let me = api.user(&first, Method::GET, "/me").send().await.unwrap();
         assert_eq!(me.headers()["etag"], "\"1\"");
         let me: Value = me.json().await.unwrap();
@@ -69,6 +72,8 @@ daemon_on_both_databases! {
         assert_eq!((status, api.lets_in(&second).await), (204, 401));
         assert_eq!(answer(api.operator(Method::GET, "/me")).await.0, 403, "the operator is nobody's profile");
         assert_eq!(answer(api.anonymous(Method::GET, "/me")).await.0, 401);
+        let told = letters(&data).iter().filter(|text| text.contains("You have an account already")).count();
+        assert_eq!(told, 1, "whoever registers often with an address of another fills no box");
     }
 
     async fn a_refresh_token_counts_once_and_a_copy_ends_the_sign_in(data) {
@@ -176,6 +181,10 @@ daemon_on_both_databases! {
         assert_eq!((api.lets_in(&ann).await, api.lets_in(&other).await), (200, 401), "the others end");
         assert_eq!(api.try_login(ANN, PASSWORD).await.0, 401);
 
+        let order = json!({ "name": "x", "scopes": ["profile:read"] });
+        let (_, key) = answer(api.user(&ann, Method::POST, "/me/api-keys").json(&order)).await;
+        let key = key["secret"].as_str().unwrap();
+        assert_eq!(api.key(key, Method::GET, "/me").send().await.unwrap().status(), 200);
         let forgot = |email: &'static str| {
             let api = api.clone();
             async move { api.post("/auth/password/forgot", &json!({ "email": email })).await }
@@ -206,6 +215,8 @@ daemon_on_both_databases! {
         assert_eq!(api.try_login(ANN, "a better password").await.0, 401);
         assert_eq!(api.try_login(ANN, "the third password").await.0, 200);
         letter(&data, ANN, "was changed").await;
+        letter(&data, ANN, "was reset").await;
+        assert_eq!(api.key(key, Method::GET, "/me").send().await.unwrap().status(), 401, "and the API keys");
         assert!(!data.read_log().contains(&token), "the token is in the log");
     }
 }

@@ -93,6 +93,7 @@ mod store_key_rotation;
 mod store_lease;
 mod store_open;
 mod store_outbox;
+mod store_passwords;
 mod store_secrets;
 mod store_source_log;
 mod store_standing;

@@ -153,6 +153,26 @@ daemon_on_both_databases! {
         assert_eq!(ended.await.expect("a reader"), "draining");
     }
 
+    async fn an_http_actor_that_restarts_ends_its_streams_with_a_word(data) {
+        let world = World::start(SandboxConfig::default()).await;
+        let _daemon = Daemon::start(&world, &data).await;
+        let api = Api::of(&data);
+        let mut stream = api.stream(None).await;
+        assert_eq!(stream.next().await.expect("a beginning").0, "ready");
+        let (status, said) =
+            api.send(Method::POST, "/api/v1/admin/actors/restart", Some(&json!({ "path": "http" }))).await;
+        assert_eq!(status, 202, "{said}");
+        loop {
+            let (event, _, data) = stream.next().await.expect("a word before the end");
+            if event == "end" {
+                assert_eq!(data["reason"], "draining");
+                break;
+            }
+        }
+        let mut again = api.stream(None).await;
+        assert_eq!(again.next().await.expect("a beginning").0, "ready", "others begin as before");
+    }
+
     async fn a_paused_queue_holds_everything_across_a_restart_and_loses_nothing(data) {
         let world = World::start(SandboxConfig::default()).await;
         let pair = world.pairs().remove(0);

@@ -56,7 +56,7 @@ async fn met(world: &Fixture, user: UserId) -> (UserState, Option<String>) {
     let device = Device { address: "127.0.0.1".to_owned(), agent: None };
     let mut tag = [0; 32];
     tag[..16].copy_from_slice(id.as_uuid().as_bytes());
-    let session = NewSession { id, user, tag, device, expires_at: i64::MAX, keep: 5 };
+    let session = NewSession { id, user, tag, device, expires_at: i64::MAX, keep: 5, password_at: None };
     world.store.open_session(session).await.unwrap();
     let access = world.store.session_access(id).await.unwrap().unwrap();
     (access.state, access.reason)

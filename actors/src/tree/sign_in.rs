@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::model::{AccountId, UserId};
+use crate::model::{AccountId, PlanName, UserId};
 use crate::ports::{Identified, Login, LoginError, LoginStep, Proxy, SignIn};
 use crate::supervision::{Branch, Child, Cx, LoadEnv, LoadError, Loaded, Message, Receive, Responder};
 
@@ -50,9 +50,17 @@ pub struct Admitted {
 /// Why an account was not kept although it signed in.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AdmissionError {
-    /// It is connected already, or more than its user may have.
+    /// It is connected already.
     #[error("{0}")]
     Refused(String),
+    /// The user's plan allows no more accounts.
+    #[error("plan {plan} allows {most} accounts")]
+    Full {
+        /// The plan.
+        plan: PlanName,
+        /// What it allows.
+        most: u64,
+    },
     /// Store or tree did not take it.
     #[error("{0}")]
     Failed(String),

@@ -46,6 +46,10 @@ impl Pass {
     /// Whether the caller would still be let in; a store that does not answer takes no right away.
     pub(crate) async fn lapse(&self) -> Option<Lapse> {
         let Ok(services) = self.state.services() else { return Some(Lapse::Draining) };
+        // The operator calls directly from this machine: no list keeps that one out.
+        if self.access.is_staff() && self.credential.is_some() && !services.networks.allows(self.from).await {
+            return Some(Lapse::Forbidden);
+        }
         let credential = self.credential.clone()?;
         match services.entry.enter(credential, self.from).await {
             Ok(entered) if entered.suspended.is_some() => Some(Lapse::Forbidden),

@@ -2,11 +2,13 @@
 
 use actix_web::web::Json;
 
+use super::faults::Asking;
 use crate::http::api::{Access, Endpoint, get};
 use crate::http::extract::{Nothing, Query};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::Serving;
-use crate::services::membership::PlanList;
+use crate::services::caller::{Caller, Scope};
+use crate::services::membership::{MembershipView, PlanList};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -16,7 +18,24 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .summary("List the plans that are offered")
             .describe("A limit that is left out does not exist.")
             .to(list),
+        get("/api/v1/me/plan", Access::User(Scope::ProfileRead))
+            .id("get_my_plan")
+            .tag("plans")
+            .summary("Your plan, and what of it is used")
+            .problems(&[ProblemCode::NotFound])
+            .to(own),
     ]
+}
+
+async fn own(
+    Serving(services): Serving,
+    Asking(caller): Asking,
+    _: Query<Nothing>,
+) -> Result<Json<MembershipView>, Problem> {
+    let Caller::User(user) = caller else {
+        return Err(Problem::new(ProblemCode::NotFound, "whoever calls is no user and has no plan"));
+    };
+    Ok(Json(services.membership.membership(caller, user).await?))
 }
 
 async fn list(Serving(services): Serving, _: Query<Nothing>) -> Result<Json<PlanList>, Problem> {

@@ -27,9 +27,11 @@ impl From<StoreError> for Stop {
 /// Tells until the listener goes or the stream must end.
 pub(super) async fn tell(events: &Arc<Events>, order: StreamOrder, out: &mpsc::Sender<Told>) {
     let mut teller = Teller { events, order, out, last: 0 };
+    let server = events.server();
     let stop = tokio::select! {
         stop = teller.run() => stop,
         () = events.closing.cancelled() => Stop::End(StreamEnd::Draining),
+        () = server.cancelled() => Stop::End(StreamEnd::Draining),
         () = out.closed() => Stop::Gone,
     };
     if let Stop::End(why) = stop {

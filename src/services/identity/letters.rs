@@ -29,14 +29,32 @@ impl IdentityService {
         self.post(to, "Welcome to Switchyard", text.to_owned());
     }
 
-    pub(super) fn write_taken(&self, to: &str) {
-        let text = "Somebody, perhaps you, wanted to register with Switchyard with this address. You have an account \
-                    already, and nothing was changed.\n\nIf you do not remember the password, ask for a new one with \
-                    \"forgot password\". If it was not you, you need do nothing.\n";
-        self.post(to, "You have an account with Switchyard already", text.to_owned());
+    pub(super) fn write_taken(&self, to: &str, token: &SecretString) {
+        let text = format!(
+            "Somebody, perhaps you, wanted to register with Switchyard with this address. You have an account already, and \
+             nothing was changed. If it was not you, you need do nothing.\n\nIf you do not remember the password: {}",
+            self.way_to_reset(token)
+        );
+        self.post(to, "You have an account with Switchyard already", text);
+    }
+
+    pub(super) fn write_password_reset(&self, to: &str) {
+        let text = "The password of your account with Switchyard was reset. All sign-ins were ended and all API keys \
+                    revoked; make new keys where programs of yours need them.\n\nIf it was not you, somebody reads your \
+                    mail: ask for a new password at once with \"forgot password\".\n";
+        self.post(to, "Your password was reset", text.to_owned());
     }
 
     pub(super) fn write_reset(&self, to: &str, token: &SecretString) {
+        let text = format!(
+            "A new password was asked for at Switchyard for this address. If it was not you, you need do nothing: your \
+             password is as it was.\n\n{}",
+            self.way_to_reset(token)
+        );
+        self.post(to, "A new password for Switchyard", text);
+    }
+
+    fn way_to_reset(&self, token: &SecretString) -> String {
         let minutes = self.parts.config.reset_lifetime.as_secs() / 60;
         let token = token.expose_secret();
         let how = match &self.parts.config.reset_page {
@@ -46,11 +64,9 @@ impl IdentityService {
             }
             None => format!("Choose a new password with this code:\n\n{token}"),
         };
-        let text = format!(
-            "A new password was asked for at Switchyard for this address. {how}\n\nIt counts once, within {minutes} \
-             minutes, and ends all sign-ins. If it was not you, you need do nothing: your password is as it was.\n"
-        );
-        self.post(to, "A new password for Switchyard", text);
+        format!(
+            "{how}\n\nIt counts once, within {minutes} minutes, ends all sign-ins and revokes all API keys.\n"
+        )
     }
 
     pub(super) fn write_password_changed(&self, to: &str) {

@@ -285,7 +285,8 @@ impl IdentityService {
             crate::crypto::PasswordVerdict::Right { rehashed } => {
                 if let Some(rehashed) = rehashed {
                     let rehashed = SecretString::from(rehashed);
-                    self.parts.store.set_password(person.id, &rehashed, None).await?;
+                    // Where another was set meanwhile, the new one stays.
+                    self.parts.store.set_password(person.id, person.password_at, &rehashed, None).await?;
                 }
                 Ok(true)
             }

@@ -11,6 +11,15 @@ use crate::services::fault::Fault;
 use crate::services::sensitive::Sensitive;
 use crate::store::identity::UserState;
 
+/// Why a token for a new password is mailed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mailed {
+    /// Somebody asked for it.
+    Forgotten,
+    /// Somebody wanted to register with the address again.
+    Taken,
+}
+
 impl IdentityService {
     /// The work goes on behind the answer, whose length tells nothing so.
     pub(super) fn do_forgot(&self, email: &str) -> Result<(), Fault> {
@@ -21,7 +30,7 @@ impl IdentityService {
         let this = self.clone();
         let work = async move {
             let _held = place;
-            if let Err(fault) = this.mail_token(email).await {
+            if let Err(fault) = this.mail_token(&email, Mailed::Forgotten).await {
                 tracing::warn!(error = %fault, "a letter about a forgotten password was not made");
             }
         };
@@ -29,7 +38,8 @@ impl IdentityService {
         Ok(())
     }
 
-    async fn mail_token(&self, email: EmailAddress) -> Result<(), Fault> {
+    /// Writes to the owner of an address, not more often than `auth.reset_gap` allows.
+    pub(super) async fn mail_token(&self, email: &EmailAddress, why: Mailed) -> Result<(), Fault> {
         let parts = &self.parts;
         let Some(person) = parts.store.person_by_email(email.tag(&parts.lookup)).await? else {
             return Ok(());
@@ -41,8 +51,11 @@ impl IdentityService {
         let expires_at = after(self.millis(), parts.config.reset_lifetime);
         let gap = after(0, parts.config.reset_gap);
         if parts.store.add_reset(person.id, token.tag(&parts.lookup), expires_at, gap).await? {
-            self.write_reset(&profile.email, token.secret());
-            tracing::info!(user = %person.id, "a new password was asked for");
+            match why {
+                Mailed::Forgotten => self.write_reset(&profile.email, token.secret()),
+                Mailed::Taken => self.write_taken(&profile.email, token.secret()),
+            }
+            tracing::info!(user = %person.id, ?why, "a letter with a token for a new password was written");
         }
         Ok(())
     }
@@ -61,7 +74,7 @@ impl IdentityService {
         }
         tracing::info!(%user, "password was reset by a mailed token");
         if let Some(email) = email {
-            self.write_password_changed(&email);
+            self.write_password_reset(&email);
         }
         Ok(())
     }
@@ -83,7 +96,10 @@ impl IdentityService {
         self.forgive(&counted, true).await?;
         let hashed = self.hashed(&new).await?;
         let ends = Some((Some(who.session.as_uuid()), "the password was changed"));
-        self.parts.store.set_password(who.user, &hashed, ends).await?;
+        if !self.parts.store.set_password(who.user, person.password_at, &hashed, ends).await? {
+            tracing::info!(user = %who.user, "another password was set meanwhile");
+            return Err(Fault::WrongPassword);
+        }
         tracing::info!(user = %who.user, "password was changed");
         if let Some(email) = email {
             self.write_password_changed(&email);

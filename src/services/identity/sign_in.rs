@@ -1,11 +1,15 @@
 //! Register, sign in, renew, sign out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use switchyard_actors::model::{LoginSessionId, UserId};
 
 use super::address::{EmailAddress, address, fits};
+use super::reset::Mailed;
 use super::{IdentityService, LoginOrder, Origin, RegisterOrder, TokenPair, after, profile, time};
+use tracing::Instrument;
+
 use crate::crypto::{RefreshToken, Tag, TokenKind};
 use crate::services::fault::Fault;
 use crate::services::sensitive::Sensitive;
@@ -46,10 +50,8 @@ impl IdentityService {
         if made {
             tracing::info!(user = %id, "user registered");
             self.write_welcome(email.as_typed());
-        } else if let Some(owner) = self.parts.store.person_by_email(tag).await?
-            && let Some(profile) = owner.profile
-        {
-            self.write_taken(&profile.email);
+        } else {
+            self.tell_owner(email);
         }
         Ok(())
     }
@@ -84,10 +86,23 @@ impl IdentityService {
             }
         }
         self.forgive(&counted, true).await?;
-        self.open(person.id, from).await
+        self.open(person.id, person.password_at, from).await
     }
 
-    async fn open(&self, user: UserId, from: Origin) -> Result<TokenPair, Fault> {
+    /// Behind the answer, whose length tells nothing so.
+    fn tell_owner(&self, email: EmailAddress) {
+        let Ok(place) = Arc::clone(&self.letters).try_acquire_owned() else { return };
+        let this = self.clone();
+        let work = async move {
+            let _held = place;
+            if let Err(fault) = this.mail_token(&email, Mailed::Taken).await {
+                tracing::warn!(error = %fault, "a letter about an address that is taken was not made");
+            }
+        };
+        self.parts.runtime.spawn(work.in_current_span());
+    }
+
+    async fn open(&self, user: UserId, password_at: Option<i64>, from: Origin) -> Result<TokenPair, Fault> {
         let parts = &self.parts;
         let id = LoginSessionId::from_uuid(parts.ids.uuid());
         let kind = TokenKind::UserRefresh;
@@ -98,7 +113,11 @@ impl IdentityService {
         let device = Device { address: from.address.to_string(), agent };
         let keep = parts.config.sessions_max.get();
         let tag = token.tag(&parts.lookup);
-        parts.store.open_session(NewSession { id, user, tag, device, expires_at, keep }).await?;
+        let new = NewSession { id, user, tag, device, expires_at, keep, password_at };
+        if !parts.store.open_session(new).await? {
+            tracing::info!(%user, "password was changed while somebody signed in by it");
+            return Err(Fault::SignInRefused);
+        }
         tracing::info!(%user, session = %id, "user signed in");
         self.pair(user, id, &token, expires_at)
     }

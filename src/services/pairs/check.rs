@@ -1,6 +1,7 @@
 //! What can be known of a pair without asking a platform, and what its platforms say of its two chats.
 
 use switchyard_actors::model::{Account, AccountKind, ChatId, Pair, Place, Platform};
+use switchyard_actors::pipeline::filter::TELEGRAM_SERVICE_ACCOUNTS;
 use switchyard_actors::ports::{Look, Need};
 
 use super::super::desk::Desk;
@@ -61,6 +62,12 @@ pub(super) fn check(
     for (pointer, place) in [("/source/chat", pair.source), ("/target/chat", pair.target)] {
         if place.platform == Platform::Discord && place.chat.get() < 0 {
             return Err(Fault::invalid(pointer, "it is not the id of a Discord channel: those are positive"));
+        }
+    }
+    for (pointer, place) in [("/source/chat", pair.source), ("/target/chat", pair.target)] {
+        if place.platform == Platform::Telegram && TELEGRAM_SERVICE_ACCOUNTS.contains(&place.chat.get()) {
+            let detail = "it is Telegram itself: sign-in codes and notices are never forwarded, nor is anything sent there";
+            return Err(Fault::invalid(pointer, detail));
         }
     }
     if let Some(only) = only.filter(|only| *only != pair.target.chat) {
@@ -137,5 +144,8 @@ mod tests {
         assert_eq!(verdict(&bot, &telegram, (-7, -100), None), Some("/source/chat"));
         assert_eq!(verdict(&telegram, &webhook, (-100, 7), Some(8)), Some("/target/chat"));
         assert_eq!(verdict(&telegram, &webhook, (-100, 8), Some(8)), None);
+        assert_eq!(verdict(&telegram, &bot, (777_000, 7), None), Some("/source/chat"));
+        assert_eq!(verdict(&bot, &telegram, (7, 777_000), None), Some("/target/chat"));
+        assert_eq!(verdict(&bot, &telegram, (777_000, -100), None), None, "another platform's number");
     }
 }

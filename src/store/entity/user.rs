@@ -13,6 +13,7 @@ pub struct Model {
     pub profile: Option<Vec<u8>>,
     pub password: Option<Vec<u8>>,
     pub password_at: Option<i64>,
+    pub email_confirmed_at: Option<i64>,
     pub state: String,
     pub state_reason: Option<String>,
     pub state_at: i64,

@@ -1,8 +1,8 @@
 //! Users with an address and a password.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use secrecy::SecretString;
 use serde_json::json;
 use switchyard_actors::model::{Topic, UserId};
@@ -41,6 +41,8 @@ pub struct Person {
     pub profile: Option<Profile>,
     /// PHC string.
     pub password: Option<SecretString>,
+    /// When that was set, Unix milliseconds; never the same for two passwords.
+    pub password_at: Option<i64>,
     /// What they may do at all.
     pub state: UserState,
     /// Why they are suspended.
@@ -163,6 +165,7 @@ impl Store {
             label: row.name,
             profile,
             password,
+            password_at: row.password_at,
             state,
             state_reason: row.state_reason,
             version: row.version,
@@ -208,25 +211,31 @@ impl Store {
         write.await
     }
 
-    /// Sets a password, and ends every sign-in but `keep`; a mere rehash ends none.
+    /// Sets a password in place of the one that was set at `verified`, and ends every sign-in but `keep`; a mere rehash ends
+    /// none. False when another was set since, or the user is going: then nothing is changed.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn set_password(
         &self,
         id: UserId,
+        verified: Option<i64>,
         password: &SecretString,
         ends: Option<(Option<Uuid>, &'static str)>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let key = self.data_key(id).await?;
         let (sealed, now) = (seal_text(&key, PASSWORD, &user_row(id), password)?, self.now());
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
+                if !has_password_of(transaction, id, verified).await? {
+                    return Ok(false);
+                }
                 let mut change = user::Entity::update_many()
                     .col_expr(user::Column::Password, Expr::value(sealed))
                     .filter(user::Column::Id.eq(id.as_uuid()));
                 if ends.is_some() {
-                    change = change.col_expr(user::Column::PasswordAt, Expr::value(now));
+                    let at = password_time(now, verified);
+                    change = change.col_expr(user::Column::PasswordAt, Expr::value(at));
                 }
                 change.exec(transaction).await.map_err(|failure| run_time(&failure))?;
                 if let Some((keep, cause)) = ends {
@@ -240,7 +249,7 @@ impl Store {
                     }
                     end.exec(transaction).await.map_err(|failure| run_time(&failure))?;
                 }
-                Ok(())
+                Ok(true)
             })
         });
         write.await
@@ -260,4 +269,21 @@ impl Store {
             .map_err(|failure| run_time(&failure))?;
         Ok(())
     }
+}
+
+/// Whether the password that was set at `verified` is a user's still, who is not going. Holds their row until the commit, so
+/// that what was found out about a password by a slow hash is still true when it is acted upon.
+pub(super) async fn has_password_of(
+    transaction: &sea_orm::DatabaseTransaction,
+    id: UserId,
+    verified: Option<i64>,
+) -> Result<bool, StoreError> {
+    let found = user::Entity::find_by_id(id.as_uuid()).lock(LockType::NoKeyUpdate).one(transaction).await;
+    let Some(row) = found.map_err(|failure| run_time(&failure))? else { return Ok(false) };
+    Ok(row.password_at == verified && word::<UserState>(&row.state)? != UserState::Deleting)
+}
+
+/// When a password is set, after the one that was set at `before`: no two of a user's have one time.
+pub(super) fn password_time(now: i64, before: Option<i64>) -> i64 {
+    before.map_or(now, |before| now.max(before.saturating_add(1)))
 }

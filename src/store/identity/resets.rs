@@ -8,9 +8,9 @@ use switchyard_actors::model::UserId;
 use switchyard_actors::ports::StoreError;
 
 use super::super::Store;
-use super::super::entity::{password_reset, user};
+use super::super::entity::{api_key, password_reset, user};
 use super::super::error::run_time;
-use super::{PASSWORD, seal_text, sessions, user_row};
+use super::{PASSWORD, people, seal_text, sessions, totp, user_row};
 use crate::crypto::Tag;
 
 /// Tokens of one user that count at the same time: a letter that is late must not make the one before it worthless.
@@ -84,7 +84,9 @@ impl Store {
         Ok(self.read(found).await?.map(|row| UserId::from_uuid(row.user_id)))
     }
 
-    /// Sets the password, if the token counts still; then none of the user's tokens and sign-ins does any more.
+    /// Sets the password, if the token counts still; then none of the user's tokens, sign-ins and API keys does any more.
+    /// Whoever resets reads the address's mail. Where nobody had shown that before, what asks for one-time codes goes too:
+    /// somebody else may have registered with the address.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -101,6 +103,9 @@ impl Store {
                 use password_reset::Column as R;
                 let failed = |failure: DbErr| run_time(&failure);
                 let id = user.as_uuid();
+                // Before the tokens, as whoever adds one does.
+                let owner = user::Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(transaction).await;
+                let Some(owner) = owner.map_err(failed)? else { return Ok(false) };
                 let taken = password_reset::Entity::delete_many()
                     .filter(R::Tag.eq(tag.to_vec()))
                     .filter(R::UserId.eq(id))
@@ -116,10 +121,23 @@ impl Store {
                     .exec(transaction)
                     .await
                     .map_err(failed)?;
+                if owner.email_confirmed_at.is_none() {
+                    totp::remove(transaction, user).await?;
+                }
+                let at = people::password_time(now, owner.password_at);
                 user::Entity::update_many()
                     .col_expr(user::Column::Password, Expr::value(sealed))
-                    .col_expr(user::Column::PasswordAt, Expr::value(now))
+                    .col_expr(user::Column::PasswordAt, Expr::value(at))
+                    .col_expr(
+                        user::Column::EmailConfirmedAt,
+                        Expr::value(owner.email_confirmed_at.unwrap_or(now)),
+                    )
                     .filter(user::Column::Id.eq(id))
+                    .exec(transaction)
+                    .await
+                    .map_err(failed)?;
+                api_key::Entity::delete_many()
+                    .filter(api_key::Column::UserId.eq(id))
                     .exec(transaction)
                     .await
                     .map_err(failed)?;

@@ -15,7 +15,7 @@ use super::super::Store;
 use super::super::entity::{user, user_session};
 use super::super::error::run_time;
 use super::super::rows::word;
-use super::{UserState, open_json, seal_json};
+use super::{UserState, open_json, people, seal_json};
 use crate::crypto::Tag;
 
 const DEVICE: (&str, &str) = ("user_sessions", "device");
@@ -44,6 +44,8 @@ pub struct NewSession {
     pub expires_at: i64,
     /// Sign-ins that the user may have; the oldest beyond go.
     pub keep: usize,
+    /// When the password was set by which they signed in, Unix milliseconds.
+    pub password_at: Option<i64>,
 }
 
 /// A sign-in.
@@ -98,11 +100,11 @@ pub struct Rotation {
 }
 
 impl Store {
-    /// Opens a sign-in.
+    /// Opens a sign-in. False when the password was changed since it was compared, or the user is going.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open_session(&self, new: NewSession) -> Result<(), StoreError> {
+    pub async fn open_session(&self, new: NewSession) -> Result<bool, StoreError> {
         let (key, now) = (self.data_key(new.user).await?, self.now());
         let id = new.id.as_uuid();
         let row = user_session::ActiveModel {
@@ -121,12 +123,16 @@ impl Store {
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
                 let failed = |failure: DbErr| run_time(&failure);
+                if !people::has_password_of(transaction, new.user, new.password_at).await? {
+                    return Ok(false);
+                }
                 user_session::Entity::insert(row)
                     .exec_without_returning(transaction)
                     .await
                     .map_err(failed)?;
                 make_room(transaction, new.user, new.keep, now).await?;
-                Self::touch_user(transaction, new.user.as_uuid(), now).await
+                Self::touch_user(transaction, new.user.as_uuid(), now).await?;
+                Ok(true)
             })
         });
         write.await

@@ -177,19 +177,24 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn end_totp(&self, user: UserId) -> Result<(), StoreError> {
-        let write = self.writer.run(move |transaction| {
-            Box::pin(async move {
-                let failed = |failure: DbErr| run_time(&failure);
-                let id = user.as_uuid();
-                user_totp::Entity::delete_by_id(id).exec(transaction).await.map_err(failed)?;
-                recovery_code::Entity::delete_many()
-                    .filter(recovery_code::Column::UserId.eq(id))
-                    .exec(transaction)
-                    .await
-                    .map_err(failed)?;
-                Ok(())
-            })
-        });
+        let write =
+            self.writer.run(move |transaction| Box::pin(async move { remove(transaction, user).await }));
         write.await
     }
+}
+
+/// Takes away what asks for one-time codes.
+pub(super) async fn remove(
+    transaction: &sea_orm::DatabaseTransaction,
+    user: UserId,
+) -> Result<(), StoreError> {
+    let failed = |failure: DbErr| run_time(&failure);
+    let id = user.as_uuid();
+    user_totp::Entity::delete_by_id(id).exec(transaction).await.map_err(failed)?;
+    recovery_code::Entity::delete_many()
+        .filter(recovery_code::Column::UserId.eq(id))
+        .exec(transaction)
+        .await
+        .map_err(failed)?;
+    Ok(())
 }
