@@ -100,5 +100,6 @@ mod store_standing;
 mod store_system_secrets;
 mod store_users;
 mod suspension;
+mod two_nodes;
 mod two_systems;
 mod webhooks;

@@ -13,7 +13,7 @@ const TAG: [u8; 32] = [7; 32];
 
 async fn registered(world: &Fixture) -> UserId {
     let id = UserId::from_uuid(world.ids.uuid());
-    let profile = Profile { email: "ann@example.org".to_owned(), ..Profile::default() };
+    let profile = Profile { email: "ann@example.org".to_owned(), name: None, locale: None, time_zone: None };
     let person = NewPerson { id, email_tag: [1; 32], profile, password: SecretString::from("first") };
     assert!(world.store.register_person(person).await.unwrap());
     id
