@@ -65,6 +65,7 @@ impl BotServices {
             has_bot: channel.is_some(),
             account_page: section.account_page.clone(),
             opt_out_line,
+            plans: config.plans.list.iter().map(|plan| plan.name.to_string()).collect(),
         };
         let post = channel.map(|channel| Post {
             channel,

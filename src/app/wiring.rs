@@ -21,6 +21,7 @@ use crate::services::admin::{Admin, AdminError, Health};
 use crate::services::bulk::{BulkService, PairItem, PairVerb};
 use crate::services::desk::{Desk, DeskConfig, DeskParts};
 use crate::services::entry::Entries;
+use crate::services::fault::store_said;
 use crate::services::idempotency::{KeyBounds, StoredOrders};
 use crate::services::keys::KeyKeeper;
 use crate::services::limiter::{ApiLimit, CallLimits, FixedLimits};
@@ -160,7 +161,7 @@ impl Admin for TreeAdmin {
         self.operator.restart(path).await.map_err(|error| match error {
             RestartError::Order(OrderError::NotFound) => AdminError::NotFound(format!("actor {path}")),
             RestartError::Order(other) => AdminError::Conflict(format!("{path}: {other}")),
-            RestartError::Store(error) => AdminError::Unavailable(error.to_string()),
+            RestartError::Store(error) => AdminError::Unavailable(store_said(&error)),
         })
     }
 

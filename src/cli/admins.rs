@@ -58,6 +58,9 @@ pub struct AddAdminArgs {
     /// File that holds the password; without it the password is read from standard input.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `admin set-role`
@@ -154,7 +157,11 @@ async fn add(args: &AddAdminArgs, console: &mut Console) -> Result<(), ClientErr
     let password = secret_input::secret("password", args.password_file.as_deref(), console)?;
     let order = AdminOrder { email: args.email.clone(), password, role: args.role };
     let admin: AdminView = client.call(Method::POST, ADMINS, &[], Some(&order)).await?;
-    console.say(format_args!("{} is {} now", admin.email, admin.role.as_str()));
+    if args.json {
+        console.say(serde_json::to_string_pretty(&admin).unwrap_or_default());
+    } else {
+        console.say(format_args!("{} is {} now", admin.email, admin.role.as_str()));
+    }
     Ok(())
 }
 

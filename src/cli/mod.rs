@@ -50,8 +50,8 @@ pub use manage_args::{
     ListArgs, LoginArgs, OwnerArgs, PairArgs, PairsArgs, PairsVerb, PlansArgs, PlansVerb, RemoveArgs,
 };
 pub use ops_args::{
-    DeadLettersArgs, DeadLettersVerb, JobsArgs, LetterFilterArgs, LetterListArgs, LetterReplayArgs,
-    QueueArgs, QueueListArgs, QueueRestartArgs, QueuesArgs, QueuesVerb, ReconnectArgs,
+    DeadLettersArgs, DeadLettersVerb, JobChoice, JobsArgs, LetterFilterArgs, LetterListArgs,
+    LetterReplayArgs, QueueArgs, QueueListArgs, QueueRestartArgs, QueuesArgs, QueuesVerb, ReconnectArgs,
 };
 pub use report::{PairReport, SandboxReport, StartupReport};
 pub use secret_input::{hidden, line};

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::client::{Client, ClientError};
 use super::console::Console;
 use super::ops_args::{
-    DeadLettersArgs, DeadLettersVerb, JobsArgs, LetterFilterArgs, LetterListArgs, LetterReplayArgs,
-    QueueArgs, QueueListArgs, QueueRestartArgs, QueuesArgs, QueuesVerb, ReconnectArgs,
+    DeadLettersArgs, DeadLettersVerb, JobChoice, JobsArgs, LetterFilterArgs, LetterListArgs,
+    LetterReplayArgs, QueueArgs, QueueListArgs, QueueRestartArgs, QueuesArgs, QueuesVerb, ReconnectArgs,
 };
 use super::table;
 use crate::http::{QueuesOrder, SessionsOrder};
@@ -178,11 +178,15 @@ pub(super) fn ordered(job: &JobView, as_json: bool, console: &mut Console) {
 
 pub(super) async fn jobs(args: &JobsArgs, console: &mut Console) -> Result<(), ClientError> {
     let client = Client::open(&args.data.data_dir)?;
-    let jobs: Vec<JobView> = match args.job {
+    let one = match args.job {
+        Some(JobChoice::One(job)) => Some(job),
+        Some(JobChoice::List) | None => None,
+    };
+    let jobs: Vec<JobView> = match one {
         Some(job) => vec![client.call(Method::GET, &format!("{JOBS}/{job}"), &[], None::<&()>).await?],
         None => client.every_of(JOBS, &[]).await?,
     };
-    match (args.json, args.job, jobs.as_slice()) {
+    match (args.json, one, jobs.as_slice()) {
         (true, Some(_), [job]) => json(job, console),
         (true, ..) => json(&jobs, console),
         (false, ..) => {

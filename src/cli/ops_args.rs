@@ -1,5 +1,7 @@
 //! The command line of `queues`, `dead-letters` and `jobs`.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use switchyard_actors::model::{AccountId, DeliveryId, JobId, PairId, UserId};
@@ -177,10 +179,30 @@ pub struct JobsArgs {
     /// Where the daemon is.
     #[command(flatten)]
     pub data: DataDir,
-    /// One job; without it, all that are kept.
+    /// One job; without it, or with the word `list`, all that are kept.
     #[arg(value_name = "JOB")]
-    pub job: Option<JobId>,
+    pub job: Option<JobChoice>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which jobs are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobChoice {
+    /// All that are kept.
+    List,
+    /// One.
+    One(JobId),
+}
+
+impl FromStr for JobChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "list" {
+            return Ok(Self::List);
+        }
+        text.parse().map(Self::One).map_err(|_| "it must be a job's id, or the word list".to_owned())
+    }
 }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::{Problem, ProblemCode};
 use super::state::{Bounds, shared};
-use super::strict::Strict;
+use super::strict::{NUL, Strict};
 
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -143,6 +143,25 @@ fn pointer(path: &serde_path_to_error::Path, field: Option<&str>) -> String {
         names.push(field.to_owned());
     }
     names.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
+}
+
+/// Refuses NUL in the path and the query of a request, before anything of it is put on record: see [`super::strict`].
+///
+/// # Errors
+/// 400 that names the parameter.
+pub(super) fn refuse_nul(req: &HttpRequest) -> Result<(), Problem> {
+    let refused = |name: &str| {
+        let name = name.replace('\0', "\u{fffd}");
+        Err(Problem::new(ProblemCode::InvalidRequest, "path or query is not valid").at_parameter(name, NUL))
+    };
+    if let Some((name, _)) = req.match_info().iter().find(|(_, value)| value.contains('\0')) {
+        return refused(name);
+    }
+    let mut pairs = form_urlencoded::parse(req.query_string().as_bytes());
+    match pairs.find(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        Some((name, _)) => refused(&name),
+        None => Ok(()),
+    }
 }
 
 /// Query parameters.

@@ -50,7 +50,7 @@ impl OperatorVerifier {
     }
 
     /// Compares in constant time. The scheme's name is not case-sensitive (RFC 9110, section 11.1).
-    fn accepts(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn accepts(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(AUTHORIZATION);
         let (Some(value), None) = (values.next(), values.next()) else { return false };
         value

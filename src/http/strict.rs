@@ -1,11 +1,17 @@
-//! A deserializer that takes a JSON object where an object is meant, and nothing else.
+//! A deserializer that takes a JSON object where an object is meant, and nothing else, and no text with the character NUL.
 //!
 //! What serde derives for a struct also takes an array with the fields in their order: `["a", 1]` for `{"name": "a", "count":
 //! 1}`. No caller means that, and the API's schemas do not allow it. So a struct is asked for as a map, at every depth.
+//!
+//! NUL (U+0000) stands in no text that is kept: PostgreSQL's `text` cannot hold it
+//! (<https://www.postgresql.org/docs/15/datatype-character.html>), and nobody writes it.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
+
+/// What is said of a text with NUL.
+pub(super) const NUL: &str = "it must not hold the character NUL (U+0000)";
 
 /// Wraps whatever reads, hands on or takes a value: deserializers, accesses, seeds and visitors.
 pub(super) struct Strict<T>(pub(super) T);
@@ -99,8 +105,23 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<V> {
     hand_on! {
         visit_bool: bool visit_i8: i8 visit_i16: i16 visit_i32: i32 visit_i64: i64 visit_i128: i128
         visit_u8: u8 visit_u16: u16 visit_u32: u32 visit_u64: u64 visit_u128: u128 visit_f32: f32 visit_f64: f64
-        visit_char: char visit_str: &str visit_borrowed_str: &'de str visit_string: String
         visit_bytes: &[u8] visit_borrowed_bytes: &'de [u8] visit_byte_buf: Vec<u8>
+    }
+
+    fn visit_char<E: serde::de::Error>(self, value: char) -> Result<Self::Value, E> {
+        if value == '\0' { Err(E::custom(NUL)) } else { self.0.visit_char(value) }
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Self::Value, E> {
+        if value.contains('\0') { Err(E::custom(NUL)) } else { self.0.visit_str(value) }
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        if value.contains('\0') { Err(E::custom(NUL)) } else { self.0.visit_borrowed_str(value) }
+    }
+
+    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Self::Value, E> {
+        if value.contains('\0') { Err(E::custom(NUL)) } else { self.0.visit_string(value) }
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
@@ -156,7 +177,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Strict<A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        self.0.next_key_seed(seed)
+        self.0.next_key_seed(Strict(seed))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
@@ -242,6 +263,16 @@ mod tests {
 
     fn read(text: &str) -> Result<Outer, serde_json::Error> {
         Outer::deserialize(Strict(&mut serde_json::Deserializer::from_str(text)))
+    }
+
+    #[test]
+    fn no_text_holds_nul() {
+        for text in [r#"{"name":"a\u0000b","inner":[]}"#, r#"{"name":"n","inner":[],"\u0000":1}"#] {
+            assert!(read(text).unwrap_err().to_string().starts_with(NUL), "{text}");
+        }
+        let nul = r#"{"a":["\u0000"]}"#;
+        let any = serde_json::Value::deserialize(Strict(&mut serde_json::Deserializer::from_str(nul)));
+        assert!(any.unwrap_err().to_string().starts_with(NUL), "whatever it is read as");
     }
 
     #[test]

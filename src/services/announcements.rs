@@ -1,9 +1,10 @@
 //! Announcements (system) and promotions (marketing) through the bot: made, previewed, looked at, cancelled, resumed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::{AnnouncementId, IdSource};
@@ -11,6 +12,7 @@ use switchyard_actors::ports::Clock;
 
 use super::caller::Caller;
 use super::fault::Fault;
+use super::moment;
 use super::page::{Listed, Page};
 use crate::store::{NewAnnouncement, Store, escape_html};
 
@@ -20,6 +22,12 @@ mod wording;
 
 /// The longest text, in UTF-16 code units as Telegram counts: the line by which one opts out must fit below it.
 const TEXT_MAX: usize = 3_500;
+
+/// How far a beginning may lie behind: clocks differ, and orders take their way.
+const LATE_MAX: TimeDelta = TimeDelta::minutes(1);
+
+/// How far it may lie ahead.
+const AHEAD_MAX: TimeDelta = TimeDelta::days(366);
 
 /// An announcement to be made.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -37,8 +45,8 @@ pub struct AnnouncementOrder {
     /// Whom it is for. Without it: all users of the Free plan, in their linked chats and registered channels.
     #[serde(default)]
     pub audience: Audience,
-    /// When it begins; without it at once.
-    #[serde(default)]
+    /// When it begins, within a year; without it at once.
+    #[serde(default, deserialize_with = "moment::given")]
     pub send_at: Option<DateTime<Utc>>,
     /// Only show what it would look like and how many chats the audience has.
     #[serde(default)]
@@ -111,6 +119,8 @@ pub struct AnnouncementService {
     pub account_page: Option<String>,
     /// The last line of promotions, in HTML.
     pub opt_out_line: String,
+    /// The plans that there are.
+    pub plans: BTreeSet<String>,
 }
 
 impl AnnouncementService {
@@ -128,9 +138,17 @@ impl AnnouncementService {
         if audience.plans.is_empty() {
             return Err(Fault::invalid("/audience/plans", "name at least one plan, or \"*\" for all"));
         }
-        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if audience.plans.iter().any(|plan| plan != "*" && (plan.is_empty() || !plan.chars().all(good))) {
-            return Err(Fault::invalid("/audience/plans", "a plan's name has a-z, 0-9 and _ only"));
+        if audience.plans.iter().any(|plan| plan != "*" && !self.plans.contains(plan)) {
+            let known: Vec<&str> = self.plans.iter().map(String::as_str).collect();
+            let detail = format!("there is no such plan: name {}, or \"*\" for all", known.join(", "));
+            return Err(Fault::invalid("/audience/plans", detail));
+        }
+        if let Some(at) = order.send_at {
+            let now = self.clock.now();
+            if at < now - LATE_MAX || at > now + AHEAD_MAX {
+                let detail = "it must be from now on and within a year; leave it out to begin at once";
+                return Err(Fault::invalid("/send_at", detail));
+            }
         }
         if !audience.linked_chats && !audience.channels {
             return Err(Fault::invalid(

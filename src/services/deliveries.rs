@@ -77,10 +77,10 @@ pub struct DeliveryFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<DeadWord>,
     /// Made at this time or later.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::moment::given", skip_serializing_if = "Option::is_none")]
     pub from: Option<DateTime<Utc>>,
     /// Made before this time.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::moment::given", skip_serializing_if = "Option::is_none")]
     pub to: Option<DateTime<Utc>>,
 }
 

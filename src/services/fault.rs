@@ -121,9 +121,15 @@ impl From<StoreError> for Fault {
         match error {
             StoreError::NotFound(what) => Self::NotFound(what),
             StoreError::Conflict(what) => Self::Conflict(what),
-            other => Self::Unavailable(other.to_string()),
+            other => Self::Unavailable(store_said(&other)),
         }
     }
+}
+
+/// What a caller is told of a store that failed: how is in the log alone, for a driver's text may name anything.
+pub(crate) fn store_said(error: &StoreError) -> String {
+    tracing::warn!(%error, "the store failed an order");
+    "the store does not answer as it should: try again".to_owned()
 }
 
 impl From<PasswordError> for Fault {

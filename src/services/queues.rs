@@ -1,17 +1,17 @@
 //! Queues and sessions for the staff: list, pause, resume, restart, reconnect; one, or all in a state as a job.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchyard_actors::model::{AccountId, AccountKind, PauseCause, UserId};
 use switchyard_actors::ports::Directory;
 use switchyard_actors::supervision::{ChildPath, NodeView};
-use switchyard_actors::tree::{Operator, ReconnectError};
+use switchyard_actors::tree::{AllowanceView, Operator, ReconnectError};
 
 use super::admin::{Admin, AdminError};
 use super::caller::Caller;
@@ -83,6 +83,12 @@ pub trait Queues: Send + Sync {
         page: Page<String>,
     ) -> Result<Listed<QueueView, String>, Fault>;
 
+    /// One queue.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`].
+    async fn get(&self, id: AccountId) -> Result<QueueView, Fault>;
+
     /// Pauses a queue for the staff's cause, or lifts that. After the answer to a pause it begins no send; what waits
     /// for it stays.
     ///
@@ -149,6 +155,7 @@ pub(super) async fn all(store: &Store, operator: &Operator) -> Result<Vec<QueueV
     let view = |branch: &str, id: AccountId| {
         operator.tree().view(&ChildPath::parse(&format!("{branch}/{id}")).ok()?)
     };
+    let mut used_up: HashMap<UserId, Option<String>> = HashMap::new();
     let queues = accounts.into_iter().map(|account| {
         let node = view("queues", account.id);
         let depth = depths.get(&account.id).copied().unwrap_or_default();
@@ -163,7 +170,11 @@ pub(super) async fn all(store: &Store, operator: &Operator) -> Result<Vec<QueueV
             name: account.name,
             kind: account.kind,
             state: node.as_ref().map_or(QueueStanding::Restarting, QueueStanding::of),
-            reason: node.as_ref().and_then(why),
+            reason: node.as_ref().and_then(why).or_else(|| {
+                let used_up = used_up.entry(account.user);
+                let of_user = used_up.or_insert_with(|| used_up_today(&operator.allowance(account.user)));
+                of_user.clone().filter(|_| waiting > 0)
+            }),
             paused: pauses.remove(&account.id).unwrap_or_default(),
             since: node.as_ref().map(|node| node.since),
             waiting,
@@ -177,6 +188,15 @@ pub(super) async fn all(store: &Store, operator: &Operator) -> Result<Vec<QueueV
         }
     });
     Ok(queues.collect())
+}
+
+/// Why what a user's queues hold waits though they run: the plan's messages of the day are delivered.
+fn used_up_today(allowance: &AllowanceView) -> Option<String> {
+    let limit = allowance.limit.filter(|_| allowance.waiting > 0)?;
+    let resets = allowance.resets_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    Some(format!(
+        "the plan's {limit} messages of today are delivered: it goes on at {resets}, or at once with another plan"
+    ))
 }
 
 /// Every session: its account and how it stands.
@@ -208,6 +228,10 @@ impl Queues for QueueService {
         let to = from.saturating_add(page.limit);
         let next_cursor = (queues.len() > to).then(|| to.to_string());
         Ok(Listed { items: queues.into_iter().skip(from).take(page.limit).collect(), next_cursor })
+    }
+
+    async fn get(&self, id: AccountId) -> Result<QueueView, Fault> {
+        self.one(id).await
     }
 
     async fn pause(&self, id: AccountId, on: bool) -> Result<QueueView, Fault> {
@@ -304,5 +328,25 @@ impl Item for ReconnectSession {
             // Whatever else stands in the way of this one is no reason to hold the others up.
             other => Fault::Conflict(other.to_string()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_at_the_days_limit_says_so() {
+        let of = |limit, waiting| AllowanceView {
+            suspended: false,
+            limit,
+            delivered: 20,
+            waiting,
+            resets_at: "2026-11-23T00:00:00Z".parse().unwrap(),
+        };
+        let said = used_up_today(&of(Some(20), 16)).unwrap();
+        assert!(said.contains("20 messages of today") && said.contains("2026-11-23T00:00:00Z"), "{said}");
+        assert_eq!(used_up_today(&of(Some(20), 0)), None, "nothing waits for it");
+        assert_eq!(used_up_today(&of(None, 0)), None);
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
+use switchyard::clock::SystemClock;
 use switchyard::services::operator::OperatorAccess;
+use switchyard_actors::ports::Clock;
 use switchyard_sandbox::{Limits, SandboxConfig};
 use uuid::Uuid;
 
@@ -264,8 +266,19 @@ async fn the_bot_answers_people_and_announcements_are_checked() {
         let (status, refused) = api.post("", Some(order)).await;
         assert_eq!((status, &refused["errors"][0]["pointer"]), (400, &json!(pointer)), "{refused}");
     }
+    for (order, pointer) in [
+        (json!({"kind": "system", "text": "x", "audience": {"plans": ["gold"]}}), "/audience/plans"),
+        (json!({"kind": "system", "text": "x", "send_at": "2020-01-01T00:00:00Z"}), "/send_at"),
+        (json!({"kind": "system", "text": "x", "send_at": "2099-01-01T00:00:00Z"}), "/send_at"),
+        (json!({"kind": "system", "text": "x", "send_at": "+262142-12-31T23:59:59Z"}), "/send_at"),
+    ] {
+        let (status, refused) = api.post("", Some(order)).await;
+        assert_eq!((status, &refused["errors"][0]["pointer"]), (400, &json!(pointer)), "{refused}");
+    }
     let offer = "More pairs: https://switchyard.example/account/plans & soon";
-    let (_, shown) = api.post("", Some(json!({"kind": "promotion", "text": offer, "preview": true}))).await;
+    let (status, shown) =
+        api.post("", Some(json!({"kind": "promotion", "text": offer, "preview": true}))).await;
+    assert_eq!(status, 200, "nothing is made: {shown}");
     assert_eq!(
         (&shown["announcement"], &shown["preview"]["recipients"]),
         (&Value::Null, &json!(0)),
@@ -273,7 +286,8 @@ async fn the_bot_answers_people_and_announcements_are_checked() {
     );
     let html = shown["preview"]["html"].as_str().unwrap();
     assert!(html.contains("plans &amp; soon") && html.contains("/offers_off"), "{html}");
-    let later = json!({"kind": "system", "text": "later", "send_at": "2099-01-01T00:00:00Z"});
+    let far = SystemClock.now() + chrono::TimeDelta::days(30);
+    let later = json!({"kind": "system", "text": "later", "send_at": far});
     let (status, made) = api.post("", Some(later)).await;
     assert_eq!(status, 201, "{made}");
     let id = made["announcement"]["id"].as_str().unwrap();

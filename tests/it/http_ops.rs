@@ -50,6 +50,10 @@ impl Queues for OutOfOrder {
         later()
     }
 
+    async fn get(&self, _: AccountId) -> Result<QueueView, Fault> {
+        later()
+    }
+
     async fn pause(&self, _: AccountId, _: bool) -> Result<QueueView, Fault> {
         later()
     }

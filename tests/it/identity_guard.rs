@@ -55,6 +55,26 @@ daemon_on_both_databases! {
         let (status, me) = answer(api.user(&ann, Method::GET, "/me")).await;
         assert_eq!((status, &me["state"]), (200, &json!("suspended")), "{me}");
         assert_eq!(answer(api.key(&key, Method::GET, "/pairs")).await.0, 200);
+        let (status, problem) = answer(api.user(&ann, Method::GET, "/events")).await;
+        assert_eq!((status, &problem["code"]), (403, &json!("suspended")), "no stream that ends at once: {problem}");
+        let misplaced = api.anonymous(Method::GET, "/me").bearer_auth(&key);
+        for request in [misplaced.try_clone().unwrap(), misplaced.header("x-forwarded-for", "203.0.113.9")] {
+            let (status, problem) = answer(request).await;
+            let said = problem["detail"].as_str().unwrap_or_default();
+            assert!(status == 401 && said.contains("X-Api-Key"), "{problem}");
+        }
+        let changes = (0..8).map(|n| answer(api.user(&ben, Method::PATCH, "/me").json(&json!({ "name": format!("Ben {n}") }))));
+        for (status, body) in futures_util::future::join_all(changes).await {
+            assert_eq!(status, 200, "nobody set a condition: {body}");
+        }
+        for (field, value, words) in [("time_zone", "Nowhere/Here", "IANA"), ("name", "a\nb", "control"), ("name", "a\u{0}", "NUL")] {
+            let (status, problem) = answer(api.user(&ben, Method::PATCH, "/me").json(&json!({ field: value }))).await;
+            let said = problem["errors"][0]["detail"].as_str().unwrap_or_default();
+            assert!(status == 400 && said.contains(words), "{problem}");
+        }
+        let late = json!({ "name": "a program", "scopes": ["pairs:read"], "expires_at": "+262142-12-31T23:59:59Z" });
+        let (status, problem) = answer(api.user(&ben, Method::POST, "/me/api-keys").json(&late)).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (400, &json!("/expires_at")), "{problem}");
         for refused in [
             api.user(&ann, Method::POST, "/pairs"), api.user(&ann, Method::POST, "/accounts"),
             api.key(&key, Method::POST, "/pairs"),

@@ -27,7 +27,10 @@ daemon_on_both_databases! {
         assert_eq!(tokens["token_type"], "Bearer");
         let last = fails(&data, &["admin", "disable", "ada@example.org"], "").await;
         assert!(last.1.contains("last active owner"), "{last:?}");
-        ok(&data, &["admin", "add", "bob@example.org", "--role", "owner"], "another long one\n").await;
+        let add = ["admin", "add", "bob@example.org", "--role", "owner", "--json"];
+        let said: Value = serde_json::from_str(&ok(&data, &add, "another long one\n").await).unwrap();
+        assert_eq!((&said["email"], &said["role"]), (&json!("bob@example.org"), &json!("owner")));
+        assert_eq!(ok(&data, &["jobs", "list"], "").await, ok(&data, &["jobs"], "").await);
         ok(&data, &["admin", "disable", "ada@example.org"], "").await;
         assert_eq!(login(&data, "correct horse battery").await.status().as_u16(), 401);
         ok(&data, &["admin", "enable", "ada@example.org"], "").await;

@@ -8,12 +8,13 @@ import pathlib
 import re
 import struct
 import time
+from datetime import UTC, datetime, timedelta
 
 import requests
 
 PASSWORD = "correct horse battery staple"
 TIMEOUT = 60
-FAR_AWAY = "2099-01-01T00:00:00Z"
+FAR_AWAY = (datetime.now(UTC) + timedelta(days=300)).strftime("%Y-%m-%dT%H:%M:%SZ")
 ACCOUNTS = "/api/v1/accounts"
 PAIRS = "/api/v1/pairs"
 LOGINS = "/api/v1/accounts/telegram/logins"

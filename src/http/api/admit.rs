@@ -16,6 +16,23 @@ use crate::services::entry::{Credential, Entered, EntryFault, Via};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
+/// Why the caller, who may only look, is suspended: in the request's extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Suspension(String);
+
+impl Suspension {
+    /// Refuses what a suspended caller may not have, although nothing is changed by it.
+    ///
+    /// # Errors
+    /// 403 for a suspended caller.
+    pub(crate) fn refuse(req: &HttpRequest) -> Result<(), Problem> {
+        match req.extensions().get::<Self>() {
+            Some(Self(reason)) => Err(EntryFault::Suspended(reason.clone()).into()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Lets a request through to its handler. Who asks is then in the request's extensions: [`Caller`] and [`Via`].
 pub(super) async fn admit(spec: &EndpointSpec, req: &HttpRequest) -> Result<(), Problem> {
     if spec.path.starts_with("/api/") { let_in(spec.access, req).await } else { Ok(()) }
@@ -40,12 +57,13 @@ pub(crate) async fn let_in(access: Access, req: &HttpRequest) -> Result<(), Prob
     count_known(&services, &entered, req).await?;
     check(access, &entered)?;
     // What guards the account itself stays open: a suspended user may sign out, change the password, take the data and go.
-    if let (Access::User(_), Some(reason)) = (access, entered.suspended)
-        && !req.method().is_safe()
-    {
-        return Err(Problem::from(EntryFault::Suspended(reason)));
-    }
     let mut extensions = req.extensions_mut();
+    if let (Access::User(_), Some(reason)) = (access, entered.suspended) {
+        if !req.method().is_safe() {
+            return Err(Problem::from(EntryFault::Suspended(reason)));
+        }
+        extensions.insert(Suspension(reason));
+    }
     extensions.insert(entered.caller);
     extensions.insert(entered.via);
     Ok(())
@@ -67,6 +85,10 @@ async fn enter(
         Given::Token(token) if access.is_staff() => Credential::AdminToken(token),
         Given::Token(token) => Credential::UserToken(token),
         Given::Nothing => return Err(unauthorized("an access token or an API key is needed")),
+        // On a user's route whatever is neither is most likely a key in the wrong header.
+        Given::OperatorToken if !access.is_staff() && !state.operator().accepts(req.headers()) => {
+            return Err(unauthorized("no access token; API keys go in X-Api-Key"));
+        }
         Given::OperatorToken => {
             state.operator().check(req.peer_addr(), req.headers())?;
             return Ok(Entered {

@@ -5,6 +5,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::schema::Describer;
 
@@ -15,6 +16,33 @@ pub trait Answer {
 
     /// Says in the document what may come.
     fn describe(to: &mut Describer);
+
+    /// What the audit log keeps of it where the handler takes nothing down: a name of what was made, and how it is now.
+    fn shown(&self) -> Shown {
+        Shown::default()
+    }
+}
+
+/// See [`Answer::shown`].
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// The name of what was made.
+    pub target: Option<String>,
+    /// How it is from then on.
+    pub after: Option<Value>,
+}
+
+impl Shown {
+    /// A view of what there is now.
+    pub fn of(view: &impl Serialize) -> Self {
+        Self { target: None, after: serde_json::to_value(view).ok() }
+    }
+
+    /// The same, of what is at a path from now on.
+    fn at(location: &str, view: &impl Serialize) -> Self {
+        let target = location.rsplit('/').next().map(str::to_owned);
+        Self { target, ..Self::of(view) }
+    }
 }
 
 impl<T: Serialize + JsonSchema> Answer for Json<T> {
@@ -24,6 +52,10 @@ impl<T: Serialize + JsonSchema> Answer for Json<T> {
 
     fn describe(to: &mut Describer) {
         to.answers::<T>(200, "Done.");
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::of(&self.0)
     }
 }
 
@@ -42,6 +74,10 @@ impl<T: Serialize + JsonSchema> Answer for Created<T> {
 
     fn describe(to: &mut Describer) {
         to.answers::<T>(201, "Made. `Location` says where it is.");
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::at(&self.location, &self.body)
     }
 }
 
@@ -65,6 +101,36 @@ impl<T: Serialize + JsonSchema> Answer for Upserted<T> {
         to.answers::<T>(201, "Made. `Location` says where it is.");
         to.answers::<T>(200, "It was there, and is renewed.");
     }
+
+    fn shown(&self) -> Shown {
+        Shown::at(&self.location, &self.body)
+    }
+}
+
+/// 201 for a new thing and where it is, 200 where only a preview was asked for and nothing was made.
+pub struct MadeOrShown<T> {
+    /// Path of the new thing, if one was made.
+    pub location: Option<String>,
+    /// The thing, or its preview.
+    pub body: T,
+}
+
+impl<T: Serialize + JsonSchema> Answer for MadeOrShown<T> {
+    fn respond(self) -> HttpResponse {
+        match self.location {
+            Some(location) => HttpResponse::Created().insert_header((LOCATION, location)).json(self.body),
+            None => HttpResponse::Ok().json(self.body),
+        }
+    }
+
+    fn describe(to: &mut Describer) {
+        to.answers::<T>(201, "Made. `Location` says where it is.");
+        to.answers::<T>(200, "Only a preview: nothing was made.");
+    }
+
+    fn shown(&self) -> Shown {
+        self.location.as_deref().map_or_else(|| Shown::of(&self.body), |at| Shown::at(at, &self.body))
+    }
 }
 
 /// 202: the order was taken and is being carried out.
@@ -77,6 +143,10 @@ impl<T: Serialize + JsonSchema> Answer for Accepted<T> {
 
     fn describe(to: &mut Describer) {
         to.answers::<T>(202, "Taken, and being carried out.");
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::of(&self.0)
     }
 }
 

@@ -15,6 +15,7 @@ use super::keyed;
 use super::record::record;
 use super::schema::Describer;
 use crate::http::address::caller_address;
+use crate::http::extract::refuse_nul;
 use crate::http::middleware::problem_of;
 use crate::http::problem::{Problem, ProblemCode};
 
@@ -169,6 +170,7 @@ where
     T: Answer + 'static,
 {
     admit(&spec, &req).await?;
+    refuse_nul(&req)?;
     match keyed::key(&spec, &req)? {
         None => call(spec, handler, req, payload).await,
         Some(key) => {
@@ -194,7 +196,12 @@ where
     // Before the inputs are read: the handler's notes go to this record.
     let on_record = record(&spec, &req).await?;
     let answer = match Args::from_request(&req, &mut payload).await {
-        Ok(args) => handler.call(args).await.map(Answer::respond),
+        Ok(args) => handler.call(args).await.map(|answer| {
+            if let Some(order) = &on_record {
+                order.note(&answer);
+            }
+            answer.respond()
+        }),
         Err(error) => Err(problem_of(&error.into())),
     };
     if let Some(order) = on_record {

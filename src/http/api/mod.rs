@@ -20,14 +20,14 @@ mod version;
 mod tests;
 
 pub use access::Access;
-pub use answer::{Accepted, Answer, Created, NoContent, Upserted};
+pub use answer::{Accepted, Answer, Created, MadeOrShown, NoContent, Shown, Upserted};
 pub use document::document;
 pub use endpoint::{Draft, Endpoint, EndpointSpec, delete, get, patch, post, put};
 pub use input::Input;
 pub use schema::Describer;
 pub use version::{IfMatch, Tagged};
 
-pub(super) use admit::let_in;
+pub(super) use admit::{Suspension, let_in};
 pub(super) use pass::{Lapse, Pass};
 
 pub(super) use endpoint::{mount, specs};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
+use super::answer::Answer;
 use super::endpoint::EndpointSpec;
 use crate::http::address::CallerAddress;
 use crate::http::changes::Changes;
@@ -17,6 +18,8 @@ use crate::services::caller::Caller;
 pub(super) struct OnRecord {
     audit: Arc<dyn Audit>,
     changes: Changes,
+    /// Whether the path names what it is about.
+    named: bool,
     order: Option<OpenOrder>,
 }
 
@@ -37,14 +40,21 @@ pub(super) async fn record(spec: &EndpointSpec, req: &HttpRequest) -> Result<Opt
         action: spec.id.to_owned(),
         target: (!parameters.is_empty()).then(|| parameters.join("/")),
     };
+    let named = asked.target.is_some();
     let audit = shared::<HttpState>(req)?.services()?.audit;
     let order = audit.asked(asked).await.map_err(|fault| unavailable(&fault))?;
-    let changes = Changes::default();
+    let changes = Changes::on_record();
     req.extensions_mut().insert(changes.clone());
-    Ok(Some(OnRecord { audit, changes, order: Some(order) }))
+    Ok(Some(OnRecord { audit, changes, named, order: Some(order) }))
 }
 
 impl OnRecord {
+    /// Takes down what the answer shows, where the handler did not say.
+    pub(super) fn note(&self, answer: &impl Answer) {
+        let shown = answer.shown();
+        self.changes.complete(shown.target.filter(|_| !self.named), shown.after);
+    }
+
     /// Puts on record how it ended.
     ///
     /// # Errors

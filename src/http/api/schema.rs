@@ -48,7 +48,7 @@ impl Describer {
     }
 
     /// A schema by reference, for something that is written.
-    pub(super) fn output<T: JsonSchema>(&mut self) -> Value {
+    pub fn output<T: JsonSchema>(&mut self) -> Value {
         self.outputs.subschema_for::<T>().to_value()
     }
 

@@ -7,7 +7,7 @@ use futures_util::future::{Ready, ready};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answer::Answer;
+use super::answer::{Answer, Shown};
 use super::input::Input;
 use super::schema::Describer;
 use crate::http::problem::{Problem, ProblemCode};
@@ -27,6 +27,10 @@ impl<T: Serialize + JsonSchema> Answer for Tagged<T> {
 
     fn describe(to: &mut Describer) {
         to.answers::<T>(200, "Done. `ETag` names its version.");
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::of(&self.body)
     }
 }
 

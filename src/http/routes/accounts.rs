@@ -3,6 +3,7 @@
 use actix_web::web::Json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use switchyard_actors::model::{AccountId, AccountKind, ChatId, UserId};
 use switchyard_actors::ports::{KnownChat, NewCredential, Proxy};
 
@@ -10,6 +11,7 @@ use super::faults::{Asking, page};
 use crate::http::api::{
     Accepted, Access, Created, Endpoint, IfMatch, Tagged, Upserted, delete, get, patch, post,
 };
+use crate::http::changes::Changes;
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::Serving;
@@ -340,11 +342,13 @@ async fn get_one(
 async fn change(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(account): Params<AccountParam>,
     expected: IfMatch,
     Body(change): Body<AccountChange>,
 ) -> Result<Tagged<AccountView>, Problem> {
+    changes.before_by(services.accounts.get(caller, account.id)).await;
     let body = services.accounts.change(caller, account.id, expected.version(), change).await?;
     Ok(Tagged { version: body.version, body })
 }
@@ -352,9 +356,11 @@ async fn change(
 async fn reconnect(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(account): Params<AccountParam>,
 ) -> Result<Accepted<ReconnectView>, Problem> {
+    changes.before_by(services.accounts.get(caller, account.id)).await;
     Ok(Accepted(services.accounts.reconnect(caller, account.id).await?))
 }
 
@@ -395,15 +401,18 @@ async fn connect(
 async fn remove(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     Query(query): Query<RemoveQuery>,
     Params(account): Params<AccountParam>,
 ) -> Result<Json<RemovedAccount>, Problem> {
+    changes.before_by(services.accounts.get(caller, account.id)).await;
     Ok(Json(services.accounts.remove(caller, account.id, query.force).await?))
 }
 
 async fn begin(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Body(order): Body<LoginOrder>,
 ) -> Result<Created<SignInView>, Problem> {
@@ -419,6 +428,8 @@ async fn begin(
     };
     let proxy = order.proxy.map(NewProxy::read).transpose()?;
     let begun = services.accounts.begin_sign_in(caller, order.user, method, proxy).await?;
+    // Its link signs somebody in: no more than its name is put on record.
+    changes.after(&json!({ "sign_in": begun.id, "method": order.method, "expires_at": begun.expires_at }));
     let location = format!("/api/v1/accounts/telegram/logins/{}", begun.id);
     Ok(Created { location, body: begun })
 }
@@ -435,6 +446,7 @@ async fn login(
 async fn answer(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(login): Params<SignInParam>,
     Body(order): Body<LoginAnswerOrder>,
@@ -447,5 +459,7 @@ async fn answer(
             return Err(Problem::new(ProblemCode::InvalidRequest, text).at_pointer("", text));
         }
     };
-    Ok(Json(services.accounts.answer_sign_in(caller, login.id, answer).await?))
+    let view = services.accounts.answer_sign_in(caller, login.id, answer).await?;
+    changes.after(&json!({ "sign_in": view.id, "expires_at": view.expires_at }));
+    Ok(Json(view))
 }

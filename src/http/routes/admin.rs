@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use switchyard_actors::model::AccountId;
 use switchyard_actors::supervision::{ChildPath, NodeView};
 
+use super::faults::Asking;
 use crate::http::api::{self, Access, Endpoint, get, post};
 use crate::http::changes::Changes;
 use crate::http::extract::{Body, Nothing, Params, Query};
@@ -15,6 +16,7 @@ use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::{HttpState, Serving};
 use crate::services::admin::AdminError;
 use crate::services::caller::Role;
+use crate::services::fault::Fault;
 
 const PAGE_MAX: usize = 200;
 
@@ -114,6 +116,12 @@ async fn restart(
     Body(order): Body<RestartOrder>,
 ) -> Result<api::Accepted<Accepted>, Problem> {
     changes.about(&order.path);
+    let node = async {
+        let nodes = services.admin.supervision(&order.path).await;
+        let nodes = nodes.map_err(|error| Fault::Unavailable(error.to_string()))?;
+        Ok(nodes.into_iter().find(|node| node.path == order.path))
+    };
+    changes.before_by(node).await;
     services.admin.restart(&order.path).await.map_err(|error| refused(error, &state))?;
     tracing::info!(path = %order.path, "operator restarted an actor");
     Ok(api::Accepted(Accepted { path: order.path }))
@@ -121,12 +129,15 @@ async fn restart(
 
 async fn reconnect(
     Serving(services): Serving,
+    Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     state: web::Data<HttpState>,
     Params(account): Params<AccountParam>,
 ) -> Result<api::Accepted<Accepted>, Problem> {
     let path = ChildPath::parse(&format!("sessions/{}", account.id))
         .map_err(|_| Problem::plain(ProblemCode::InternalError))?;
+    changes.before_by(services.accounts.get(caller, account.id)).await;
     services.admin.reconnect(account.id).await.map_err(|error| refused(error, &state))?;
     tracing::info!(account = %account.id, "operator reconnected a session");
     Ok(api::Accepted(Accepted { path }))

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use switchyard_actors::model::AnnouncementId;
 
 use super::faults::{Asking, page};
-use crate::http::api::{Access, Created, Endpoint, get, post};
+use crate::http::api::{Access, Endpoint, MadeOrShown, get, post};
+use crate::http::changes::Changes;
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::Serving;
@@ -45,7 +46,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .describe(
                 "Plan, consent and opt-outs are looked at when it is sent, chat by chat. Each chat gets it at most once: \
                  after an outcome that is not known it is not repeated, and counted as `uncertain`. With `preview` \
-                 nothing is kept or sent.",
+                 nothing is kept or sent: the answer is 200, without `Location`.",
             )
             .problems(&[ProblemCode::Conflict])
             .to(announce),
@@ -80,15 +81,17 @@ async fn list(
 async fn announce(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Body(order): Body<AnnouncementOrder>,
-) -> Result<Created<Announced>, Problem> {
+) -> Result<MadeOrShown<Announced>, Problem> {
+    if order.preview {
+        changes.about("preview");
+    }
     let body = services.announcements.announce(caller, order).await?;
-    let location = match &body.announcement {
-        Some(made) => format!("/api/v1/admin/announcements/{}", made.id),
-        None => "/api/v1/admin/announcements".to_owned(),
-    };
-    Ok(Created { location, body })
+    let made = body.announcement.as_ref();
+    let location = made.map(|made| format!("/api/v1/admin/announcements/{}", made.id));
+    Ok(MadeOrShown { location, body })
 }
 
 async fn get_one(
@@ -101,16 +104,20 @@ async fn get_one(
 
 async fn cancel(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     Params(asked): Params<AnnouncementParam>,
 ) -> Result<Json<Announcement>, Problem> {
+    changes.before_by(services.announcements.get(asked.id)).await;
     Ok(Json(services.announcements.cancel(asked.id).await?))
 }
 
 async fn resume(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     Params(asked): Params<AnnouncementParam>,
 ) -> Result<Json<Announcement>, Problem> {
+    changes.before_by(services.announcements.get(asked.id)).await;
     Ok(Json(services.announcements.resume(asked.id).await?))
 }

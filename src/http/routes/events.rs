@@ -13,8 +13,9 @@ use serde::Deserialize;
 use serde_json::json;
 use switchyard_actors::model::{DomainEvent, Topic, UserId};
 
+use super::event_topics;
 use super::faults::Asking;
-use crate::http::api::{Access, Answer, Describer, Endpoint, Input, Lapse, Pass, get};
+use crate::http::api::{Access, Answer, Describer, Endpoint, Input, Lapse, Pass, Suspension, get};
 use crate::http::extract::Query;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::Serving;
@@ -50,7 +51,7 @@ const TEXT: &str = "\
 Server-sent events. Each has a number as its `id`; a client that comes back with `Last-Event-ID` is told everything since, \
 without gap or repeat. The first is `ready`, with the number from which the stream begins, or `reset`, when what came since is \
 no longer kept: take a snapshot, then go on. The last is `end`, with a reason: `slow`, `draining`, `signed_out`, `forbidden`, \
-`unavailable`. Between, comments show that the stream lives. The name of an event is its topic, its data a JSON object.";
+`unavailable`. Between, comments show that the stream lives. The name of an event is its topic, its data a JSON object: see the answer.";
 
 /// Which events a user is told.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -110,6 +111,8 @@ async fn own(
     LastEventId(after): LastEventId,
     req: HttpRequest,
 ) -> Result<Stream, Problem> {
+    // It would end at once, and the client come back for ever.
+    Suspension::refuse(&req)?;
     let user = match caller {
         Caller::User(user) => Some(user),
         Caller::Operator | Caller::Admin(..) => None,
@@ -178,13 +181,8 @@ impl Answer for Stream {
     }
 
     fn describe(to: &mut Describer) {
-        let schema = json!({ "type": "string" });
-        to.answers_media(
-            200,
-            "The stream; it ends when the daemon or the caller ends it.",
-            "text/event-stream",
-            &schema,
-        );
+        let (text, schema) = event_topics::describe(to);
+        to.answers_media(200, &text, "text/event-stream", &schema);
         to.may_fail(&[ProblemCode::TooManyRequests]);
     }
 }

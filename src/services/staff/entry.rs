@@ -12,6 +12,7 @@ use super::door::role;
 use crate::crypto::JwtFault;
 use crate::services::caller::Caller;
 use crate::services::entry::{Credential, Entered, Entry, EntryFault, Via};
+use crate::services::fault::store_said;
 
 /// Lets admins in by their access tokens.
 #[derive(Clone)]
@@ -37,7 +38,7 @@ impl Entry for StaffEntry {
             })?;
         let session = LoginSessionId::from_uuid(claims.session);
         let found = parts.store.admin_of_session(session).await;
-        let found = found.map_err(|error| EntryFault::Unavailable(error.to_string()))?;
+        let found = found.map_err(|error| EntryFault::Unavailable(store_said(&error)))?;
         let (row, _) = found.ok_or(EntryFault::Unknown)?;
         if row.id != AdminId::from_uuid(claims.subject) {
             return Err(EntryFault::Unknown);

@@ -18,6 +18,7 @@ use crate::http::routes::faults::page;
 use crate::http::state::Serving;
 use crate::services::audit::{ActorFilter, Audit, AuditEntry, AuditQuery, csv_head, csv_line, ndjson_line};
 use crate::services::caller::Role;
+use crate::services::moment;
 use crate::services::page::{Listed, PAGE_MAX, Page};
 
 /// Which entries are asked for.
@@ -35,8 +36,10 @@ struct EntriesQuery {
     /// Only about this target.
     target: Option<String>,
     /// Not before this time.
+    #[serde(default, deserialize_with = "moment::given")]
     from: Option<DateTime<Utc>>,
     /// Before this time.
+    #[serde(default, deserialize_with = "moment::given")]
     to: Option<DateTime<Utc>>,
 }
 
@@ -51,8 +54,10 @@ struct ExportQuery {
     /// Only about this target.
     target: Option<String>,
     /// Not before this time.
+    #[serde(default, deserialize_with = "moment::given")]
     from: Option<DateTime<Utc>>,
     /// Before this time.
+    #[serde(default, deserialize_with = "moment::given")]
     to: Option<DateTime<Utc>>,
 }
 

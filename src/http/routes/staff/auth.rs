@@ -2,6 +2,7 @@
 
 use actix_web::web::Json;
 use actix_web::{HttpMessage, HttpRequest};
+use serde_json::json;
 
 use crate::http::address::caller_address;
 use crate::http::api::{Access, Endpoint, NoContent, post};
@@ -126,7 +127,11 @@ async fn enroll(
 ) -> Result<Json<TotpOffer>, Problem> {
     let admin = admin(caller)?;
     changes.about(admin);
-    Ok(Json(services.staff.offer_totp(admin).await?))
+    changes.before(&services.staff.get(admin).await?);
+    let offer = services.staff.offer_totp(admin).await?;
+    // The secret itself is the admin's alone.
+    changes.after(&json!({ "totp_offered": true }));
+    Ok(Json(offer))
 }
 
 async fn confirm(
