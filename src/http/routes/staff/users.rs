@@ -81,7 +81,11 @@ pub struct PlanOrder {
     /// The plan's name.
     pub plan: PlanName,
     /// Until when; then the default plan applies again. Without it: without an end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::services::moment::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub until: Option<DateTime<Utc>>,
 }
 
