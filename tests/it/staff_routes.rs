@@ -71,6 +71,11 @@ const NO_TARGET: [&str; 2] = ["enroll_admin_totp", "confirm_admin_totp"];
 
 /// What the services behind this server refuse, for they are not there.
 const OUT_OF_ORDER: &[&str] = &[
+    "change_user",
+    "delete_user",
+    "suspend_user",
+    "restore_user",
+    "set_user_plan",
     "add_key",
     "rotate_keys",
     "retire_key",

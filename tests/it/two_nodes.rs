@@ -1,10 +1,11 @@
 //! Two daemons on one PostgreSQL: what one is told the other does, and what is limited is limited for both together.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use switchyard_sandbox::SandboxConfig;
+use tokio::time::Instant;
 
 use crate::harness::daemon::{Daemon, DataDir, World, eventually};
 use crate::harness::people::{Api, Tokens, answer};
@@ -57,7 +58,7 @@ async fn a_user_whom_one_node_suspends_stops_at_the_other() {
         let (nodes, path) = (&nodes, format!("sessions/{}", pair.source.account));
         async move {
             let session = nodes.sessions(node).await.into_iter().find(|seen| seen["path"] == *path)?;
-            Some(session.to_string().contains("user is suspended"))
+            Some(session["observable"]["connection"] == "suspended")
         }
     };
     assert_eq!(stands_still(0).await, Some(false));
