@@ -34,7 +34,7 @@ const SECRET: &str = "smtp-password";
 const ELSEWHERE: &str = "203.0.113.9";
 
 /// Open to users and their keys, and yet about somebody in person: the operator has none.
-const OF_PERSONS: [&str; 1] = ["get_me"];
+const OF_PERSONS: [&str; 2] = ["get_me", "get_my_plan"];
 
 /// Who asks, as far as admission tells callers apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

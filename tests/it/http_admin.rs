@@ -16,7 +16,7 @@ const SUPERVISION: &str = "/api/v1/admin/supervision";
 
 /// About what the operator does not have: one-time codes and a profile of its own. (The order that
 /// confirms them is refused for its body before that.)
-const OF_ONE_CALLER_ALONE: [&str; 2] = ["enroll_admin_totp", "get_me"];
+const OF_ONE_CALLER_ALONE: [&str; 3] = ["enroll_admin_totp", "get_me", "get_my_plan"];
 
 fn method(name: &str) -> Method {
     name.parse().unwrap()

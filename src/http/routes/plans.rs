@@ -2,7 +2,7 @@
 
 use actix_web::web::Json;
 
-use super::faults::Asking;
+use super::who::Me;
 use crate::http::api::{Access, Endpoint, get};
 use crate::http::extract::{Nothing, Query};
 use crate::http::problem::{Problem, ProblemCode};
@@ -29,13 +29,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn own(
     Serving(services): Serving,
-    Asking(caller): Asking,
+    Me(user): Me,
     _: Query<Nothing>,
 ) -> Result<Json<MembershipView>, Problem> {
-    let Caller::User(user) = caller else {
-        return Err(Problem::new(ProblemCode::NotFound, "whoever calls is no user and has no plan"));
-    };
-    Ok(Json(services.membership.membership(caller, user).await?))
+    Ok(Json(services.membership.membership(Caller::User(user), user).await?))
 }
 
 async fn list(Serving(services): Serving, _: Query<Nothing>) -> Result<Json<PlanList>, Problem> {
