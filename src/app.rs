@@ -47,6 +47,7 @@ use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sealed::Uploads;
 use crate::services::sensitive::Sensitive;
 use crate::store::{DataDir, MasterKeyError, ProviderSecret, Store, StoreOwner, StoreParts};
+use crate::threads;
 
 /// How long a sandbox may take to say what it seeded.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,15 +76,14 @@ type Embedded = std::convert::Infallible;
 /// Carries out a command on an actix system of its own: actors on this thread, platforms' clients on others.
 #[must_use]
 pub fn run(command: &Command, console: &mut Console) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
+    let ended = threads::run_system(dispatch(command, console));
+    match ended {
+        Ok(code) => code,
         Err(error) => {
             console.complain(format!("no threads: {error}"));
-            return ExitCode::Software;
+            ExitCode::Software
         }
-    };
-    actix::System::with_tokio_rt(move || runtime).block_on(dispatch(command, console))
+    }
 }
 
 async fn dispatch(command: &Command, console: &mut Console) -> ExitCode {

@@ -12,3 +12,4 @@ pub mod outgoing;
 pub mod services;
 pub mod store;
 pub mod telemetry;
+pub mod threads;

@@ -100,6 +100,7 @@ mod store_standing;
 mod store_system_secrets;
 mod store_users;
 mod suspension;
+mod threads;
 mod two_nodes;
 mod two_systems;
 mod webhooks;

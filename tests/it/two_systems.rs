@@ -48,10 +48,7 @@ async fn forward(seed: &SandboxSeed, text: &str) -> Vec<String> {
 /// Runs two daemons, each with a data folder and store of its own, where there are any.
 fn two_systems(folders: impl AsyncFnOnce() -> Option<(DataDir, DataDir)>) {
     switchyard::crypto::install_ring_provider();
-    let runtime = || {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
-    };
-    actix::System::with_tokio_rt(runtime).block_on(async {
+    let ended = switchyard::threads::run_system(async {
         let Some((one, two)) = folders().await else { return };
         let first = Box::pin(App::start(config(&one, "1"), "")).await.expect("a daemon");
         let second = Box::pin(App::start(config(&two, "2"), "")).await.expect("another");
@@ -65,6 +62,7 @@ fn two_systems(folders: impl AsyncFnOnce() -> Option<(DataDir, DataDir)>) {
         assert!(second.stop().await.unfinished.is_empty());
         second.close().await;
     });
+    ended.expect("threads");
 }
 
 #[test]
