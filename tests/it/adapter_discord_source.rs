@@ -328,7 +328,9 @@ async fn a_source_that_is_refused_does_not_stop_the_others() {
     let world = World::new(|_| {}).await;
     let nowhere = place("4711");
     let sources = [place(&world.chat), nowhere];
-    let mut bot = world.read(&sources, &[cursor("4711", 4711)]).await;
+    // Without a cursor it would begin behind what is there when its history is asked for, which may be after "still read".
+    let start = world.say(&world.chat, "before");
+    let mut bot = world.read(&sources, &[cursor(&world.chat, start), cursor("4711", 4711)]).await;
     world.say(&world.chat, "still read");
     assert_eq!(bot.reader.texts(1).await, ["still read"]);
     // The channel's history was refused by then, or is now.

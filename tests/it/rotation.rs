@@ -19,13 +19,17 @@ use crate::harness::people::{Api, PASSWORD, Tokens, answer, tokens};
 
 const ANN: &str = "ann@example.org";
 const KILLS: u64 = 2;
+/// Steps of the whole rotation, a pause between each two.
+const STEPS: usize = 100;
 /// All of it is bounded.
 const WHOLE: Duration = Duration::from_secs(600);
 
 /// Data keys are asked for anew nearly each time, so that what is read was unwrapped just now; and who looks so often is not
 /// refused for that.
-const ENV: [(&str, &str); 4] = [
+const ENV: [(&str, &str); 5] = [
     ("SWITCHYARD_VAULT__DATA_KEY_TTL", "50ms"),
+    // Long enough to be killed on the way, also where a look takes seconds.
+    ("SWITCHYARD_VAULT__ROTATION_PAUSE", "200ms"),
     ("SWITCHYARD_VAULT__WATCH_INTERVAL", "500ms"),
     ("SWITCHYARD_PLANS__DEFAULT", "business"),
     ("SWITCHYARD_LIMITS__OPEN_REQUESTS", "100000"),
@@ -92,14 +96,16 @@ async fn all_open(data: &DataDir, keyring: &str, count: usize) {
 }
 
 async fn rotated(data: &DataDir, many: usize) {
+    let batch = (many / STEPS).to_string();
+    let env: Vec<_> = ENV.into_iter().chain([("SWITCHYARD_VAULT__ROTATION_BATCH", batch.as_str())]).collect();
     let world = World::start(SandboxConfig::default()).await;
-    let mut daemon = Daemon::start_with(&world, data, &ENV).await;
+    let mut daemon = Daemon::start_with(&world, data, &env).await;
     let ann = Api::of(data).new_user(ANN).await;
     let first = keyring(data).await;
     assert!(daemon.terminate().await.success(), "{}", data.read_log());
     users(&data.database().await, &first, u128::try_from(many).expect("a number")).await;
 
-    daemon = Daemon::start_with(&world, data, &ENV).await;
+    daemon = Daemon::start_with(&world, data, &env).await;
     let old = json(data, &["keys", "list", "--json"]).await["sealing"].as_str().expect("a key").to_owned();
     json(data, &["keys", "add", "--json"]).await;
     let pair = world.pairs().remove(0);
@@ -121,9 +127,9 @@ async fn rotated(data: &DataDir, many: usize) {
         if now["phase"] == "finished" {
             break now;
         }
-        if kills < KILLS && done >= total * (kills + 1) / (KILLS + 2) {
+        if kills < KILLS && done >= total * (kills + 1) / (KILLS + 3) {
             daemon.kill();
-            daemon = Daemon::start_with(&world, data, &ENV).await;
+            daemon = Daemon::start_with(&world, data, &env).await;
             kills += 1;
         }
     };
@@ -135,7 +141,7 @@ async fn rotated(data: &DataDir, many: usize) {
     assert_eq!(last.split_whitespace().count(), 1, "the old key is out of the file");
     daemon.kill();
     all_open(data, &last, many).await;
-    let daemon = Daemon::start_with(&world, data, &ENV).await;
+    let daemon = Daemon::start_with(&world, data, &env).await;
     // Access tokens were signed under the key that is gone; the sign-in itself goes on.
     let (status, renewed) = Api::of(data).refresh(&watch.ann.refresh).await;
     assert_eq!(status, 200, "{renewed}");
