@@ -340,6 +340,16 @@ pub trait Directory: Send + Sync {
         Ok(self.pairs().await?.into_iter().filter(|pair| pair.user == user).collect())
     }
 
+    /// The pairs that read or write through any of these accounts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn pairs_through(&self, accounts: &[AccountId]) -> Result<Vec<Pair>, StoreError> {
+        let uses =
+            |pair: &Pair| accounts.contains(&pair.source_account) || accounts.contains(&pair.target_account);
+        Ok(self.pairs().await?.into_iter().filter(uses).collect())
+    }
+
     /// Notes what is known of an account.
     ///
     /// # Errors

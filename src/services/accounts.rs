@@ -312,18 +312,19 @@ impl Desk {
         if caller.reaches(account.user) { Ok(account) } else { Err(Fault::NotFound(format!("account {id}"))) }
     }
 
-    pub(super) async fn account_view(&self, account: Account, pairs: &[Pair]) -> Result<AccountView, Fault> {
+    pub(super) async fn account_view(&self, account: Account) -> Result<AccountView, Fault> {
         let settings = self.store.account_settings(&[account.id]).await?;
+        let pairs = self.store.pairs_through(&[account.id]).await?;
         let path = ChildPath::parse(&format!("sessions/{}", account.id)).ok();
         let node = path.and_then(|path| self.operator.tree().view(&path));
-        self.view_with(account, pairs, &settings, node.as_ref()).await
+        self.view_with(account, &pairs, &settings, node.as_ref()).await
     }
 
     /// As many as are asked for, with as few questions as can be, and sessions asked how they are at this moment.
     async fn account_views(&self, accounts: Vec<Account>) -> Result<Vec<AccountView>, Fault> {
         let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
         let settings = self.store.account_settings(&ids).await?;
-        let pairs = self.store.pairs().await?;
+        let pairs = self.store.pairs_through(&ids).await?;
         let nodes = self.session_views(&accounts).await;
         let mut views = Vec::with_capacity(accounts.len());
         for (account, node) in accounts.into_iter().zip(nodes) {

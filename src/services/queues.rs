@@ -8,8 +8,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use switchyard_actors::model::{AccountId, AccountKind, PauseCause, UserId};
-use switchyard_actors::ports::Directory;
+use switchyard_actors::model::{Account, AccountId, AccountKind, PauseCause, UserId};
+use switchyard_actors::ports::{Directory, QueuePauses, StoreError};
 use switchyard_actors::supervision::{ChildPath, NodeView};
 use switchyard_actors::tree::{AllowanceView, Operator, ReconnectError};
 
@@ -132,8 +132,15 @@ impl QueueService {
     }
 
     async fn one(&self, id: AccountId) -> Result<QueueView, Fault> {
-        let all = all(&self.store, &self.operator).await?;
-        all.into_iter().find(|queue| queue.id == id).ok_or_else(|| Fault::NotFound(format!("queue {id}")))
+        let account = match self.store.account(id).await {
+            Err(StoreError::NotFound(_)) => return Err(Fault::NotFound(format!("queue {id}"))),
+            account => account?,
+        };
+        let depth = self.store.queue_depth(id).await?;
+        let paused = self.store.queue_pauses(id).await?;
+        let reason = || used_up_today(&self.operator.allowance(account.user));
+        let reason = if depth.waiting > 0 { reason() } else { None };
+        Ok(view(&self.operator, account, depth, paused, reason))
     }
 
     fn nodes(&self, branch: &str) -> Vec<NodeView> {
@@ -152,42 +159,51 @@ pub(super) async fn all(store: &Store, operator: &Operator) -> Result<Vec<QueueV
     let accounts = store.accounts().await?;
     let depths = store.queue_depths().await?;
     let mut pauses = store.all_queue_pauses().await?;
-    let view = |branch: &str, id: AccountId| {
-        operator.tree().view(&ChildPath::parse(&format!("{branch}/{id}")).ok()?)
-    };
     let mut used_up: HashMap<UserId, Option<String>> = HashMap::new();
     let queues = accounts.into_iter().map(|account| {
-        let node = view("queues", account.id);
         let depth = depths.get(&account.id).copied().unwrap_or_default();
-        let throttle = view("throttles", account.id);
-        let QueueDepth { waiting, oldest } = depth;
-        let number = |name: &str| {
-            node.as_ref().and_then(|node| node.observable.get(name)?.as_u64()).unwrap_or_default()
+        let paused = pauses.remove(&account.id).unwrap_or_default();
+        let mut of_user = || {
+            let used_up = used_up.entry(account.user);
+            used_up.or_insert_with(|| used_up_today(&operator.allowance(account.user))).clone()
         };
-        QueueView {
-            id: account.id,
-            user: account.user,
-            name: account.name,
-            kind: account.kind,
-            state: node.as_ref().map_or(QueueStanding::Restarting, QueueStanding::of),
-            reason: node.as_ref().and_then(why).or_else(|| {
-                let used_up = used_up.entry(account.user);
-                let of_user = used_up.or_insert_with(|| used_up_today(&operator.allowance(account.user)));
-                of_user.clone().filter(|_| waiting > 0)
-            }),
-            paused: pauses.remove(&account.id).unwrap_or_default(),
-            since: node.as_ref().map(|node| node.since),
-            waiting,
-            oldest_waiting: oldest.and_then(DateTime::from_timestamp_millis),
-            lanes: number("lanes"),
-            sending: number("sending"),
-            sent: number("sent"),
-            dead: number("dead"),
-            throttle: throttle
-                .and_then(|node| node.observable.get("state").and_then(Value::as_str).map(str::to_owned)),
-        }
+        let reason = if depth.waiting > 0 { of_user() } else { None };
+        view(operator, account, depth, paused, reason)
     });
     Ok(queues.collect())
+}
+
+/// A queue as store and tree know it. `waits_for` is why what is in it waits though it runs.
+fn view(
+    operator: &Operator,
+    account: Account,
+    depth: QueueDepth,
+    paused: BTreeSet<PauseCause>,
+    waits_for: Option<String>,
+) -> QueueView {
+    let node =
+        |branch: &str| operator.tree().view(&ChildPath::parse(&format!("{branch}/{}", account.id)).ok()?);
+    let (node, throttle) = (node("queues"), node("throttles"));
+    let number =
+        |name: &str| node.as_ref().and_then(|node| node.observable.get(name)?.as_u64()).unwrap_or_default();
+    QueueView {
+        id: account.id,
+        user: account.user,
+        state: node.as_ref().map_or(QueueStanding::Restarting, QueueStanding::of),
+        reason: node.as_ref().and_then(why).or(waits_for),
+        paused,
+        since: node.as_ref().map(|node| node.since),
+        waiting: depth.waiting,
+        oldest_waiting: depth.oldest.and_then(DateTime::from_timestamp_millis),
+        lanes: number("lanes"),
+        sending: number("sending"),
+        sent: number("sent"),
+        dead: number("dead"),
+        throttle: throttle
+            .and_then(|node| node.observable.get("state").and_then(Value::as_str).map(str::to_owned)),
+        name: account.name,
+        kind: account.kind,
+    }
 }
 
 /// Why what a user's queues hold waits though they run: the plan's messages of the day are delivered.

@@ -181,8 +181,7 @@ impl SignIns {
             }
             SignInStage::Done(Admitted { account, renewed }) => {
                 let account = self.desk.store.account(account).await?;
-                let pairs = self.desk.store.pairs().await?;
-                let account = self.desk.account_view(account, &pairs).await?;
+                let account = self.desk.account_view(account).await?;
                 SignInState::Done(Box::new(ConnectedAccount { account, renewed }))
             }
             SignInStage::Failed(error) => SignInState::Failed { reason: error.to_string() },

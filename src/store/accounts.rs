@@ -11,7 +11,7 @@ use sea_orm::{
 use secrecy::SecretSlice;
 use serde_json::json;
 use switchyard_actors::model::{
-    Account, AccountId, AccountState, Audience, NewDomainEvent, Pair, Topic, UserId,
+    Account, AccountId, AccountKind, AccountState, Audience, NewDomainEvent, Pair, Topic, UserId,
 };
 use switchyard_actors::ports::{Directory, Proxy, StoreError};
 
@@ -41,6 +41,21 @@ pub struct Connected {
 }
 
 impl Store {
+    /// The account here that is this account of its platform, whoever's it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn account_at(
+        &self,
+        kind: AccountKind,
+        platform_id: i64,
+    ) -> Result<Option<Account>, StoreError> {
+        let same = account::Entity::find()
+            .filter(account::Column::Kind.eq(kind.as_str()))
+            .filter(account::Column::PlatformId.eq(platform_id));
+        self.read(same.one(&self.readers)).await?.map(rows::account).transpose()
+    }
+
     /// Makes an account. One with the same id stays as it is.
     ///
     /// # Errors
@@ -269,6 +284,10 @@ impl Directory for Store {
 
     async fn pairs_of(&self, user: UserId) -> Result<Vec<Pair>, StoreError> {
         Ok(self.pair_records(Some(user)).await?.into_iter().map(|record| record.pair).collect())
+    }
+
+    async fn pairs_through(&self, accounts: &[AccountId]) -> Result<Vec<Pair>, StoreError> {
+        self.pairs_by_account(accounts).await
     }
 
     async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<(), StoreError> {

@@ -4,9 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, Select,
+};
 use serde_json::json;
-use switchyard_actors::model::{Audience, NewDomainEvent, Pair, PairId, PauseCause, Topic};
+use switchyard_actors::model::{AccountId, Audience, NewDomainEvent, Pair, PairId, PauseCause, Topic};
 use switchyard_actors::ports::StoreError;
 use uuid::Uuid;
 
@@ -52,10 +54,28 @@ impl Store {
     }
 
     pub(super) async fn all_pairs(&self) -> Result<Vec<Pair>, StoreError> {
-        let found = pair::Entity::find().order_by_asc(pair::Column::Id).all(&self.readers);
+        let found = self.read(pair::Entity::find().order_by_asc(pair::Column::Id).all(&self.readers)).await?;
+        self.with_causes(&found, pair_pause::Entity::find()).await
+    }
+
+    pub(super) async fn pairs_by_account(&self, accounts: &[AccountId]) -> Result<Vec<Pair>, StoreError> {
+        let ids: Vec<Uuid> = accounts.iter().map(|id| id.as_uuid()).collect();
+        let through = Condition::any()
+            .add(pair::Column::SourceAccount.is_in(ids.clone()))
+            .add(pair::Column::TargetAccount.is_in(ids));
+        let found = pair::Entity::find().filter(through).order_by_asc(pair::Column::Id).all(&self.readers);
         let found = self.read(found).await?;
+        let pauses = pair_pause::Column::PairId.is_in(found.iter().map(|row| row.id));
+        self.with_causes(&found, pair_pause::Entity::find().filter(pauses)).await
+    }
+
+    async fn with_causes(
+        &self,
+        found: &[pair::Model],
+        pauses: Select<pair_pause::Entity>,
+    ) -> Result<Vec<Pair>, StoreError> {
         let mut causes = HashMap::<Uuid, BTreeSet<PauseCause>>::new();
-        for pause in self.read(pair_pause::Entity::find().all(&self.readers)).await? {
+        for pause in self.read(pauses.all(&self.readers)).await? {
             causes.entry(pause.pair_id).or_default().insert(rows::word(&pause.cause)?);
         }
         found.iter().map(|row| rows::pair(row, causes.remove(&row.id).unwrap_or_default())).collect()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use switchyard_actors::model::{AccountId, PauseCause};
 use switchyard_actors::ports::{QueuePauses, StoreError};
 use uuid::Uuid;
@@ -103,8 +103,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn queue_depths(&self) -> Result<BTreeMap<AccountId, QueueDepth>, StoreError> {
+        self.depths(Condition::all()).await
+    }
+
+    /// What waits for one account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn queue_depth(&self, account: AccountId) -> Result<QueueDepth, StoreError> {
+        let own = Condition::all().add(delivery::Column::AccountId.eq(account.as_uuid()));
+        Ok(self.depths(own).await?.remove(&account).unwrap_or_default())
+    }
+
+    async fn depths(&self, which: Condition) -> Result<BTreeMap<AccountId, QueueDepth>, StoreError> {
         let found = delivery::Entity::find()
             .filter(Expr::cust(WAITING))
+            .filter(which)
             .select_only()
             .column(delivery::Column::AccountId)
             .column_as(delivery::Column::Id.count(), "waiting")

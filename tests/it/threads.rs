@@ -60,7 +60,7 @@ fn no_wake_is_lost_while_a_channel_is_looked_into() {
         let (answers, answered) = answers::channel();
         actix::spawn(look(called, found, Arc::clone(&looking), answers));
         let finder = caller(calls, answered, move |n| {
-            let began = std::time::Instant::now();
+            let began = tokio::time::Instant::now();
             while looking.load(Ordering::SeqCst) != n && began.elapsed() < ANSWER {
                 std::hint::spin_loop();
             }

@@ -59,8 +59,7 @@ impl Operator {
     /// # Errors
     /// [`ChangeError::Store`] when its pairs cannot be read; then nothing is stopped.
     pub async fn account_removed(&self, id: AccountId) -> Result<Vec<Pair>, ChangeError> {
-        let mut pairs = self.deps().store.pairs().await?;
-        pairs.retain(|pair| pair.source_account == id || pair.target_account == id);
+        let pairs = self.deps().store.pairs_through(&[id]).await?;
         self.roster().remove_account(id).await;
         for pair in &pairs {
             self.roster().remove_pair(pair.id).await;

@@ -45,8 +45,7 @@ impl Desk {
             }
         };
         tracing::info!(account = %account.id, kind = kind.as_str(), renewed, "account was connected");
-        let pairs = self.store.pairs().await?;
-        Ok(ConnectedAccount { account: self.account_view(account, &pairs).await?, renewed })
+        Ok(ConnectedAccount { account: self.account_view(account).await?, renewed })
     }
 
     async fn keep(
@@ -55,9 +54,7 @@ impl Desk {
         secrets: &[(String, SecretSlice<u8>)],
     ) -> Result<Connected, Fault> {
         let _alone = self.gates.pass([gates::key(account)]).await;
-        let known = self.store.accounts().await?;
-        let same = |known: &Account| known.kind == account.kind && known.platform_id == account.platform_id;
-        match known.into_iter().find(same) {
+        match self.store.account_at(account.kind, account.platform_id).await? {
             Some(known) if known.user == account.user => self.renew(&known, account, secrets).await,
             _ => {
                 let plan = self.plan_of(account.user).await?;

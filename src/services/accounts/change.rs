@@ -124,8 +124,7 @@ impl Desk {
         }
         tracing::info!(account = %account.id, proxy = moves, "account was changed");
         let account = self.store.account(account.id).await?;
-        let pairs = self.store.pairs().await?;
-        self.account_view(account, &pairs).await
+        self.account_view(account).await
     }
 
     pub(super) async fn reconnect_account(

@@ -18,7 +18,7 @@ pub(super) struct Roles {
 
 impl Roles {
     pub(super) async fn read(store: &dyn Store, id: AccountId) -> Result<Self, StoreError> {
-        let pairs = store.pairs().await?;
+        let pairs = store.pairs_through(&[id]).await?;
         let sources = pairs.iter().filter(|pair| pair.source_account == id).map(|pair| pair.source);
         let targets = pairs.iter().filter(|pair| pair.target_account == id).map(|pair| pair.target);
         Ok(Self { sources: sources.collect(), targets: targets.collect() })
