@@ -65,6 +65,15 @@ pub(crate) async fn pin(proxy: &Proxy, private: bool, limit: Duration) -> Result
     Ok(Pinned { address, credential: proxy.credential().cloned() })
 }
 
+/// What a proxy that may not be used means to an account that is connected already: it waits for another way, and its login
+/// stays as good as it was.
+pub(crate) fn keeps_login(error: ConnectionError) -> ConnectionError {
+    match error {
+        ConnectionError::Refused(why) => ConnectionError::Unreachable(why),
+        other => other,
+    }
+}
+
 /// Whether a connection may go there: a cloud's metadata service is refused also where private networks are not.
 fn allowed(ip: IpAddr, private: bool) -> bool {
     match public(ip) {
@@ -84,6 +93,11 @@ mod tests {
         let proxy = Proxy::new("127.0.0.1", 1080, Some("ada"), Some(&password)).unwrap();
         let limit = Duration::from_secs(30);
         assert!(matches!(pin(&proxy, false, limit).await, Err(ConnectionError::Refused(_))));
+        let kept = pin(&proxy, false, limit).await.map_err(keeps_login);
+        assert!(
+            matches!(kept, Err(ConnectionError::Unreachable(_))),
+            "an account that has it needs no login"
+        );
         let metadata = Proxy::new("169.254.169.254", 80, None, None).unwrap();
         assert!(matches!(pin(&metadata, true, limit).await, Err(ConnectionError::Refused(_))));
         let pinned = pin(&proxy, true, limit).await.unwrap();

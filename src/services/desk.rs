@@ -79,6 +79,8 @@ pub struct Desk {
     pub(super) plans: Arc<Plans>,
     pub(super) config: DeskConfig,
     pub(super) gates: Gates,
+    /// Held from the look for a circle until the pair is stored.
+    pub(super) weaving: tokio::sync::Mutex<()>,
     pub(super) runtime: Handle,
     first_user: tokio::sync::Mutex<()>,
 }
@@ -89,7 +91,7 @@ impl Desk {
     pub fn new(parts: DeskParts) -> Arc<Self> {
         let DeskParts { store, operator, login, clock, ids, profile, uploads, runtime, plans, config } =
             parts;
-        let (gates, first_user) = (Gates::default(), tokio::sync::Mutex::new(()));
+        let (gates, weaving, first_user) = Default::default();
         Arc::new(Self {
             store,
             operator,
@@ -101,6 +103,7 @@ impl Desk {
             plans,
             config,
             gates,
+            weaving,
             runtime,
             first_user,
         })

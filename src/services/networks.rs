@@ -185,10 +185,8 @@ impl AdminAllowList {
 
     fn checked(&self, order: Vec<NetworkOrder>) -> Result<Vec<StoredNetwork>, Fault> {
         if order.len() > self.config.stored_max {
-            return Err(Fault::TooMany(format!(
-                "an allow-list has at most {} networks",
-                self.config.stored_max
-            )));
+            let detail = format!("an allow-list has at most {} networks", self.config.stored_max);
+            return Err(Fault::invalid("/networks", detail));
         }
         let mut networks: Vec<StoredNetwork> = Vec::with_capacity(order.len());
         for entry in order {

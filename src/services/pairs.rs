@@ -375,8 +375,19 @@ impl Desk {
         }
         self.look_at_ends(&pair).await?;
         let _alone = self.gates.pass([gates::key(&reader), gates::key(&writer)]).await;
+        // Either may have been removed while the platforms were asked.
+        self.end_account(caller, reader.id, "/source/account").await?;
+        self.end_account(caller, writer.id, "/target/account").await?;
         let plan = self.plan_of(pair.user).await?;
-        if self.store.add_pair_within(&pair, plan.pairs).await? == Added::Full {
+        let added = {
+            // Two pairs that close a circle together are added one after the other.
+            let _weaving = self.weaving.lock().await;
+            if !allow_cycle {
+                self.refuse_cycle(&pair).await?;
+            }
+            self.store.add_pair_within(&pair, plan.pairs).await?
+        };
+        if added == Added::Full {
             let most = plan.pairs.unwrap_or(u64::MAX);
             return Err(Fault::PlanLimit { what: "pairs", plan: plan.name, most });
         }

@@ -222,7 +222,8 @@ impl From<SignInError> for Fault {
                 Self::Unavailable(text)
             }
             SignInError::OutOfStep(_) => Self::OutOfStep(text),
-            SignInError::Busy | SignInError::TooMany(_) => Self::TooMany(text),
+            SignInError::Busy => Self::Conflict(text),
+            SignInError::TooMany(_) => Self::TooMany(text),
             SignInError::Lost => Self::SignInLost,
             SignInError::Unknown => Self::NotFound("the sign-in (it may have taken too long)".to_owned()),
         }

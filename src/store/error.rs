@@ -145,7 +145,10 @@ pub(super) fn run_time(error: &DbErr) -> StoreError {
         Class::DiskFull => StoreError::DiskFull(text),
         Class::Corrupt => StoreError::Corrupt(text),
         Class::Unique => StoreError::Conflict(text),
-        Class::Missing => StoreError::NotFound(format!("what the row belongs to ({text})")),
+        Class::Missing => {
+            tracing::debug!(error = text, "a row's owner is gone");
+            StoreError::NotFound("what it belongs to".to_owned())
+        }
         Class::Access | Class::Config | Class::Other => StoreError::Failed(text),
     }
 }

@@ -227,6 +227,32 @@ async fn the_published_limits_hold_over_a_kill_and_a_wait_is_obeyed() {
     assert!(daemon.terminate().await.success(), "{}", data.read_log());
 }
 
+/// What cannot be announced is refused, and says where.
+async fn unsound_orders_are_refused(api: &Api) {
+    for (order, pointer) in [
+        (json!({"kind": "promotion", "text": "Only $5: https://paypal.me/x"}), "/text"),
+        (json!({"kind": "promotion", "text": "Pro for 5 EUR"}), "/text"),
+        (json!({"kind": "system", "text": ""}), "/text"),
+        (
+            json!({"kind": "system", "text": "x", "audience": {"linked_chats": false, "channels": false}}),
+            "/audience",
+        ),
+        (json!({"kind": "system", "text": "x", "who": "all"}), "/who"),
+    ] {
+        let (status, refused) = api.post("", Some(order)).await;
+        assert_eq!((status, &refused["errors"][0]["pointer"]), (400, &json!(pointer)), "{refused}");
+    }
+    for (order, pointer) in [
+        (json!({"kind": "system", "text": "x", "audience": {"plans": ["gold"]}}), "/audience/plans"),
+        (json!({"kind": "system", "text": "x", "send_at": "2020-01-01T00:00:00Z"}), "/send_at"),
+        (json!({"kind": "system", "text": "x", "send_at": "2099-01-01T00:00:00Z"}), "/send_at"),
+        (json!({"kind": "system", "text": "x", "send_at": "+262142-12-31T23:59:59Z"}), "/send_at"),
+    ] {
+        let (status, refused) = api.post("", Some(order)).await;
+        assert_eq!((status, &refused["errors"][0]["pointer"]), (400, &json!(pointer)), "{refused}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bot_answers_people_and_announcements_are_checked() {
     let data = DataDir::default();
@@ -253,28 +279,7 @@ async fn the_bot_answers_people_and_announcements_are_checked() {
     assert!(!data.read_log().contains(world.sandbox.seed().bot.token.reveal()), "the token is in the log");
 
     let api = Api::of(&data);
-    for (order, pointer) in [
-        (json!({"kind": "promotion", "text": "Only $5: https://paypal.me/x"}), "/text"),
-        (json!({"kind": "promotion", "text": "Pro for 5 EUR"}), "/text"),
-        (json!({"kind": "system", "text": ""}), "/text"),
-        (
-            json!({"kind": "system", "text": "x", "audience": {"linked_chats": false, "channels": false}}),
-            "/audience",
-        ),
-        (json!({"kind": "system", "text": "x", "who": "all"}), "/who"),
-    ] {
-        let (status, refused) = api.post("", Some(order)).await;
-        assert_eq!((status, &refused["errors"][0]["pointer"]), (400, &json!(pointer)), "{refused}");
-    }
-    for (order, pointer) in [
-        (json!({"kind": "system", "text": "x", "audience": {"plans": ["gold"]}}), "/audience/plans"),
-        (json!({"kind": "system", "text": "x", "send_at": "2020-01-01T00:00:00Z"}), "/send_at"),
-        (json!({"kind": "system", "text": "x", "send_at": "2099-01-01T00:00:00Z"}), "/send_at"),
-        (json!({"kind": "system", "text": "x", "send_at": "+262142-12-31T23:59:59Z"}), "/send_at"),
-    ] {
-        let (status, refused) = api.post("", Some(order)).await;
-        assert_eq!((status, &refused["errors"][0]["pointer"]), (400, &json!(pointer)), "{refused}");
-    }
+    unsound_orders_are_refused(&api).await;
     let offer = "More pairs: https://switchyard.example/account/plans & soon";
     let (status, shown) =
         api.post("", Some(json!({"kind": "promotion", "text": offer, "preview": true}))).await;

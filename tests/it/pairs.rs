@@ -6,6 +6,7 @@ use switchyard_sandbox::{PairCounts, SandboxConfig, SeedShape};
 
 use crate::harness::daemon::{Daemon, DataDir, World, eventually};
 use crate::harness::operator::{fails, list, ok, second_word, seeded};
+use crate::harness::people::answer;
 
 /// The API of a running daemon, for its operator.
 struct Api {
@@ -140,6 +141,27 @@ daemon_on_both_databases! {
         for end in [&pairs[0].source, &pairs[0].target, &pairs[1].source, &pairs[1].target] {
             let texts = world.texts(end).await;
             assert!(texts.len() <= 3, "copies are never forwarded: {texts:?}");
+        }
+    }
+
+    async fn of_two_pairs_that_close_a_circle_together_one_is_added(data) {
+        let counts = PairCounts { telegram_to_telegram: 0, discord_to_telegram: 0, telegram_to_discord: 0, discord_to_discord: 2 };
+        let shape = SeedShape { discord_bots: 1, pairs: counts, ..SeedShape::default() };
+        let world = World::start(SandboxConfig { shape, ..SandboxConfig::default() }).await;
+        let _daemon = Daemon::start(&world, &data).await;
+        let (pairs, api) = (world.pairs(), crate::harness::people::Api::of(&data));
+        let end = |end: &crate::harness::daemon::End| json!({ "account": end.account, "chat": end.chat });
+        let add = |from: &Value, to: &Value| {
+            answer(api.operator(Method::POST, "/pairs").json(&json!({ "source": from, "target": to })))
+        };
+        let (a, b, c, d) = (end(&pairs[0].source), end(&pairs[0].target), end(&pairs[1].source), end(&pairs[1].target));
+        for _ in 0..5 {
+            let (one, other) = tokio::join!(add(&b, &c), add(&d, &a));
+            let (added, refused) = if one.0 == 201 { (one, other) } else { (other, one) };
+            assert_eq!((added.0, refused.0), (201, 409), "{} {}", added.1, refused.1);
+            assert_eq!(refused.1["code"], "pair_cycle");
+            let path = format!("/pairs/{}", added.1["id"].as_str().expect("an id"));
+            assert_eq!(answer(api.operator(Method::DELETE, &path)).await.0, 200);
         }
     }
 

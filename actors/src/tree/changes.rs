@@ -81,6 +81,10 @@ impl Operator {
         deps.links.forget(pair.source_account);
         self.told_of_pairs(&pair, None);
         let reads = async {
+            // It answers in order: by then it was told of the pairs.
+            if let Some(session) = deps.links.sessions.get(&pair.source_account) {
+                let _ = session.ask(IsConnected).await;
+            }
             deps.links.all_attempted(&[pair.source_account]).await;
             match deps.links.sessions.get(&pair.source_account) {
                 Some(session) => session.ask(IsConnected).await.unwrap_or(false),

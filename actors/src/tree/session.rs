@@ -11,7 +11,7 @@ use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::connection::{Made, Roles, connect, record};
+use self::connection::{Made, Roles, Unplaced, connect, record};
 pub use self::message::{ConnectionId, GetChats};
 pub(super) use self::message::{
     Dead, GetSender, IsConnected, Lent, Observe, OwnerChanged, PairsChanged, Reconnect, ReconnectAnswer,
@@ -89,6 +89,8 @@ pub struct SessionActor {
     catching_up: bool,
     /// What the connection was told to work for.
     roles: Roles,
+    /// What of that has no cursor yet.
+    unplaced: Unplaced,
     steering: Option<Arc<dyn Steering>>,
     /// Pairs came or went and the connection does not follow yet.
     behind: bool,
@@ -134,6 +136,7 @@ impl Child for SessionActor {
                 standing: Standing::Connecting,
                 sender: None,
                 roles: Roles::default(),
+                unplaced: Unplaced::default(),
                 steering: None,
                 behind: false,
                 link: None,
@@ -219,6 +222,8 @@ impl Handle<OwnerChanged> for SessionActor {
 
 impl Handle<PairsChanged> for SessionActor {
     fn handle(&mut self, PairsChanged: PairsChanged, cx: &mut Cx<'_, Self>) {
+        // What was settled before was settled without them.
+        self.args.deps.links.forget(self.args.id);
         match self.standing {
             Standing::Connected { .. } => self.follow(cx),
             // What is being made may have read the pairs before.
@@ -286,21 +291,21 @@ impl SessionActor {
 
     fn disconnect(&mut self) {
         (self.sender, self.steering, self.chats) = (None, None, None);
-        self.catching_up = false;
+        (self.catching_up, self.unplaced) = (false, Unplaced::default());
         self.troubles.clear();
         for token in [self.link.take(), self.retry.take()].into_iter().flatten() {
             token.cancel();
         }
     }
 
-    /// What is written at the sources from now on is seen.
+    /// What is written at the sources from now on is seen, unless some have no cursor yet.
     fn settled(&self) {
-        if !self.behind {
+        if !self.behind && self.unplaced.is_none() {
             self.args.deps.links.attempted(self.args.id);
         }
     }
 
-    fn connected(&mut self, Made { connection, roles, placed }: Made, cx: &mut Cx<'_, Self>) {
+    fn connected(&mut self, Made { connection, roles, unplaced }: Made, cx: &mut Cx<'_, Self>) {
         if connection.platform_id != self.account.platform_id {
             let (expected, found) = (self.account.platform_id, connection.platform_id);
             let error = format!("credential belongs to platform account {found}, not to {expected}");
@@ -316,9 +321,8 @@ impl SessionActor {
             self.args.deps.links.connected(self.args.id);
         }
         self.roles = roles;
-        if placed {
-            self.settled();
-        }
+        self.unplaced = unplaced;
+        self.settled();
         match connection.source {
             Some(source) => {
                 self.steering = source.steering();
@@ -383,22 +387,24 @@ impl SessionActor {
         let (deps, fence) = (self.args.deps.clone(), self.fence);
         let record = async move {
             let recorded = record(&deps, fence, &unit, || heartbeat.beat()).await;
-            (source, recorded)
+            (source, unit.cursors, recorded)
         };
-        self.link = Some(cx.spawn(record, |session: &mut Self, (source, recorded), cx| match recorded {
-            Ok(receipt) => {
-                session.settled();
-                session.accepted += u64::try_from(receipt.accepted).unwrap_or(u64::MAX);
-                if receipt.accepted > 0 {
-                    session.last_event_at = Some(cx.wall());
+        self.link =
+            Some(cx.spawn(record, |session: &mut Self, (source, cursors, recorded), cx| match recorded {
+                Ok(receipt) => {
+                    session.unplaced.recorded(&cursors, &source.troubles());
+                    session.settled();
+                    session.accepted += u64::try_from(receipt.accepted).unwrap_or(u64::MAX);
+                    if receipt.accepted > 0 {
+                        session.last_event_at = Some(cx.wall());
+                    }
+                    for pair in receipt.pairs {
+                        session.args.deps.links.wake_pair(pair);
+                    }
+                    session.read(source, cx);
                 }
-                for pair in receipt.pairs {
-                    session.args.deps.links.wake_pair(pair);
-                }
-                session.read(source, cx);
-            }
-            Err(error) => cx.fail(error.to_string()),
-        }));
+                Err(error) => cx.fail(error.to_string()),
+            }));
     }
 
     fn disconnected(&mut self, error: ConnectionError, cx: &mut Cx<'_, Self>) {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use switchyard_actors::model::{Account, ChatId, MessageId};
 use switchyard_actors::ports::{Connection, ConnectionError, Credentials, MessageSender, Proxy};
 
+use crate::adapters::egress;
 use crate::config::DiscordConfig;
 
 use super::connector::TOKEN;
@@ -113,7 +114,8 @@ pub(super) async fn connect(
         Some(kept) => {
             // A proxy that cannot be read is none to go past.
             let unreadable = || ConnectionError::Refused("the account's proxy cannot be read".to_owned());
-            rest::client_through(config, &Proxy::decode(&kept).ok_or_else(unreadable)?).await?
+            let proxy = Proxy::decode(&kept).ok_or_else(unreadable)?;
+            rest::client_through(config, &proxy).await.map_err(egress::keeps_login)?
         }
     };
     let hook = Hook::new(client, config, &address);

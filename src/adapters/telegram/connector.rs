@@ -13,6 +13,7 @@ use switchyard_actors::ports::{
 use tokio::runtime::Handle;
 use tracing::warn;
 
+use crate::adapters::egress;
 use crate::config::TelegramConfig;
 
 use super::auth_key::AuthKeySource;
@@ -119,7 +120,8 @@ impl PlatformConnector for TelegramConnector {
         }
         let bot = kind == AccountKind::TelegramBot;
         let session = self.session(&request.account).await?;
-        let (link, inbox) = Link::open(&session, &self.config, &self.runtime).await?;
+        let opened = Link::open(&session, &self.config, &self.runtime).await;
+        let (link, inbox) = opened.map_err(egress::keeps_login)?;
         let link = Arc::new(link);
         let start = Box::pin(self.start(&link, inbox, &request));
         let error = match tokio::time::timeout(self.config.connect_timeout, start).await {

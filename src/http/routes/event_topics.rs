@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::http::api::Describer;
 use crate::services::states::{QueueStanding, SessionStanding};
-use crate::store::JobState;
+use crate::services::work::JobState;
 
 /// An actor stands otherwise than before; `S` are the words for how.
 #[derive(Serialize, JsonSchema)]

@@ -1,5 +1,7 @@
 //! What owners change of their accounts, and reconnecting.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -9,6 +11,7 @@ use switchyard_actors::ports::{Directory, Proxy, ProxyError};
 use switchyard_actors::tree::{ReconnectError, Reconnected};
 
 use super::AccountView;
+use crate::outgoing::{NotPublic, public};
 use crate::services::caller::Caller;
 use crate::services::desk::Desk;
 use crate::services::fault::Fault;
@@ -43,6 +46,11 @@ impl NewProxy {
     /// # Errors
     /// [`Fault::Invalid`].
     pub fn read(self) -> Result<Proxy, Fault> {
+        if let Ok(address) = self.host.parse::<IpAddr>()
+            && let Err(NotPublic::Metadata | NotPublic::Multicast | NotPublic::Unspecified) = public(address)
+        {
+            return Err(Fault::invalid("/proxy/host", "no proxy stands at this address"));
+        }
         let password = self.password.map(Sensitive::into_secret);
         let password: Option<&SecretString> = password.as_ref();
         Proxy::new(&self.host, self.port, self.user.as_deref(), password).map_err(|error| {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use switchyard_actors::model::{LoginSessionId, UserId};
+use switchyard_actors::ports::StoreError;
 
 use super::address::{EmailAddress, address, fits};
 use super::reset::Mailed;
@@ -149,7 +150,11 @@ impl IdentityService {
         let given = RefreshToken::parse(kind, given.expose(), &parts.lookup).ok_or(Fault::SessionOver)?;
         let session = LoginSessionId::from_uuid(given.session);
         let row = parts.store.session(session).await?.ok_or(Fault::SessionOver)?;
-        let person = parts.store.person(row.user).await?;
+        let person = match parts.store.person(row.user).await {
+            // They went while their sign-in was looked at.
+            Err(StoreError::NotFound(_)) => return Err(Fault::SessionOver),
+            person => person?,
+        };
         if person.state == UserState::Deleting {
             return Err(Fault::SessionOver);
         }

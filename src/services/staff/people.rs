@@ -75,7 +75,9 @@ impl Staff for StaffService {
         let max = self.parts.config.admins_max;
         let count = self.parts.store.admins(max).await?.len();
         if u64::try_from(count).unwrap_or(u64::MAX) >= max {
-            return Err(Fault::TooMany(format!("there are {max} admins, and that is the most there may be")));
+            return Err(Fault::Conflict(format!(
+                "there are {max} admins, and that is the most there may be"
+            )));
         }
         let password = self.hashed(&order.password, &email).await?;
         let id = AdminId::from_uuid(self.parts.ids.uuid());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::SessionArgs;
-use crate::model::{Account, AccountId, Fence, Place};
+use crate::model::{Account, AccountId, AccountKind, ChatId, Cursor, CursorKey, Fence, Place};
 use crate::ports::{
     ConnectRequest, Connection, ConnectionError, IntakeReceipt, IntakeUnit, Store, StoreError,
 };
@@ -34,12 +34,60 @@ impl Roles {
     }
 }
 
-/// A connection, what it works for, and whether cursors are kept already: then whatever is written from now on is found
-/// even after a failure.
+/// What of a connection's sources has no cursor yet. Once all have one, whatever is written from now on is found, even after a
+/// failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unplaced {
+    /// Nothing at all was recorded of an account whose chats are told in one stream.
+    stream: bool,
+    /// Chats of which each is read by itself.
+    chats: BTreeSet<ChatId>,
+}
+
+impl Unplaced {
+    fn of(kind: AccountKind, sources: &[Place], cursors: &[Cursor]) -> Self {
+        if kind != AccountKind::DiscordBot {
+            return Self { stream: !sources.is_empty() && cursors.is_empty(), chats: BTreeSet::new() };
+        }
+        let mut chats: BTreeSet<ChatId> = sources.iter().filter_map(read_by).collect();
+        for cursor in cursors {
+            if let CursorKey::DiscordChannel { chat } = cursor.key {
+                chats.remove(&chat);
+            }
+        }
+        Self { stream: false, chats }
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        !self.stream && self.chats.is_empty()
+    }
+
+    /// A unit was recorded with these cursors; what cannot be read is not waited for.
+    pub(super) fn recorded(&mut self, cursors: &[Cursor], troubles: &[(Place, String)]) {
+        self.stream = false;
+        for cursor in cursors {
+            if let CursorKey::DiscordChannel { chat } = cursor.key {
+                self.chats.remove(&chat);
+            }
+        }
+        for (place, _) in troubles {
+            if let Some(chat) = read_by(place) {
+                self.chats.remove(&chat);
+            }
+        }
+    }
+}
+
+/// The channel by which a place of Discord's is read: that of its thread, where it has one.
+fn read_by(place: &Place) -> Option<ChatId> {
+    place.thread.map_or(Some(place.chat), |thread| ChatId::new(thread.get()).ok())
+}
+
+/// A connection, what it works for, and what of that is not placed yet.
 pub(super) struct Made {
     pub(super) connection: Connection,
     pub(super) roles: Roles,
-    pub(super) placed: bool,
+    pub(super) unplaced: Unplaced,
 }
 
 /// Reads what the connection needs to know and makes it.
@@ -55,10 +103,10 @@ pub(super) async fn connect(
     let roles = Roles::read(store.as_ref(), account.id).await?;
     let (sources, targets) = roles.lists();
     let cursors = store.cursors(account.id).await?;
-    let placed = sources.is_empty() || !cursors.is_empty();
+    let unplaced = Unplaced::of(account.kind, &sources, &cursors);
     let request = ConnectRequest { account, fence, sources, targets, cursors };
     let connection = args.deps.connector.connect(request).await?;
-    Ok(Made { connection, roles, placed })
+    Ok(Made { connection, roles, unplaced })
 }
 
 /// Records one unit; a store that is busy, away or full is waited for: intake stops and the cursor stays.

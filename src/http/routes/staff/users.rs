@@ -147,7 +147,7 @@ fn orders() -> Vec<Endpoint> {
             .summary("Suspend a user")
             .describe(
                 "After the answer no send of theirs starts, and their sessions have let go of their connections; what waits is \
-                 kept. The user may come in and look, but change nothing. Once more changes nothing.",
+                 kept. The user may come in and look, and guard the account itself (password, sign-ins, keys, profile, data), but change nothing that forwards. Once more changes nothing.",
             )
             .problems(&[Conflict])
             .to(suspend),
