@@ -17,7 +17,7 @@ use switchyard_actors::model::{
 use switchyard_actors::ports::StoreError;
 use uuid::Uuid;
 
-use super::domain_events::publish;
+use super::domain_events::{hold_owners, publish};
 use super::entity::{delivery, delivery_part, pair};
 use super::error::{run_time, unreadable};
 use super::work_jobs::{Advance, JobProgress, JobState, WorkJob, advance};
@@ -250,6 +250,8 @@ impl Store {
                 let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
                 let lanes = revive(transaction, found).await?;
                 let events = replay_events(transaction, &lanes).await?;
+                // The job's progress is an event as well.
+                hold_owners(transaction, &events).await?;
                 let job = match job {
                     None => None,
                     Some((id, lease)) => {

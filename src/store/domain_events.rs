@@ -2,12 +2,13 @@
 //!
 //! A reader goes by the last number that it saw, so no event may appear below one that was seen. SQLite has one writer. On
 //! PostgreSQL numbers are drawn under a lock that is held until the commit: whoever publishes does so **last** in its
-//! transaction, so that nobody who holds the lock waits for anything else.
+//! transaction, so that nobody who holds the lock waits for anything else. The foreign key to its user is the one lock that
+//! an event itself needs, so the user's row is held first.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -60,7 +61,7 @@ pub(super) async fn publish(
         return Ok(());
     }
     let failed = |failure| run_time(&failure);
-    let known = known_users(transaction, events).await?;
+    let known = hold_owners(transaction, events).await?;
     let kept: Vec<_> =
         events.iter().filter(|event| event.user.is_none_or(|user| known.contains(&user.as_uuid()))).collect();
     if kept.is_empty() {
@@ -108,11 +109,14 @@ pub(super) fn of_user(topic: Topic, user: UserId, mut more: Value) -> NewDomainE
     }
 }
 
-async fn known_users(
+/// Holds the users whom events are about, until the commit, in the order of their ids; answers who is still there.
+///
+/// To be called before the first event of a transaction that publishes more than once.
+pub(super) async fn hold_owners(
     transaction: &DatabaseTransaction,
     events: &[NewDomainEvent],
 ) -> Result<HashSet<Uuid>, StoreError> {
-    let named: HashSet<Uuid> = events.iter().filter_map(|event| Some(event.user?.as_uuid())).collect();
+    let named: BTreeSet<Uuid> = events.iter().filter_map(|event| Some(event.user?.as_uuid())).collect();
     let mut known = HashSet::new();
     let named: Vec<Uuid> = named.into_iter().collect();
     for some in named.chunks(ROWS_MAX) {
@@ -120,6 +124,9 @@ async fn known_users(
             .filter(user::Column::Id.is_in(some.iter().copied()))
             .select_only()
             .column(user::Column::Id)
+            .order_by_asc(user::Column::Id)
+            // What the foreign key of an event takes: it does not wait for changes that leave the id alone.
+            .lock(LockType::KeyShare)
             .into_tuple::<Uuid>()
             .all(transaction)
             .await

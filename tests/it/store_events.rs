@@ -11,7 +11,7 @@ use switchyard_actors::model::{
     UserId,
 };
 use switchyard_actors::ports::{
-    Intake, Lease, Outbox, QueuePauses, Routes, Standings, StoreError, TryResult,
+    Directory, Intake, Lease, Outbox, QueuePauses, Routes, Standings, StoreError, TryResult,
 };
 
 use crate::harness::store::LEASE;
@@ -67,6 +67,32 @@ on_both_databases! {
             let own = subjects(&all).into_iter().filter(|subject| subject.starts_with(&format!("{writer}/")));
             let expected: Vec<String> = (0..EACH).flat_map(|n| vec![format!("{writer}/{n}"); 2]).collect();
             assert_eq!(own.collect::<Vec<_>>(), expected, "a writer's own order is kept");
+        }
+    }
+
+    /// What holds a user's row and then publishes must not wait for what publishes and then needs that row.
+    async fn changes_of_one_user_and_events_about_them_do_not_block_each_other(world) {
+        const EACH: usize = 100;
+        let ada = people(&world.store, 1).await;
+        let reader = world.store.account(ada.reader).await.unwrap();
+        let mut writers = Vec::new();
+        for writer in 0..4 {
+            let (store, reader) = (world.store.clone(), reader.clone());
+            writers.push(tokio::spawn(async move {
+                for n in 0..EACH {
+                    match writer % 2 {
+                        // Holds the user against every other change of what they have.
+                        0 => drop(store.connect_account(&reader, &[]).await.unwrap()),
+                        _ => {
+                            let told = event(&format!("{writer}/{n}"), Some(reader.user), Audience::User);
+                            store.publish_events(vec![told]).await.unwrap();
+                        }
+                    }
+                }
+            }));
+        }
+        for writer in writers {
+            writer.await.unwrap();
         }
     }
 

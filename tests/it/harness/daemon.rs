@@ -321,6 +321,20 @@ impl DataDir {
     }
 }
 
+/// Lines of its daemons' log that a failed test shows.
+const LOG_TAIL: usize = 60;
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.read_log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(LOG_TAIL)..];
+            eprintln!("the end of the daemon's log:\n{}", tail.join("\n"));
+        }
+    }
+}
+
 /// A command of the product, with a clean environment.
 pub(crate) fn switchyard(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
