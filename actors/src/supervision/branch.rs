@@ -50,7 +50,7 @@ impl Branch {
         spec: BranchSpec,
         root: bool,
     ) -> Result<Self, AddError> {
-        let policy = CorePolicy { order: spec.order, intensity: spec.intensity, parks_escalated: root };
+        let policy = CorePolicy { parks_escalated: root, ..spec.core };
         let cell = BranchCell::new(&parent.world, path.clone(), policy);
         let child = ChildSpec::<Supervisor>::new(spec.id, Arc::clone(&cell)).policy(spec.policy);
         parent.add(path, child, Some(Arc::clone(&cell)))?;

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{
     backoff::jitter_key,
     child::Child,
-    core::{Core, CorePolicy, EndHow, Event, Key, SlotPolicy, SlotView},
+    core::{AutoShutdown, Core, CorePolicy, EndHow, Event, Key, SlotPolicy, SlotView},
     directory::Listed,
     execute::Outbox,
     node::{Node, lock},
@@ -70,6 +70,7 @@ pub(crate) struct BranchCell {
     pub(crate) inner: Mutex<Inner>,
     counts: Arc<Counts>,
     own: OnceLock<(Weak<BranchCell>, Key, Weak<Node>)>,
+    pub(crate) me: Weak<BranchCell>,
 }
 
 impl fmt::Debug for BranchCell {
@@ -80,7 +81,7 @@ impl fmt::Debug for BranchCell {
 
 impl BranchCell {
     pub(crate) fn new(world: &Arc<World>, path: ChildPath, policy: CorePolicy) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
             world: Arc::clone(world),
             path,
             inner: Mutex::new(Inner {
@@ -96,6 +97,7 @@ impl BranchCell {
             }),
             counts: Arc::default(),
             own: OnceLock::new(),
+            me: Weak::clone(me),
         })
     }
 
@@ -118,6 +120,9 @@ impl BranchCell {
             let mut inner = lock(&self.inner);
             if !inner.core.accepts() || self.world.draining.load(Ordering::Acquire) {
                 return Err(AddError::Stopping);
+            }
+            if spec.policy.significant && inner.core.policy().auto_shutdown == AutoShutdown::Never {
+                return Err(SpecError::SignificantForNothing.into());
             }
             if inner.ids.contains_key(path.id()) {
                 return Err(AddError::Duplicate(path));
@@ -185,12 +190,12 @@ impl BranchCell {
         }
     }
 
-    /// An admin restarts a child.
-    pub(crate) fn restart(&self, key: Key) -> Result<(), Refusal> {
+    /// An admin's order for a child.
+    pub(crate) fn order(&self, event: Event) -> Result<(), Refusal> {
         if !lock(&self.inner).core.is_live() {
             return Err(Refusal::Stopped);
         }
-        self.step(Event::Restart { key });
+        self.step(event);
         Ok(())
     }
 
@@ -236,6 +241,7 @@ fn slot_policy(policy: &Policy, seed: u64, path: &ChildPath) -> SlotPolicy {
         backoff: policy.backoff,
         intensity: policy.intensity,
         probe: policy.probe,
+        significant: policy.significant,
         jitter_key: jitter_key(seed, path.as_str()),
     }
 }

@@ -11,20 +11,18 @@ use super::failure::Failure;
 pub(crate) enum Command {
     /// Load and run now.
     Start,
-    /// Load and run after the delay.
-    Restart { delay: Duration },
-    /// Stay down; ask for a half-open attempt after the time given.
-    Park { probe_in: Option<Duration> },
-    /// Stay down until told otherwise.
-    Hold,
+    /// Stay down until told otherwise; tell the supervisor when the time given is over.
+    Wait { due_in: Option<Duration> },
     /// Handle nothing until resumed.
     Suspend,
     /// Go on after a suspension.
     Resume,
     /// The instance is to be treated as failed (a branch whose intensity was exceeded).
     Fail(Failure),
-    /// End this instance in good order, keep the mailbox.
-    Halt { deadline: Option<Instant> },
+    /// The instance is to end normally (a branch whose significant children ended).
+    Finish,
+    /// End this instance in good order, keep the queue; one that is to stay `down` refuses messages from now on.
+    Halt { deadline: Option<Instant>, down: bool },
     /// End for good: finish the queue, drain, by the deadline.
     Stop { deadline: Option<Instant> },
     /// End for good; there is no instance any more.
@@ -36,13 +34,8 @@ pub(crate) enum Command {
 impl Command {
     const fn rank(&self) -> u8 {
         match self {
-            Self::Start
-            | Self::Restart { .. }
-            | Self::Park { .. }
-            | Self::Hold
-            | Self::Suspend
-            | Self::Resume => 0,
-            Self::Fail(_) => 1,
+            Self::Start | Self::Wait { .. } | Self::Suspend | Self::Resume => 0,
+            Self::Fail(_) | Self::Finish => 1,
             Self::Halt { .. } => 2,
             Self::Stop { .. } => 3,
             Self::End => 4,
@@ -57,14 +50,14 @@ impl Command {
         }
         let earlier = self.deadline();
         *self = newer;
-        if let (Some(earlier), Self::Halt { deadline } | Self::Stop { deadline }) = (earlier, self) {
+        if let (Some(earlier), Self::Halt { deadline, .. } | Self::Stop { deadline }) = (earlier, self) {
             *deadline = Some(deadline.map_or(earlier, |later| later.min(earlier)));
         }
     }
 
     const fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Halt { deadline } | Self::Stop { deadline } => *deadline,
+            Self::Halt { deadline, .. } | Self::Stop { deadline } => *deadline,
             _ => None,
         }
     }

@@ -58,6 +58,13 @@ pub enum Happening {
         /// The causal chain, leaf first.
         chain: String,
     },
+    /// It is a branch in which too many children fail: it starts them slower from now on.
+    Storm {
+        /// Restarts inside its window.
+        restarts_in_window: u32,
+    },
+    /// Its storm is over.
+    StormOver,
     /// It ended and stays down.
     Stopped {
         /// False when it was killed or lost queued messages or running work.
@@ -125,6 +132,10 @@ pub(crate) fn log(event: &SupervisionEvent) {
         }
         Happening::Unparked { by } => info!(path, kind, ?by, "child is un-parked"),
         Happening::Escalated { chain } => warn!(path, kind, chain, "branch escalates"),
+        Happening::Storm { restarts_in_window } => {
+            warn!(path, kind, restarts_in_window, "branch restarts its children slower: too many fail");
+        }
+        Happening::StormOver => info!(path, kind, "branch is over its storm"),
         Happening::Stopped { clean: true } => debug!(path, kind, "child stopped"),
         Happening::Stopped { clean: false } => warn!(path, kind, "child stopped with work left"),
         Happening::Contained { failure } => warn!(path, kind, %failure, "failure contained"),

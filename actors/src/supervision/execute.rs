@@ -1,6 +1,11 @@
 //! What a supervisor's core decided is done here, in the order it was decided.
 
-use std::{collections::VecDeque, fmt, mem, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt, mem,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
     cell::{BranchCell, Entry, tell},
@@ -115,19 +120,26 @@ impl BranchCell {
             Action::Restart { key, delay } => self.restart_later(node, key, delay, because),
             Action::Park { cause, probe_in, .. } => {
                 let reason = because.to_string();
-                self.take_down(entry, NodeState::Parked, Command::Park { probe_in });
+                self.take_down(entry, NodeState::Parked, probe_in);
                 node.plan(probe_in, Some(reason.clone()));
                 self.world.emit(node, Happening::Parked { cause, reason, probe_in });
             }
+            Action::Probe { delay, .. } => {
+                let reason = node.ledger().reason.clone();
+                node.plan(Some(delay), reason);
+                node.command(Command::Wait { due_in: Some(delay) });
+            }
             Action::Unparked { by, .. } => self.world.emit(node, Happening::Unparked { by }),
-            Action::Halt { deadline, .. } => node.command(Command::Halt { deadline: self.until(deadline) }),
-            Action::Hold { .. } => self.take_down(entry, NodeState::Starting, Command::Hold),
+            Action::Halt { deadline, down, .. } => {
+                node.command(Command::Halt { deadline: self.until(deadline), down });
+            }
+            Action::Hold { .. } => self.take_down(entry, NodeState::Starting, None),
             Action::Shelve { .. } => {
-                self.take_down(entry, NodeState::Parked, Command::Hold);
+                self.take_down(entry, NodeState::Parked, None);
                 node.plan(None, Some(format!("branch {} is parked", self.path)));
             }
             Action::Rest { .. } => {
-                self.take_down(entry, NodeState::Stopped, Command::Hold);
+                self.take_down(entry, NodeState::Stopped, None);
                 self.world.emit(node, Happening::Stopped { clean: true });
             }
             Action::Stop { deadline, .. } => node.command(Command::Stop { deadline: self.until(deadline) }),
@@ -138,7 +150,13 @@ impl BranchCell {
             }
             Action::Kill { .. } => end(entry, Command::Kill),
             Action::Escalating { .. } => self.escalating(node, &because),
-            Action::Fail { .. } | Action::Settled | Action::Ended => self.on_branch(action),
+            Action::Fail { .. }
+            | Action::Finish
+            | Action::Settled
+            | Action::Ended
+            | Action::Storm { .. }
+            | Action::StormGoesOn { .. }
+            | Action::StormOver => self.on_branch(action),
         }
     }
 
@@ -157,16 +175,53 @@ impl BranchCell {
                 waiters.into_iter().for_each(tell);
             }
             Action::Fail { .. } => self.fail(),
+            Action::Finish => {
+                if let Some((_, _, node)) = self.own() {
+                    node.command(Command::Finish);
+                }
+            }
+            Action::Storm { restarts_in_window, check_in } => self.storm(restarts_in_window, check_in),
+            Action::StormGoesOn { check_in } => self.look_again(check_in),
+            Action::StormOver => self.storm_over(),
             // About a child that is forgotten already.
             _ => {}
         }
+    }
+
+    /// The branch starts its children slower from now on, and says so.
+    fn storm(&self, restarts_in_window: u32, check_in: Duration) {
+        if let Some((_, _, node)) = self.own() {
+            node.plan(None, Some(format!("storm: {restarts_in_window} restarts in its window")));
+            self.world.emit(&node, Happening::Storm { restarts_in_window });
+        }
+        self.look_again(check_in);
+    }
+
+    fn storm_over(&self) {
+        if let Some((_, _, node)) = self.own() {
+            node.plan(None, None);
+            self.world.emit(&node, Happening::StormOver);
+        }
+    }
+
+    /// Asks the core again when its storm may be over.
+    fn look_again(&self, check_in: Duration) {
+        let me = Weak::clone(&self.me);
+        let _gone = self.world.at_home(move || {
+            actix_rt::spawn(async move {
+                tokio::time::sleep(check_in).await;
+                if let Some(branch) = me.upgrade() {
+                    branch.step(Event::StormDue);
+                }
+            });
+        });
     }
 
     fn restart_later(&self, node: &Arc<Node>, key: Key, delay: Duration, because: Because) {
         node.set_state(NodeState::Backoff);
         node.plan(Some(delay), None);
         node.count_restart();
-        node.command(Command::Restart { delay });
+        node.command(Command::Wait { due_in: Some(delay) });
         let restarts_in_window = self.slot(key).map_or(0, |slot| slot.restarts_in_window);
         let failure = match because {
             Because::Failed(failure) => Some(failure),
@@ -176,9 +231,9 @@ impl BranchCell {
     }
 
     /// A child without an instance stays down; what is below a parked one refuses too.
-    fn take_down(&self, entry: &Entry, state: NodeState, command: Command) {
+    fn take_down(&self, entry: &Entry, state: NodeState, due_in: Option<Duration>) {
         entry.node.set_state(state);
-        entry.node.command(command);
+        entry.node.command(Command::Wait { due_in });
         if let Some(branch) = entry.branch.as_ref().filter(|_| state == NodeState::Parked) {
             branch.step(Event::Shelve);
         }
@@ -220,6 +275,7 @@ const fn key_of(action: Action) -> Option<Key> {
         Action::Start { key }
         | Action::Restart { key, .. }
         | Action::Park { key, .. }
+        | Action::Probe { key, .. }
         | Action::Unparked { key, .. }
         | Action::Halt { key, .. }
         | Action::Hold { key }
@@ -230,6 +286,12 @@ const fn key_of(action: Action) -> Option<Key> {
         | Action::Forget { key }
         | Action::Kill { key } => Some(key),
         Action::Escalating { culprit } => Some(culprit),
-        Action::Fail { .. } | Action::Settled | Action::Ended => None,
+        Action::Fail { .. }
+        | Action::Finish
+        | Action::Settled
+        | Action::Ended
+        | Action::Storm { .. }
+        | Action::StormGoesOn { .. }
+        | Action::StormOver => None,
     }
 }

@@ -40,6 +40,7 @@ pub use cell::AddError;
 pub use changes::ChangeFeed;
 pub use child::{Child, Handle, LoadEnv, LoadError, Loaded, Message, Receive};
 pub use context::{Cx, Heartbeat};
+pub use core::{AutoShutdown, OnExceed, Storm, Strategy};
 pub use event::{Happening, NoSink, ParkCause, SupervisionEvent, SupervisionSink, Unparker};
 pub use failure::{ExitReason, Failure, Phase};
 pub use health::{Concern, Health, Verdict};

@@ -94,8 +94,7 @@ impl Runtime {
         let arbiter = Arbiter::try_current().filter(|_| Handle::try_current().is_ok());
         let arbiter = arbiter.ok_or(RuntimeError::NoSystem)?;
         let world = World::new(config, clock, sink, arbiter);
-        let policy = CorePolicy { order: Order::Concurrent, intensity: None, parks_escalated: false };
-        let origin = BranchCell::new(&world, ChildPath::root(), policy);
+        let origin = BranchCell::new(&world, ChildPath::root(), CorePolicy::new(Order::Concurrent));
         let spec = BranchSpec::ordered(ChildPath::root().as_str()).intensity(None);
         let root = Branch::add_at(&origin, ChildPath::root(), spec, true)?;
         Ok(Self { world, origin, root })

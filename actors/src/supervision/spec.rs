@@ -4,7 +4,13 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use thiserror::Error;
 
-use super::{backoff::Backoff, child::Child, path::Segment, window::Intensity};
+use super::{
+    backoff::Backoff,
+    child::Child,
+    core::{AutoShutdown, CorePolicy, OnExceed, Strategy},
+    path::Segment,
+    window::Intensity,
+};
 
 /// When a child that ended is started again (the terms are Erlang/OTP's).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +67,8 @@ pub struct Policy {
     pub stuck_after: Option<Duration>,
     /// Attempts to un-park it when it was parked for its intensity; `None` waits for an admin.
     pub probe: Option<Probe>,
+    /// Its branch may end with it; see [`BranchSpec::auto_shutdown`]. Never for a permanent child.
+    pub significant: bool,
 }
 
 impl Default for Policy {
@@ -75,6 +83,7 @@ impl Default for Policy {
             load_limit: Duration::from_secs(60),
             stuck_after: Some(Duration::from_secs(120)),
             probe: None,
+            significant: false,
         }
     }
 }
@@ -101,7 +110,19 @@ impl Policy {
         if self.probe.is_some_and(|probe| probe.interval.is_zero() || probe.cap < probe.interval) {
             return Err(SpecError::BadProbe);
         }
+        if self.significant && self.restart == RestartType::Permanent {
+            return Err(SpecError::SignificantPermanent);
+        }
         Ok(())
+    }
+}
+
+/// Checks the limits of a branch.
+pub(crate) fn check_limits(intensity: Option<Intensity>, on_exceed: OnExceed) -> Result<(), SpecError> {
+    match intensity {
+        Some(intensity) => check_intensity(intensity),
+        None if matches!(on_exceed, OnExceed::Storm(_)) => Err(SpecError::StormWithoutIntensity),
+        None => Ok(()),
     }
 }
 
@@ -136,6 +157,13 @@ impl<C: Child> ChildSpec<C> {
         self.policy.restart = restart;
         self
     }
+
+    /// Lets its branch end with it.
+    #[must_use]
+    pub const fn significant(mut self) -> Self {
+        self.policy.significant = true;
+        self
+    }
 }
 
 /// In which order a supervisor starts and stops its children.
@@ -147,39 +175,61 @@ pub enum Order {
     Concurrent,
 }
 
-/// A supervisor to add. Its strategy is one_for_one: a failed child is restarted alone.
+/// A supervisor to add; one_for_one unless told otherwise.
 #[derive(Clone, Debug)]
 pub struct BranchSpec {
     pub(crate) id: String,
-    pub(crate) order: Order,
-    pub(crate) intensity: Option<Intensity>,
+    pub(crate) core: CorePolicy,
     pub(crate) policy: Policy,
 }
 
 impl BranchSpec {
     /// A static branch: ordered start, reverse drain. Escalates at more than 10 restarts in 60 s.
     pub fn ordered(id: impl Into<String>) -> Self {
-        Self::new(id, Order::Ordered, Some(Intensity::new(10, Duration::from_secs(60))))
+        let intensity = Some(Intensity::new(10, Duration::from_secs(60)));
+        Self::new(id, CorePolicy { intensity, ..CorePolicy::new(Order::Ordered) })
     }
 
     /// A dynamic branch: children come and go, start and drain are concurrent. Without an intensity of its own, for
     /// each child has one and is parked alone.
     pub fn dynamic(id: impl Into<String>) -> Self {
-        Self::new(id, Order::Concurrent, None)
+        Self::new(id, CorePolicy::new(Order::Concurrent))
     }
 
-    fn new(id: impl Into<String>, order: Order, intensity: Option<Intensity>) -> Self {
-        Self { id: id.into(), order, intensity, policy: Policy::default() }
+    fn new(id: impl Into<String>, core: CorePolicy) -> Self {
+        Self { id: id.into(), core, policy: Policy::default() }
     }
 
-    /// Restarts of all its children together before it escalates to its own supervisor; `None` never escalates.
+    /// Which siblings are restarted with a child that failed. Groups have an order: a dynamic branch is one_for_one.
     #[must_use]
-    pub const fn intensity(mut self, intensity: Option<Intensity>) -> Self {
-        self.intensity = intensity;
+    pub const fn strategy(mut self, strategy: Strategy) -> Self {
+        self.core.strategy = strategy;
         self
     }
 
-    /// How it is itself restarted by its supervisor (restart type, backoff, intensity, probe).
+    /// Restarts of all its children together before it gives up; `None` never does. A child of a group counts here
+    /// alone: the group is not parked in parts.
+    #[must_use]
+    pub const fn intensity(mut self, intensity: Option<Intensity>) -> Self {
+        self.core.intensity = intensity;
+        self
+    }
+
+    /// What giving up means: to escalate to its own supervisor, or to go on slower.
+    #[must_use]
+    pub const fn on_exceed(mut self, on_exceed: OnExceed) -> Self {
+        self.core.on_exceed = on_exceed;
+        self
+    }
+
+    /// Whether it ends normally when its significant children did.
+    #[must_use]
+    pub const fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.core.auto_shutdown = auto_shutdown;
+        self
+    }
+
+    /// How it is itself restarted by its supervisor (restart type, backoff, intensity, probe, significance).
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -188,8 +238,9 @@ impl BranchSpec {
 
     pub(crate) fn check(&self) -> Result<Segment, SpecError> {
         self.policy.check()?;
-        if let Some(intensity) = self.intensity {
-            check_intensity(intensity)?;
+        check_limits(self.core.intensity, self.core.on_exceed)?;
+        if self.core.order == Order::Concurrent && self.core.strategy != Strategy::OneForOne {
+            return Err(SpecError::GroupWithoutOrder);
         }
         Segment::parse(self.id.clone())
     }
@@ -219,4 +270,16 @@ pub enum SpecError {
     /// A probe's interval is zero or above its cap.
     #[error("the probe's interval is zero or above its cap")]
     BadProbe,
+    /// A permanent child never ends for good.
+    #[error("a permanent child cannot be significant")]
+    SignificantPermanent,
+    /// Its branch never ends by itself.
+    #[error("a significant child needs a branch with automatic shutdown")]
+    SignificantForNothing,
+    /// A group is restarted in order, and a dynamic branch has none.
+    #[error("a dynamic branch cannot be one_for_all or rest_for_one")]
+    GroupWithoutOrder,
+    /// Nothing could ever begin the storm.
+    #[error("storm mode needs an intensity")]
+    StormWithoutIntensity,
 }

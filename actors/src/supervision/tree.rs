@@ -12,6 +12,7 @@ use super::{
     changes::ChangeFeed,
     child::Child,
     command::Command,
+    core::Event,
     directory::Listed,
     health::Health,
     node::LastFailure,
@@ -139,7 +140,7 @@ impl Tree {
         if listed.node.state() == NodeState::Draining {
             return Err(OrderError::Stopping);
         }
-        parent.restart(listed.key).map_err(|_: Refusal| OrderError::BranchDown)
+        parent.order(Event::Restart { key: listed.key }).map_err(|_: Refusal| OrderError::BranchDown)
     }
 
     /// Holds a running child: it handles nothing, its mailbox fills, its timers rest.

@@ -53,6 +53,18 @@ impl SlidingWindow {
         u32::try_from(young).unwrap_or(u32::MAX)
     }
 
+    /// Time until it will be empty, if nothing is recorded meanwhile; zero when it is.
+    #[must_use]
+    pub fn empty_in(&self, now: Duration) -> Duration {
+        let newest = self.stamps.back().map(|stamp| stamp.saturating_add(self.intensity.window));
+        newest.map_or(Duration::ZERO, |end| end.saturating_sub(now))
+    }
+
+    /// Goes by another intensity from the next record on; what was recorded stays.
+    pub fn set_intensity(&mut self, intensity: Intensity) {
+        self.intensity = intensity;
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.stamps = VecDeque::new();

@@ -32,8 +32,14 @@ impl SupervisionSink for AlertSink {
             Happening::Escalated { chain } => {
                 (AlertSeverity::Critical, "branch.escalated", format!("{path} escalated: {chain}"))
             }
+            Happening::Storm { restarts_in_window } => (
+                AlertSeverity::Warning,
+                "branch.storm",
+                format!("{path} starts its children slower: {restarts_in_window} restarts in its window"),
+            ),
             Happening::Started { .. }
             | Happening::Restarting { .. }
+            | Happening::StormOver
             | Happening::Stopped { .. }
             | Happening::Contained { .. } => return,
         };

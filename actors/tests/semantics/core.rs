@@ -1,10 +1,10 @@
 //! The decision core alone: random histories against a model of what runners do.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use proptest::prelude::*;
 use switchyard_actors::supervision::{
-    Backoff, Intensity, Order, Probe, RestartType,
+    AutoShutdown, Backoff, Intensity, OnExceed, Order, Probe, RestartType, Storm, Strategy as Group,
     core::{Action, Core, CorePolicy, EndHow, Event, Exit, Key, SlotPolicy},
 };
 
@@ -13,8 +13,6 @@ use switchyard_actors::supervision::{
 enum Runner {
     Idle,
     Loading,
-    /// Loading after a backoff.
-    Retrying,
     Up,
     Backoff,
     /// Told to halt, has not ended yet.
@@ -26,12 +24,14 @@ enum Runner {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Add(RestartType, bool),
+    /// Restart type, with a probe, significant where that is legal.
+    Add(RestartType, bool, bool),
     /// The child's runner gets on: load done, backoff over, halt or stop carried out.
     Advance(u8),
     Exit(u8, Exit),
     Ignore(u8),
     Restart(u8),
+    Terminate(u8),
     Probe(u8),
     Remove(u8),
     Pass(u16),
@@ -51,11 +51,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Exit::Escalated)
     ];
     let step = prop_oneof![
-        4 => (restart, any::<bool>()).prop_map(|(restart, probe)| Step::Add(restart, probe)),
+        4 => (restart, any::<bool>(), any::<bool>()).prop_map(|(restart, probe, significant)| Step::Add(restart, probe, significant)),
         20 => any::<u8>().prop_map(Step::Advance),
         8 => (any::<u8>(), exit).prop_map(|(key, exit)| Step::Exit(key, exit)),
         1 => any::<u8>().prop_map(Step::Ignore),
         3 => any::<u8>().prop_map(Step::Restart),
+        2 => any::<u8>().prop_map(Step::Terminate),
         2 => any::<u8>().prop_map(Step::Probe),
         2 => any::<u8>().prop_map(Step::Remove),
         3 => any::<u16>().prop_map(Step::Pass),
@@ -68,7 +69,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 struct Model {
     core: Core,
-    order: Order,
     runners: BTreeMap<Key, Runner>,
     now: Duration,
     next: Key,
@@ -77,11 +77,9 @@ struct Model {
 }
 
 impl Model {
-    fn new(order: Order, intensity: Option<Intensity>) -> Self {
-        let core = Core::new(CorePolicy { order, intensity, parks_escalated: false });
+    fn new(policy: CorePolicy) -> Self {
         Self {
-            core,
-            order,
+            core: Core::new(policy),
             runners: BTreeMap::new(),
             now: Duration::ZERO,
             next: 0,
@@ -107,15 +105,18 @@ impl Model {
         match action {
             Action::Start { key } => match self.runners[&key] {
                 Runner::Backoff => drop(self.runners.insert(key, Runner::Loading)),
-                // Its backoff had just ended: the runner is at it already.
-                Runner::Retrying => {}
                 _ => self.leave_idle(action, key, Runner::Loading),
             },
             Action::Restart { key, .. } => self.leave_idle(action, key, Runner::Backoff),
+            // An admin does not wait for the end of a backoff.
+            Action::Hold { key } if self.runners[&key] == Runner::Backoff => {
+                self.runners.insert(key, Runner::Idle);
+            }
             Action::Park { key, .. }
             | Action::Hold { key }
             | Action::Rest { key }
-            | Action::Shelve { key } => {
+            | Action::Shelve { key }
+            | Action::Probe { key, .. } => {
                 self.leave_idle(action, key, Runner::Idle);
             }
             Action::Retire { key } | Action::Forget { key } => {
@@ -125,13 +126,7 @@ impl Model {
             }
             Action::Halt { key, .. } => {
                 let before = self.runners.insert(key, Runner::Halting).unwrap();
-                assert!(
-                    matches!(
-                        before,
-                        Runner::Loading | Runner::Retrying | Runner::Up | Runner::Backoff | Runner::Halting
-                    ),
-                    "{before:?}"
-                );
+                assert!(!matches!(before, Runner::Stopping | Runner::Gone), "{before:?}");
             }
             Action::Stop { key, .. } => {
                 let before = self.runners.insert(key, Runner::Stopping).unwrap();
@@ -143,7 +138,14 @@ impl Model {
                 self.runners.insert(key, Runner::Gone);
             }
             Action::Ended => self.ended += 1,
-            Action::Unparked { .. } | Action::Settled | Action::Escalating { .. } | Action::Fail { .. } => {}
+            Action::Unparked { .. }
+            | Action::Settled
+            | Action::Escalating { .. }
+            | Action::Fail { .. }
+            | Action::Finish
+            | Action::Storm { .. }
+            | Action::StormGoesOn { .. }
+            | Action::StormOver => {}
         }
     }
 
@@ -154,11 +156,8 @@ impl Model {
 
     fn advance(&mut self, key: Key) {
         let (to, event) = match self.runners[&key] {
-            Runner::Loading | Runner::Retrying => (Runner::Up, Event::Up { key }),
-            Runner::Backoff => {
-                self.runners.insert(key, Runner::Retrying);
-                return;
-            }
+            Runner::Loading => (Runner::Up, Event::Up { key }),
+            Runner::Backoff => (Runner::Idle, Event::Due { key }),
             Runner::Halting => (Runner::Idle, Event::Exited { key, exit: Exit::Halted }),
             Runner::Stopping => (Runner::Gone, Event::Exited { key, exit: Exit::Stopped }),
             Runner::Idle | Runner::Up | Runner::Gone => return,
@@ -169,15 +168,16 @@ impl Model {
 
     fn play(&mut self, step: Step) {
         match step {
-            Step::Add(restart, probe) => {
+            Step::Add(restart, probe, significant) => {
                 let key = self.next;
                 self.next += 1;
                 self.runners.insert(key, Runner::Idle);
                 let probe =
                     probe.then_some(Probe { interval: Duration::from_secs(5), cap: Duration::from_secs(60) });
                 let intensity = Intensity::new(2, Duration::from_secs(10));
-                let policy =
-                    SlotPolicy { restart, backoff: Backoff::default(), intensity, probe, jitter_key: key };
+                let significant = significant && restart != RestartType::Permanent;
+                let backoff = Backoff::default();
+                let policy = SlotPolicy { restart, backoff, intensity, probe, significant, jitter_key: key };
                 self.step(Event::Added { key, policy });
             }
             Step::Advance(n) => {
@@ -187,16 +187,14 @@ impl Model {
             }
             Step::Exit(n, exit) => {
                 // Only what has an instance can end; a halting or stopping one may crash instead.
-                let able = [Runner::Loading, Runner::Retrying, Runner::Up, Runner::Halting, Runner::Stopping];
+                let able = [Runner::Loading, Runner::Up, Runner::Halting, Runner::Stopping];
                 if let Some(key) = self.pick(n).filter(|key| able.contains(&self.runners[key])) {
                     self.runners.insert(key, Runner::Idle);
                     self.step(Event::Exited { key, exit });
                 }
             }
             Step::Ignore(n) => {
-                if let Some(key) =
-                    self.pick(n).filter(|key| matches!(self.runners[key], Runner::Loading | Runner::Retrying))
-                {
+                if let Some(key) = self.pick(n).filter(|key| self.runners[key] == Runner::Loading) {
                     self.runners.insert(key, Runner::Idle);
                     self.step(Event::Ignored { key });
                 }
@@ -206,9 +204,14 @@ impl Model {
                     self.step(Event::Restart { key });
                 }
             }
+            Step::Terminate(n) => {
+                if let Some(key) = self.pick(n) {
+                    self.step(Event::Terminate { key });
+                }
+            }
             Step::Probe(n) => {
                 if let Some(key) = self.pick(n).filter(|key| self.runners[key] == Runner::Idle) {
-                    self.step(Event::ProbeDue { key });
+                    self.step(Event::Due { key });
                 }
             }
             Step::Remove(n) => {
@@ -236,12 +239,31 @@ impl Model {
     }
 }
 
-fn orders() -> impl Strategy<Value = Order> {
-    prop_oneof![Just(Order::Ordered), Just(Order::Concurrent)]
-}
-
-fn intensities() -> impl Strategy<Value = Option<Intensity>> {
-    prop_oneof![Just(None), Just(Some(Intensity::new(3, Duration::from_secs(30))))]
+fn branches() -> impl Strategy<Value = CorePolicy> {
+    let order = prop_oneof![
+        Just((Order::Ordered, Group::OneForOne)),
+        Just((Order::Ordered, Group::OneForAll)),
+        Just((Order::Ordered, Group::RestForOne)),
+        Just((Order::Concurrent, Group::OneForOne)),
+    ];
+    let storm = Storm { floor: Duration::from_secs(5), starts_per_second: NonZeroU32::MIN };
+    let exceed = prop_oneof![Just(OnExceed::Escalate), Just(OnExceed::Storm(storm))];
+    let intensity = prop_oneof![Just(None), Just(Some(Intensity::new(3, Duration::from_secs(30))))];
+    let auto = [
+        AutoShutdown::Never,
+        AutoShutdown::Never,
+        AutoShutdown::AnySignificant,
+        AutoShutdown::AllSignificant,
+    ];
+    (order, intensity, exceed, proptest::sample::select(auto.to_vec())).prop_map(
+        |((order, strategy), intensity, on_exceed, auto_shutdown)| CorePolicy {
+            strategy,
+            intensity,
+            on_exceed,
+            auto_shutdown,
+            ..CorePolicy::new(order)
+        },
+    )
 }
 
 proptest! {
@@ -249,8 +271,8 @@ proptest! {
 
     /// Whatever happened before: no instance is started twice, and a stop ends everything, once.
     #[test]
-    fn a_stop_ends_everything_once(order in orders(), intensity in intensities(), steps in steps()) {
-        let mut model = Model::new(order, intensity);
+    fn a_stop_ends_everything_once(policy in branches(), steps in steps()) {
+        let mut model = Model::new(policy);
         for step in steps {
             model.play(step);
         }
@@ -270,25 +292,25 @@ proptest! {
 
     /// A child that is added while its branch ends, or after, never stays behind.
     #[test]
-    fn a_child_added_too_late_ends_at_once(order in orders(), steps in steps()) {
-        let mut model = Model::new(order, None);
+    fn a_child_added_too_late_ends_at_once(policy in branches(), steps in steps()) {
+        let mut model = Model::new(policy);
         for step in steps {
             model.play(step);
         }
         model.step(Event::End { how: EndHow::Stop, deadline: None });
-        model.play(Step::Add(RestartType::Permanent, false));
+        model.play(Step::Add(RestartType::Permanent, false, false));
         model.rest();
-        model.play(Step::Add(RestartType::Permanent, false));
+        model.play(Step::Add(RestartType::Permanent, false, false));
         prop_assert!(model.runners.values().all(|runner| *runner == Runner::Gone), "{:?}", model.runners);
     }
 
     /// Halted and begun again, every child that is not parked, down or gone comes up.
     #[test]
-    fn a_halt_and_a_begin_bring_everything_up(order in orders(), count in 1_u8..20, steps in steps()) {
-        let mut model = Model::new(order, None);
+    fn a_halt_and_a_begin_bring_everything_up(policy in branches(), count in 1_u8..20, steps in steps()) {
+        let mut model = Model::new(policy);
         model.step(Event::Begin);
         for _ in 0..count {
-            model.play(Step::Add(RestartType::Permanent, false));
+            model.play(Step::Add(RestartType::Permanent, false, false));
         }
         for step in steps {
             if matches!(step, Step::Advance(_) | Step::Restart(_) | Step::Pass(_) | Step::Begin) {
@@ -307,9 +329,9 @@ proptest! {
 
     /// The same events give the same actions.
     #[test]
-    fn decisions_can_be_replayed(order in orders(), intensity in intensities(), steps in steps()) {
+    fn decisions_can_be_replayed(policy in branches(), steps in steps()) {
         let run = || {
-            let mut model = Model::new(order, intensity);
+            let mut model = Model::new(policy);
             steps.iter().for_each(|step| model.play(*step));
             model.log
         };
@@ -319,9 +341,9 @@ proptest! {
     /// An ordered branch starts and stops one child at a time, forwards and backwards.
     #[test]
     fn order_is_kept(count in 1_u8..30) {
-        let mut model = Model::new(Order::Ordered, None);
+        let mut model = Model::new(CorePolicy::new(Order::Ordered));
         for _ in 0..count {
-            model.play(Step::Add(RestartType::Permanent, false));
+            model.play(Step::Add(RestartType::Permanent, false, false));
         }
         model.step(Event::Begin);
         model.rest();
@@ -331,16 +353,15 @@ proptest! {
         model.rest();
         let stops: Vec<_> = model.log.iter().filter_map(|a| match a { Action::Stop { key, .. } => Some(*key), _ => None }).collect();
         prop_assert_eq!(stops, (0..u64::from(count)).rev().collect::<Vec<_>>());
-        prop_assert_eq!(model.order, Order::Ordered);
     }
 }
 
 /// A halt that was on its way while the child crashed reaches the next instance: that one is started again.
 #[test]
 fn a_halt_that_comes_late_does_no_harm() {
-    let mut model = Model::new(Order::Concurrent, None);
+    let mut model = Model::new(CorePolicy::new(Order::Concurrent));
     model.step(Event::Begin);
-    model.play(Step::Add(RestartType::Permanent, false));
+    model.play(Step::Add(RestartType::Permanent, false, false));
     model.rest();
     model.step(Event::Restart { key: 0 });
     // It crashes before it reads the halt; the order is then carried out by its successor.

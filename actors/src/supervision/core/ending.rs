@@ -1,9 +1,9 @@
-//! Ending a branch: reverse order, halting or stopping, and removal of single children.
+//! Ending a branch: reverse order, halting or stopping.
 
 use super::{
     super::spec::{Order, RestartType},
-    Action, Core, EndHow, Key, Mode, Moment,
-    slot::{self, Status},
+    Action, After, Core, EndHow, Key, Mode, Moment,
+    slot::{self, Status, Then},
 };
 
 impl Core {
@@ -11,7 +11,7 @@ impl Core {
         &mut self,
         how: EndHow,
         deadline: Option<Moment>,
-        culprit: Option<Key>,
+        after: After,
         actions: &mut Vec<Action>,
     ) {
         match self.mode {
@@ -23,7 +23,7 @@ impl Core {
             Mode::Ending { how: EndHow::Stop, .. } if how == EndHow::Halt => return,
             _ => {}
         }
-        self.mode = Mode::Ending { how, deadline, culprit };
+        self.mode = Mode::Ending { how, deadline, after };
         self.awaited.clear();
         let wanted = slot::keys(self.slots.iter(), |slot| match how {
             EndHow::Halt => slot.is_active(),
@@ -35,15 +35,15 @@ impl Core {
     }
 
     pub(super) fn pump_end(&mut self, actions: &mut Vec<Action>) {
-        let Mode::Ending { how, deadline, culprit } = self.mode else { return };
+        let Mode::Ending { how, deadline, after } = self.mode else { return };
         while self.policy.order == Order::Concurrent || self.awaited.is_empty() {
             let Some(key) = self.queue.pop_back() else { break };
             let Some(slot) = self.slots.get_mut(&key) else { continue };
             match how {
                 EndHow::Halt if !slot.is_active() => continue,
                 EndHow::Halt => {
-                    slot.status = Status::Halting { then_start: false };
-                    actions.push(Action::Halt { key, deadline });
+                    slot.status = Status::Halting { then: Then::Hold };
+                    actions.push(Action::Halt { key, deadline, down: false });
                 }
                 EndHow::Stop if slot.status == Status::Ended => continue,
                 EndHow::Stop => {
@@ -57,7 +57,11 @@ impl Core {
             return;
         }
         self.mode = if how == EndHow::Stop { Mode::Ended } else { Mode::Idle };
-        actions.push(culprit.map_or(Action::Ended, |culprit| Action::Fail { culprit }));
+        actions.push(match after {
+            After::Nothing => Action::Ended,
+            After::Fail(culprit) => Action::Fail { culprit },
+            After::Finish => Action::Finish,
+        });
     }
 
     /// A child's instance ended while the branch was ending, or is not up.
@@ -67,6 +71,7 @@ impl Core {
             return self.forget(key, actions);
         }
         match how {
+            EndHow::Halt if slot.status == (Status::Halting { then: Then::Rest }) => self.rest(key, actions),
             EndHow::Halt => {
                 slot.status = Status::Held;
                 actions.push(Action::Hold { key });
@@ -88,16 +93,6 @@ impl Core {
             slot.status = Status::Ended;
             actions.push(Action::Retire { key });
         }
-    }
-
-    pub(super) fn remove(&mut self, key: Key, deadline: Option<Moment>, actions: &mut Vec<Action>) {
-        let Some(slot) = self.slots.get_mut(&key) else { return };
-        slot.removing = true;
-        if slot.status == Status::Ended {
-            return self.forget(key, actions);
-        }
-        slot.status = Status::Stopping;
-        actions.push(Action::Stop { key, deadline });
     }
 
     pub(super) fn abandon(&mut self, actions: &mut Vec<Action>) {

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::SlotPolicy;
-use crate::supervision::event::{ParkCause, Unparker};
+use super::{AutoShutdown, OnExceed, SlotPolicy};
+use crate::supervision::{
+    event::{ParkCause, Unparker},
+    window::Intensity,
+};
 
 /// A child of this supervisor: grows by one with each child added, so that order of keys is order of start.
 pub type Key = u64;
@@ -86,15 +89,38 @@ pub enum Event {
         /// How.
         exit: Exit,
     },
-    /// An admin restarts a child.
+    /// An admin restarts a child, or starts it where it is down.
     Restart {
         /// The child.
         key: Key,
     },
-    /// The time for a half-open attempt of a parked child has come.
-    ProbeDue {
+    /// An admin takes a child down; its spec is kept (OTP's `terminate_child`).
+    Terminate {
         /// The child.
         key: Key,
+    },
+    /// A child's backoff is over, or the time for its half-open attempt has come.
+    Due {
+        /// The child.
+        key: Key,
+    },
+    /// The time has come to see whether the storm is over.
+    StormDue,
+    /// The branch goes by other limits from now on.
+    Reconfigure {
+        /// Restarts of all children together.
+        intensity: Option<Intensity>,
+        /// What follows when they are exceeded.
+        on_exceed: OnExceed,
+        /// Whether it ends with its significant children.
+        auto_shutdown: AutoShutdown,
+    },
+    /// A child goes by another policy from now on.
+    Repolicy {
+        /// The child.
+        key: Key,
+        /// Its policy.
+        policy: SlotPolicy,
     },
 }
 
@@ -106,7 +132,7 @@ pub enum Action {
         /// The child.
         key: Key,
     },
-    /// Start a child after its backoff.
+    /// Say when a child's backoff is over, so that it is started again.
     Restart {
         /// The child.
         key: Key,
@@ -122,6 +148,13 @@ pub enum Action {
         /// Time until its half-open attempt.
         probe_in: Option<Duration>,
     },
+    /// Say again when the half-open attempt of a parked child is due.
+    Probe {
+        /// The child.
+        key: Key,
+        /// Time until then.
+        delay: Duration,
+    },
     /// Say that a parked child is started again.
     Unparked {
         /// The child.
@@ -129,12 +162,14 @@ pub enum Action {
         /// By whom.
         by: Unparker,
     },
-    /// End a child's instance, keep its mailbox.
+    /// End a child's instance, keep its queue.
     Halt {
         /// The child.
         key: Key,
         /// Latest end.
         deadline: Option<Moment>,
+        /// It stays down afterwards: its mailbox refuses from now on.
+        down: bool,
     },
     /// Keep a child down with its mailbox open.
     Hold {
@@ -187,4 +222,20 @@ pub enum Action {
         /// The child.
         culprit: Key,
     },
+    /// All children are halted after a significant one ended: the branch ends normally in its own supervisor.
+    Finish,
+    /// Too many children fail: the branch lives on and starts them slower. Ask again after the time given.
+    Storm {
+        /// Restarts inside the branch's window.
+        restarts_in_window: u32,
+        /// Time until [`Event::StormDue`].
+        check_in: Duration,
+    },
+    /// The storm goes on: ask again after the time given.
+    StormGoesOn {
+        /// Time until [`Event::StormDue`].
+        check_in: Duration,
+    },
+    /// The storm is over.
+    StormOver,
 }

@@ -5,20 +5,25 @@
 
 mod ending;
 mod event;
+mod group;
+mod orders;
+mod policy;
+mod significant;
 mod slot;
+mod spread;
+mod starting;
+mod storm;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use event::{Action, EndHow, Event, Exit, Key, Moment};
-use slot::{Slot, Status};
-pub use slot::{SlotPolicy, SlotView};
+pub use policy::{AutoShutdown, CorePolicy, OnExceed, SlotPolicy, Storm, Strategy};
+use slot::Slot;
+pub use slot::SlotView;
+use spread::Spread;
 
-use super::{
-    event::Unparker,
-    spec::Order,
-    window::{Intensity, SlidingWindow},
-};
+use super::window::SlidingWindow;
 
 /// What the branch as a whole is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,29 +31,62 @@ enum Mode {
     Idle,
     Starting,
     Running,
-    Ending { how: EndHow, deadline: Option<Moment>, culprit: Option<Key> },
+    /// A group of children is restarted; see [`group`].
+    Regrouping(Regroup),
+    Ending {
+        how: EndHow,
+        deadline: Option<Moment>,
+        after: After,
+    },
     Shelved,
     Ended,
 }
 
-/// How a supervisor is configured.
+/// What the branch does in its own supervisor once its children are down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CorePolicy {
-    /// Order of start and stop.
-    pub order: Order,
-    /// Restarts of all children together before it escalates.
-    pub intensity: Option<Intensity>,
-    /// The root parks a branch that escalated; others apply their restart rule.
-    pub parks_escalated: bool,
+enum After {
+    Nothing,
+    /// It fails, because of this child.
+    Fail(Key),
+    /// It ends normally.
+    Finish,
 }
 
-/// The decision core of one supervisor; strategy one_for_one.
+/// How far the restart of a group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Regroup {
+    /// The group is this child and all after it.
+    from: Key,
+    /// The one whose failure it was, and whose backoff is waited for.
+    culprit: Key,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Members are halted, newest first.
+    Halting {
+        /// The backoff is over already.
+        due: bool,
+    },
+    /// All are down; the backoff is not over.
+    Waiting,
+    /// Members are started, oldest first.
+    Starting,
+}
+
+/// The decision core of one supervisor.
 #[derive(Clone, Debug)]
 pub struct Core {
     policy: CorePolicy,
     mode: Mode,
     slots: BTreeMap<Key, Slot>,
     window: Option<SlidingWindow>,
+    /// Too many children failed, and the branch lives on.
+    storming: bool,
+    spread: Option<Spread>,
+    /// Every child had its first attempt since the branch was started.
+    settled: bool,
     /// Children still to be started or ended, in order.
     queue: VecDeque<Key>,
     /// Children whose start or end is being waited for.
@@ -64,6 +102,9 @@ impl Core {
             mode: Mode::Idle,
             slots: BTreeMap::new(),
             window: policy.intensity.map(SlidingWindow::new),
+            storming: false,
+            spread: storm::spread(policy.on_exceed),
+            settled: false,
             queue: VecDeque::new(),
             awaited: BTreeSet::new(),
         }
@@ -74,7 +115,7 @@ impl Core {
         let mut actions = Vec::new();
         match event {
             Event::Begin => self.begin(&mut actions),
-            Event::End { how, deadline } => self.end(how, deadline, None, &mut actions),
+            Event::End { how, deadline } => self.end(how, deadline, After::Nothing, &mut actions),
             Event::Abandon => self.abandon(&mut actions),
             Event::Shelve => self.shelve(&mut actions),
             Event::Added { key, policy } => self.added(key, policy, &mut actions),
@@ -83,7 +124,17 @@ impl Core {
             Event::Ignored { key } => self.ignored(key, &mut actions),
             Event::Exited { key, exit } => self.exited(key, exit, now, &mut actions),
             Event::Restart { key } => self.restart(key, &mut actions),
-            Event::ProbeDue { key } => self.probe(key, &mut actions),
+            Event::Terminate { key } => self.terminate(key, &mut actions),
+            Event::Due { key } => self.due(key, &mut actions),
+            Event::StormDue => self.storm_due(now, &mut actions),
+            Event::Reconfigure { intensity, on_exceed, auto_shutdown } => {
+                self.reconfigure(CorePolicy { intensity, on_exceed, auto_shutdown, ..self.policy });
+            }
+            Event::Repolicy { key, policy } => {
+                if let Some(slot) = self.slots.get_mut(&key) {
+                    slot.reconfigure(policy);
+                }
+            }
         }
         actions
     }
@@ -97,13 +148,13 @@ impl Core {
     /// True when the branch is up or coming up.
     #[must_use]
     pub const fn is_live(&self) -> bool {
-        matches!(self.mode, Mode::Starting | Mode::Running)
+        matches!(self.mode, Mode::Starting | Mode::Running | Mode::Regrouping(_))
     }
 
     /// True when every child had its first attempt.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
-        matches!(self.mode, Mode::Running)
+        self.settled && self.is_live()
     }
 
     /// What is known about a child.
@@ -112,127 +163,21 @@ impl Core {
         self.slots.get(&key).map(|slot| slot.view(now))
     }
 
-    fn begin(&mut self, actions: &mut Vec<Action>) {
-        match self.mode {
-            Mode::Idle | Mode::Shelved => {}
-            Mode::Running => return actions.push(Action::Settled),
-            Mode::Starting | Mode::Ending { .. } | Mode::Ended => return,
-        }
-        self.mode = Mode::Starting;
-        self.awaited.clear();
-        self.queue =
-            self.slots.iter().filter(|(_, slot)| slot.status == Status::Held).map(|(key, _)| *key).collect();
-        self.pump_start(actions);
+    /// How the branch is configured now.
+    #[must_use]
+    pub const fn policy(&self) -> &CorePolicy {
+        &self.policy
     }
 
-    /// Starts what is next; the branch is up once nothing is left.
-    fn pump_start(&mut self, actions: &mut Vec<Action>) {
-        if self.mode != Mode::Starting {
-            return;
+    fn reconfigure(&mut self, policy: CorePolicy) {
+        match (&mut self.window, policy.intensity) {
+            (Some(window), Some(intensity)) => window.set_intensity(intensity),
+            (window, intensity) => *window = intensity.map(SlidingWindow::new),
         }
-        while self.policy.order == Order::Concurrent || self.awaited.is_empty() {
-            let Some(key) = self.queue.pop_front() else { break };
-            let Some(slot) = self.slots.get_mut(&key) else { continue };
-            if slot.status == Status::Held {
-                slot.status = Status::Starting;
-                if self.policy.order == Order::Ordered {
-                    self.awaited.insert(key);
-                }
-                actions.push(Action::Start { key });
-            }
+        if self.policy.on_exceed != policy.on_exceed {
+            // Places given by the old rate lapse with their time.
+            self.spread = storm::spread(policy.on_exceed);
         }
-        if self.queue.is_empty() && self.awaited.is_empty() {
-            self.mode = Mode::Running;
-            actions.push(Action::Settled);
-        }
-    }
-
-    /// A child had its first outcome, or is gone: the next may come.
-    fn outcome(&mut self, key: Key, actions: &mut Vec<Action>) {
-        if self.awaited.remove(&key) {
-            match self.mode {
-                Mode::Starting => self.pump_start(actions),
-                Mode::Ending { .. } => self.pump_end(actions),
-                Mode::Idle | Mode::Running | Mode::Shelved | Mode::Ended => {}
-            }
-        }
-    }
-
-    fn added(&mut self, key: Key, policy: SlotPolicy, actions: &mut Vec<Action>) {
-        let mut slot = Slot::new(policy);
-        match self.mode {
-            Mode::Running => {
-                slot.status = Status::Starting;
-                actions.push(Action::Start { key });
-            }
-            Mode::Starting => self.queue.push_back(key),
-            Mode::Shelved => actions.push(Action::Shelve { key }),
-            // It came too late.
-            Mode::Ended | Mode::Ending { how: EndHow::Stop, .. } => {
-                slot.status = Status::Ended;
-                actions.push(Action::Retire { key });
-            }
-            Mode::Idle | Mode::Ending { how: EndHow::Halt, .. } => {}
-        }
-        self.slots.insert(key, slot);
-        self.pump_start(actions);
-    }
-
-    fn up(&mut self, key: Key, now: Moment, actions: &mut Vec<Action>) {
-        let Some(slot) = self.slots.get_mut(&key) else { return };
-        if slot.status != Status::Starting && slot.status != Status::Waiting {
-            return;
-        }
-        slot.status = Status::Up { since: now };
-        if std::mem::take(&mut slot.probing) {
-            actions.push(Action::Unparked { key, by: Unparker::Probe });
-        }
-        self.outcome(key, actions);
-    }
-
-    fn ignored(&mut self, key: Key, actions: &mut Vec<Action>) {
-        if let Some(slot) = self.slots.get_mut(&key) {
-            slot.probing = false;
-            match self.mode {
-                Mode::Ending { how, .. } => self.settle_end(key, how, actions),
-                _ => self.rest(key, actions),
-            }
-        }
-        self.outcome(key, actions);
-    }
-
-    fn restart(&mut self, key: Key, actions: &mut Vec<Action>) {
-        if !self.is_live() {
-            return;
-        }
-        let Some(slot) = self.slots.get_mut(&key) else { return };
-        match &mut slot.status {
-            Status::Up { .. } => {
-                slot.status = Status::Halting { then_start: true };
-                actions.push(Action::Halt { key, deadline: None });
-            }
-            Status::Halting { then_start } => *then_start = true,
-            Status::Waiting | Status::Parked | Status::Resting => {
-                if slot.status == Status::Parked {
-                    actions.push(Action::Unparked { key, by: Unparker::Admin });
-                }
-                slot.forgive();
-                slot.status = Status::Starting;
-                actions.push(Action::Start { key });
-            }
-            Status::Held | Status::Starting | Status::Stopping | Status::Ended => {}
-        }
-    }
-
-    fn probe(&mut self, key: Key, actions: &mut Vec<Action>) {
-        if !self.is_live() {
-            return;
-        }
-        if let Some(slot) = self.slots.get_mut(&key).filter(|slot| slot.status == Status::Parked) {
-            slot.status = Status::Starting;
-            slot.half_open = true;
-            slot.probing = true;
-            actions.push(Action::Start { key });
-        }
+        self.policy = policy;
     }
 }

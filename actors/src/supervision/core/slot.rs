@@ -2,42 +2,34 @@
 
 use std::time::Duration;
 
-use super::{Key, Moment};
-use crate::supervision::{
-    backoff::Backoff,
-    spec::{Probe, RestartType},
-    window::{Intensity, SlidingWindow},
-};
+use super::{Key, Moment, SlotPolicy};
+use crate::supervision::window::SlidingWindow;
 
-/// The part of a child's policy that decisions need.
+/// What follows once a child's instance was halted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotPolicy {
-    /// When to start it again.
-    pub restart: RestartType,
-    /// Delay before a restart.
-    pub backoff: Backoff,
-    /// Restarts before it is parked.
-    pub intensity: Intensity,
-    /// Half-open attempts.
-    pub probe: Option<Probe>,
-    /// Key of its jitter, from seed and path.
-    pub jitter_key: u64,
+pub(super) enum Then {
+    /// It waits for its branch.
+    Hold,
+    /// It is started again.
+    Start,
+    /// It stays down, spec kept.
+    Rest,
 }
 
 /// What the child is doing, as far as decisions go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
-    /// Not started, or halted with its branch.
+    /// Not started, or halted with its branch or its group.
     Held,
     Starting,
     Up {
         since: Moment,
     },
-    /// In backoff; it starts by itself.
+    /// In backoff; it says when that is over.
     Waiting,
     Parked,
     Halting {
-        then_start: bool,
+        then: Then,
     },
     /// Ended and stays down, spec kept.
     Resting,
@@ -86,6 +78,15 @@ impl Slot {
         }
     }
 
+    /// Goes by another policy from its next decision on.
+    pub(super) fn reconfigure(&mut self, policy: SlotPolicy) {
+        if self.policy.probe != policy.probe {
+            self.probe_next = policy.probe.map(|probe| probe.interval);
+        }
+        self.window.set_intensity(policy.intensity);
+        self.policy = policy;
+    }
+
     /// Forgets its failures.
     pub(super) fn forgive(&mut self) {
         self.failures = 0;
@@ -110,6 +111,15 @@ impl Slot {
     /// True when an instance exists or will come by itself.
     pub(super) const fn is_active(&self) -> bool {
         matches!(self.status, Status::Starting | Status::Up { .. } | Status::Waiting | Status::Halting { .. })
+    }
+
+    pub(super) const fn is_halting(&self) -> bool {
+        matches!(self.status, Status::Halting { .. })
+    }
+
+    /// True when it has not ended for good: it runs, will run, or could be brought back by a probe or an admin.
+    pub(super) const fn is_there(&self) -> bool {
+        !matches!(self.status, Status::Resting | Status::Stopping | Status::Ended)
     }
 }
 

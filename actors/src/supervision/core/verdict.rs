@@ -2,23 +2,27 @@
 
 use super::{
     super::{event::ParkCause, spec::RestartType},
-    Action, Core, EndHow, Exit, Key, Mode, Moment,
-    slot::Status,
+    Action, After, Core, EndHow, Exit, Key, Mode, Moment,
+    slot::{Status, Then},
 };
 
 impl Core {
     pub(super) fn exited(&mut self, key: Key, exit: Exit, now: Moment, actions: &mut Vec<Action>) {
-        let Some(slot) = self.slots.get_mut(&key) else { return };
-        let status = slot.status;
+        let Some(slot) = self.slots.get(&key) else { return };
         if slot.removing || exit == Exit::Stopped {
             self.gone(key, actions);
         } else if let Mode::Ending { how, .. } = self.mode {
             self.settle_end(key, how, actions);
         } else if !self.is_live() {
             self.settle_end(key, EndHow::Halt, actions);
-        } else if let Status::Halting { then_start } = status {
-            // Whatever ended it, the admin asked for a new instance: no failure is counted.
-            self.after_halt(key, then_start, actions);
+        } else if slot.is_halting() {
+            // Whatever ended it, it was to end: no failure is counted.
+            self.halted(key, actions);
+        } else if self.is_going_down(key) {
+            self.ended_before_halt(key, actions);
+        } else if exit == Exit::Halted {
+            // The one who ordered it waits no longer. What was decided since then was not heard.
+            return self.resume(key, actions);
         } else {
             self.verdict(key, exit, now, actions);
         }
@@ -29,9 +33,8 @@ impl Core {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let temporary = slot.policy.restart == RestartType::Temporary;
         match exit {
-            // Halted, but nobody waits for it any more.
-            Exit::Halted | Exit::Stopped => self.after_halt(key, true, actions),
-            Exit::Fatal | Exit::Park if temporary => self.forget(key, actions),
+            Exit::Halted | Exit::Stopped => {}
+            Exit::Fatal | Exit::Park if temporary => self.end_for_good(key, actions),
             Exit::Fatal => self.park(key, ParkCause::Fatal, false, actions),
             Exit::Park => self.park(key, ParkCause::Asked, false, actions),
             Exit::Escalated if self.policy.parks_escalated => {
@@ -39,15 +42,25 @@ impl Core {
             }
             Exit::Normal if slot.policy.restart == RestartType::Transient => {
                 slot.forgive();
-                self.rest(key, actions);
+                self.end_for_good(key, actions);
             }
-            Exit::Normal | Exit::Failed | Exit::Escalated if temporary => self.forget(key, actions),
+            Exit::Normal | Exit::Failed | Exit::Escalated if temporary => self.end_for_good(key, actions),
             Exit::Normal | Exit::Failed | Exit::Escalated => self.count(key, now, actions),
+        }
+    }
+
+    /// It ended by itself and is not started again.
+    fn end_for_good(&mut self, key: Key, actions: &mut Vec<Action>) {
+        let significant = self.slots.get(&key).is_some_and(|slot| slot.policy.significant);
+        self.rest(key, actions);
+        if significant {
+            self.significant_ended(key, actions);
         }
     }
 
     /// Counts a restart against the child, then against the branch.
     fn count(&mut self, key: Key, now: Moment, actions: &mut Vec<Action>) {
+        let grouped = self.has_group();
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let up_for = match slot.status {
             Status::Up { since } => Some(now.saturating_sub(since)),
@@ -62,18 +75,24 @@ impl Core {
         if slot.half_open {
             return self.park(key, ParkCause::Probe, true, actions);
         }
-        if slot.window.record(now) {
+        let exceeded = slot.window.record(now);
+        // A group stands and falls as one: none of its members is parked for failing too often.
+        if exceeded && !grouped {
             return self.park(key, ParkCause::Intensity, true, actions);
         }
         slot.failures = slot.failures.saturating_add(1);
         let delay = slot.policy.backoff.delay(slot.failures, slot.policy.jitter_key);
-        if self.window.as_mut().is_some_and(|window| window.record(now)) {
+        if exceeded || self.branch_exceeded(now, actions) {
             return self.escalate(key, actions);
         }
+        let delay = self.spread_out(delay, now);
         if let Some(slot) = self.slots.get_mut(&key) {
             slot.status = Status::Waiting;
         }
         actions.push(Action::Restart { key, delay });
+        if grouped {
+            self.regroup(key, actions);
+        }
     }
 
     fn park(&mut self, key: Key, cause: ParkCause, probed: bool, actions: &mut Vec<Action>) {
@@ -96,18 +115,51 @@ impl Core {
         if let Some(window) = self.window.as_mut() {
             window.clear();
         }
-        self.end(EndHow::Halt, None, Some(culprit), actions);
+        self.end(EndHow::Halt, None, After::Fail(culprit), actions);
     }
 
-    fn after_halt(&mut self, key: Key, then_start: bool, actions: &mut Vec<Action>) {
+    /// An instance that was told to halt is gone.
+    pub(super) fn halted(&mut self, key: Key, actions: &mut Vec<Action>) {
+        if let Some(Status::Halting { then }) = self.slots.get(&key).map(|slot| slot.status) {
+            self.after_halt(key, then, actions);
+        }
+    }
+
+    pub(super) fn after_halt(&mut self, key: Key, then: Then, actions: &mut Vec<Action>) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
-        if then_start {
-            slot.forgive();
-            slot.status = Status::Starting;
-            actions.push(Action::Start { key });
-        } else {
-            slot.status = Status::Held;
-            actions.push(Action::Hold { key });
+        match then {
+            Then::Start => {
+                slot.forgive();
+                slot.status = Status::Starting;
+                actions.push(Action::Start { key });
+            }
+            Then::Hold if slot.policy.restart == RestartType::Temporary => self.forget(key, actions),
+            Then::Hold => {
+                slot.status = Status::Held;
+                actions.push(Action::Hold { key });
+            }
+            Then::Rest => {
+                slot.forgive();
+                self.rest(key, actions);
+            }
+        }
+    }
+
+    /// A late halt was carried out: what the child was to do is said again.
+    fn resume(&mut self, key: Key, actions: &mut Vec<Action>) {
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        match slot.status {
+            Status::Starting | Status::Up { .. } => {
+                slot.status = Status::Starting;
+                actions.push(Action::Start { key });
+            }
+            Status::Waiting => self.due(key, actions),
+            Status::Parked => {
+                if let Some(delay) = slot.next_probe() {
+                    actions.push(Action::Probe { key, delay });
+                }
+            }
+            Status::Held | Status::Halting { .. } | Status::Resting | Status::Stopping | Status::Ended => {}
         }
     }
 

@@ -50,18 +50,24 @@ impl Closing {
 }
 
 impl<C: Child> Runner<C> {
-    /// Ends this instance, keeps the mailbox.
-    pub(super) fn halt(&mut self, deadline: Option<Instant>) {
+    /// Ends this instance, keeps the queue.
+    pub(super) fn halt(&mut self, deadline: Option<Instant>, down: bool) {
+        let state = if down { NodeState::Draining } else { NodeState::Starting };
         match &mut self.phase {
             Phase::Running | Phase::Suspended => {
-                self.node().set_state(NodeState::Starting);
+                self.node().set_state(state);
                 self.close(Ending::Restart, deadline);
             }
             Phase::Loading { .. } | Phase::Idle(_) => {
                 self.phase = Phase::Idle(None);
                 self.report(Exit::Halted, Because::Nothing);
             }
-            Phase::Closing(closing) => closing.deadline = earliest(closing.deadline, deadline),
+            Phase::Closing(closing) => {
+                closing.deadline = earliest(closing.deadline, deadline);
+                if down {
+                    self.node().set_state(state);
+                }
+            }
             Phase::Ended => {}
         }
     }

@@ -59,16 +59,9 @@ impl Limits {
     }
 }
 
-/// What to do when the time comes and no instance exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Alarm {
-    Start,
-    Probe,
-}
-
 enum Phase<C: Child> {
-    /// No instance: not started, in backoff, parked, down.
-    Idle(Option<(Instant, Alarm)>),
+    /// No instance: not started, in backoff, parked, down; when to tell the supervisor that its time has come.
+    Idle(Option<Instant>),
     Loading {
         load: Contained<Load<C>>,
         until: Instant,
@@ -151,11 +144,11 @@ impl<C: Child> Runner<C> {
                     self.begin_load();
                 }
             }
-            Command::Restart { delay } => self.idle_until(Some((Instant::now() + delay, Alarm::Start))),
-            Command::Park { probe_in } => {
-                self.idle_until(probe_in.map(|delay| (Instant::now() + delay, Alarm::Probe)))
+            Command::Wait { due_in } => {
+                if let Phase::Idle(due) = &mut self.phase {
+                    *due = due_in.map(|delay| Instant::now() + delay);
+                }
             }
-            Command::Hold => self.idle_until(None),
             Command::Suspend => {
                 if let Phase::Running = self.phase {
                     self.phase = Phase::Suspended;
@@ -174,28 +167,26 @@ impl<C: Child> Runner<C> {
                     self.crashed(failure);
                 }
             }
-            Command::Halt { deadline } => self.halt(deadline),
+            Command::Finish => {
+                if let Phase::Running | Phase::Suspended = self.phase {
+                    self.requested(Request::Stop);
+                }
+            }
+            Command::Halt { deadline, down } => self.halt(deadline, down),
             Command::Stop { deadline } => self.stop(deadline),
             Command::End => self.finish(true, false),
             Command::Kill => self.kill(),
         }
     }
 
-    fn idle_until(&mut self, alarm: Option<(Instant, Alarm)>) {
-        if let Phase::Idle(waiting) = &mut self.phase {
-            *waiting = alarm;
-        }
-    }
-
     fn turn(&mut self, task: &mut TaskContext<'_>) -> Turn {
         let now = Instant::now();
         match &mut self.phase {
-            Phase::Idle(alarm) => {
-                let Some((_, due)) = alarm.take_if(|(at, _)| *at <= now) else { return Turn::Wait };
-                match due {
-                    Alarm::Start => self.begin_load(),
-                    Alarm::Probe => self.parent.step(Event::ProbeDue { key: self.key }),
+            Phase::Idle(due) => {
+                if due.take_if(|at| *at <= now).is_none() {
+                    return Turn::Wait;
                 }
+                self.parent.step(Event::Due { key: self.key });
                 Turn::Again
             }
             Phase::Loading { .. } => self.turn_loading(task, now),
@@ -229,7 +220,7 @@ impl<C: Child> Runner<C> {
     /// The moment this runner has to be polled again even if nothing happens.
     fn deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Idle(alarm) => alarm.map(|(at, _)| at),
+            Phase::Idle(due) => *due,
             Phase::Loading { until, .. } => Some(*until),
             Phase::Running => self.stuck_at().into_iter().chain(self.publish_at()).min(),
             Phase::Closing(closing) => closing.next(),

@@ -1,0 +1,102 @@
+//! What an admin orders for one child, and what becomes due for it.
+
+use super::{
+    super::event::Unparker,
+    Action, Core, Key, Mode, Moment,
+    slot::{Status, Then},
+};
+
+impl Core {
+    /// A new instance in place of the one that runs, or one where there is none; failures are forgotten.
+    pub(super) fn restart(&mut self, key: Key, actions: &mut Vec<Action>) {
+        if !self.is_live() {
+            return;
+        }
+        let with_group = self.comes_with_group(key);
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        match slot.status {
+            Status::Up { .. } => {
+                slot.status = Status::Halting { then: Then::Start };
+                actions.push(Action::Halt { key, deadline: None, down: false });
+            }
+            Status::Halting { then: Then::Rest } => slot.status = Status::Halting { then: Then::Start },
+            // The group's start brings it up.
+            Status::Waiting if with_group => {
+                slot.forgive();
+                self.group_due(key, actions);
+            }
+            Status::Waiting | Status::Parked | Status::Resting => {
+                if slot.status == Status::Parked {
+                    actions.push(Action::Unparked { key, by: Unparker::Admin });
+                }
+                slot.forgive();
+                if with_group {
+                    slot.status = Status::Held;
+                    actions.push(Action::Hold { key });
+                } else {
+                    slot.status = Status::Starting;
+                    actions.push(Action::Start { key });
+                }
+            }
+            Status::Halting { .. } | Status::Held | Status::Starting | Status::Stopping | Status::Ended => {}
+        }
+    }
+
+    /// Takes a child down and keeps its spec; a temporary one is forgotten.
+    pub(super) fn terminate(&mut self, key: Key, actions: &mut Vec<Action>) {
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        match slot.status {
+            Status::Up { .. } | Status::Starting | Status::Waiting => {
+                slot.status = Status::Halting { then: Then::Rest };
+                actions.push(Action::Halt { key, deadline: None, down: true });
+            }
+            Status::Halting { .. } => {
+                // Its branch or its group waits for it: it is out of both from now on.
+                slot.status = Status::Halting { then: Then::Rest };
+                actions.push(Action::Halt { key, deadline: None, down: true });
+            }
+            Status::Held | Status::Parked => {
+                slot.forgive();
+                self.rest(key, actions);
+            }
+            Status::Resting | Status::Stopping | Status::Ended => {}
+        }
+        // Nobody waits for the backoff of a member that is down.
+        self.group_due(key, actions);
+    }
+
+    /// Its spec goes with it.
+    pub(super) fn remove(&mut self, key: Key, deadline: Option<Moment>, actions: &mut Vec<Action>) {
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        slot.removing = true;
+        if slot.status == Status::Ended {
+            return self.forget(key, actions);
+        }
+        slot.status = Status::Stopping;
+        actions.push(Action::Stop { key, deadline });
+        self.group_due(key, actions);
+    }
+
+    /// A backoff is over, or it is time for a half-open attempt.
+    pub(super) fn due(&mut self, key: Key, actions: &mut Vec<Action>) {
+        if !self.is_live() {
+            return;
+        }
+        let in_group = matches!(self.mode, Mode::Regrouping(regroup) if regroup.culprit == key);
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        match slot.status {
+            Status::Waiting if in_group => self.group_due(key, actions),
+            Status::Waiting => {
+                slot.status = Status::Starting;
+                actions.push(Action::Start { key });
+            }
+            Status::Parked => {
+                slot.status = Status::Starting;
+                slot.half_open = true;
+                slot.probing = true;
+                actions.push(Action::Start { key });
+            }
+            _ => {}
+        }
+    }
+}
