@@ -16,22 +16,32 @@ mod branches;
 mod context;
 #[path = "semantics/core.rs"]
 mod core;
+#[path = "semantics/groups.rs"]
+mod groups;
 #[path = "semantics/limits.rs"]
 mod limits;
 #[path = "semantics/mailbox.rs"]
 mod mailbox;
+#[path = "semantics/orders.rs"]
+mod orders;
 #[path = "semantics/panics.rs"]
 mod panics;
 #[path = "semantics/parking.rs"]
 mod parking;
 #[path = "semantics/puppet.rs"]
 mod puppet;
+#[path = "semantics/reload.rs"]
+mod reload;
 #[path = "semantics/replay.rs"]
 mod replay;
 #[path = "semantics/restart.rs"]
 mod restart;
+#[path = "semantics/significant.rs"]
+mod significant;
 #[path = "semantics/stopping.rs"]
 mod stopping;
+#[path = "semantics/storms.rs"]
+mod storms;
 #[path = "semantics/view.rs"]
 mod view;
 

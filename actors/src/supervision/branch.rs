@@ -75,6 +75,12 @@ impl Branch {
         self.cell.get(id)
     }
 
+    /// The supervisor of this id below this one.
+    #[must_use]
+    pub fn branch(&self, id: &str) -> Option<Self> {
+        Some(Self { cell: self.cell.branch(self.cell.key(id)?)? })
+    }
+
     /// Ids of all children, in order of start.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {

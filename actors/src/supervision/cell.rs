@@ -11,16 +11,15 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    backoff::jitter_key,
     child::Child,
-    core::{AutoShutdown, Core, CorePolicy, EndHow, Event, Key, SlotPolicy, SlotView},
+    core::{AutoShutdown, Core, CorePolicy, EndHow, Event, Key, SlotView},
     directory::Listed,
     execute::Outbox,
     node::{Node, lock},
     path::ChildPath,
     reference::ChildRef,
     runner::Runner,
-    spec::{ChildSpec, Policy, SpecError},
+    spec::{ChildSpec, SpecError},
     state::{Counts, Refusal},
     world::World,
 };
@@ -144,7 +143,7 @@ impl BranchCell {
             self.world.list(listed);
             (key, reference)
         };
-        let policy = slot_policy(&policy, self.world.config.seed, &path);
+        let policy = self.world.slot_policy(&policy, &path);
         self.step(Event::Added { key, policy });
         Ok(reference)
     }
@@ -184,26 +183,35 @@ impl BranchCell {
 
     /// A branch below was ended by force: so is everything in it.
     pub(crate) fn abandon(&self, key: Key) {
-        let branch = lock(&self.inner).entries.get(&key).and_then(|entry| entry.branch.clone());
-        if let Some(branch) = branch {
+        if let Some(branch) = self.branch(key) {
             branch.step(Event::Abandon);
         }
     }
 
     /// An admin's order for a child.
     pub(crate) fn order(&self, event: Event) -> Result<(), Refusal> {
-        if !lock(&self.inner).core.is_live() {
+        if !self.is_live() {
             return Err(Refusal::Stopped);
         }
         self.step(event);
         Ok(())
     }
 
+    /// True when the branch is up or coming up.
+    pub(crate) fn is_live(&self) -> bool {
+        lock(&self.inner).core.is_live()
+    }
+
     pub(crate) fn slot(&self, key: Key) -> Option<SlotView> {
         lock(&self.inner).core.slot(key, self.world.now())
     }
 
-    fn key(&self, id: &str) -> Option<Key> {
+    /// The supervisor that a child is.
+    pub(crate) fn branch(&self, key: Key) -> Option<Arc<Self>> {
+        lock(&self.inner).entries.get(&key)?.branch.clone()
+    }
+
+    pub(crate) fn key(&self, id: &str) -> Option<Key> {
         lock(&self.inner).ids.get(id).copied()
     }
 
@@ -233,15 +241,4 @@ impl Inner {
 
 pub(crate) fn tell(waiter: oneshot::Sender<()>) {
     let _gone = waiter.send(());
-}
-
-fn slot_policy(policy: &Policy, seed: u64, path: &ChildPath) -> SlotPolicy {
-    SlotPolicy {
-        restart: policy.restart,
-        backoff: policy.backoff,
-        intensity: policy.intensity,
-        probe: policy.probe,
-        significant: policy.significant,
-        jitter_key: jitter_key(seed, path.as_str()),
-    }
 }

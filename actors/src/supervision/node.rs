@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -20,6 +20,7 @@ use super::{
     failure::{Failure, Phase},
     panics::Caught,
     path::ChildPath,
+    runner::Limits,
     state::{Counts, NodeState, Refusal},
     world::World,
 };
@@ -46,6 +47,8 @@ pub(crate) struct Ledger {
     pub(crate) reason: Option<String>,
     /// `None` stands for `null`.
     pub(crate) observable: Option<Arc<Value>>,
+    /// Limits that its runner has not read yet.
+    limits: Option<Box<Limits>>,
 }
 
 /// Why an instance's work is being dropped: decides what an unanswered ask is told.
@@ -67,7 +70,7 @@ pub(crate) struct Node {
     /// Counts of the branch it belongs to.
     family: Arc<Counts>,
     pub(crate) world: Arc<World>,
-    capacity: usize,
+    capacity: AtomicUsize,
     state: AtomicU8,
     teardown: AtomicU8,
     depth: AtomicUsize,
@@ -76,6 +79,7 @@ pub(crate) struct Node {
     command: Mutex<Option<Command>>,
     pub(crate) waker: AtomicWaker,
     ledger: Mutex<Ledger>,
+    limits_changed: AtomicBool,
 }
 
 /// Locks; a panic elsewhere never makes the value unreadable.
@@ -99,7 +103,7 @@ impl Node {
             kind,
             children,
             family: Arc::clone(family),
-            capacity,
+            capacity: AtomicUsize::new(capacity),
             state: AtomicU8::new(NodeState::Starting.code()),
             teardown: AtomicU8::new(0),
             depth: AtomicUsize::new(0),
@@ -113,7 +117,9 @@ impl Node {
                 last_failure: None,
                 reason: None,
                 observable: None,
+                limits: None,
             }),
+            limits_changed: AtomicBool::new(false),
             world: Arc::clone(world),
         })
     }
@@ -159,6 +165,22 @@ impl Node {
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    /// Gives the mailbox another bound and the runner other limits.
+    pub(crate) fn set_limits(&self, limits: Limits, capacity: usize) {
+        self.capacity.store(capacity, Ordering::Relaxed);
+        self.ledger().limits = Some(Box::new(limits));
+        self.limits_changed.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Limits that the runner is to go by from now on.
+    pub(crate) fn take_limits(&self) -> Option<Limits> {
+        if !self.limits_changed.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        self.ledger().limits.take().map(|limits| *limits)
     }
 
     pub(crate) fn last_failure(&self) -> Option<Failure> {
@@ -231,9 +253,10 @@ impl Node {
         if let Some(refusal) = self.state().refusal() {
             return Err(refusal);
         }
+        let capacity = self.capacity.load(Ordering::Relaxed);
         self.depth
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |depth| {
-                (depth < self.capacity).then_some(depth.saturating_add(1))
+                (depth < capacity).then_some(depth.saturating_add(1))
             })
             .map(|_| Permit(Arc::clone(self)))
             .map_err(|_| Refusal::Full)

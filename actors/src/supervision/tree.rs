@@ -59,8 +59,8 @@ pub enum OrderError {
     /// No child of that path.
     #[error("no such child")]
     NotFound,
-    /// The root is not restarted: restart the process.
-    #[error("the root cannot be restarted")]
+    /// The root takes no orders: restart or stop the process.
+    #[error("the root takes no orders")]
     Root,
     /// Its branch is stopping, parked or not started.
     #[error("its branch is not running")]
@@ -132,15 +132,71 @@ impl Tree {
     /// # Errors
     /// [`OrderError`] when there is nothing to restart.
     pub fn restart(&self, path: &ChildPath) -> Result<(), OrderError> {
+        let listed = self.ordered(path)?;
+        match listed.node.state() {
+            NodeState::Draining => Err(OrderError::Stopping),
+            _ => Self::give(&listed, Event::Restart { key: listed.key }),
+        }
+    }
+
+    /// Starts a child that is down, parked or in backoff, without delay; its failures are forgotten (OTP's
+    /// `restart_child`).
+    ///
+    /// # Errors
+    /// [`OrderError`]; [`OrderError::NotNow`] when it is up, coming up or going down.
+    pub fn start(&self, path: &ChildPath) -> Result<(), OrderError> {
+        let listed = self.ordered(path)?;
+        match listed.node.state() {
+            NodeState::Stopped | NodeState::Parked | NodeState::Backoff => {
+                Self::give(&listed, Event::Restart { key: listed.key })
+            }
+            state => Err(Self::not_now(&listed, state)),
+        }
+    }
+
+    /// Takes a child down in good order and keeps its spec and its queue; a temporary one is forgotten (OTP's
+    /// `terminate_child`). Done twice it is the same.
+    ///
+    /// # Errors
+    /// [`OrderError`].
+    pub fn stop(&self, path: &ChildPath) -> Result<(), OrderError> {
+        let listed = self.ordered(path)?;
+        Self::give(&listed, Event::Terminate { key: listed.key })
+    }
+
+    /// Forgets a child that is down, with its queue (OTP's `delete_child`).
+    ///
+    /// # Errors
+    /// [`OrderError`]; [`OrderError::NotNow`] when it is neither stopped nor parked.
+    pub fn delete(&self, path: &ChildPath) -> Result<(), OrderError> {
+        let listed = self.ordered(path)?;
+        match listed.node.state() {
+            NodeState::Stopped | NodeState::Parked => {
+                Self::give(&listed, Event::Remove { key: listed.key, deadline: None })
+            }
+            state => Err(Self::not_now(&listed, state)),
+        }
+    }
+
+    /// A child that may be given orders.
+    fn ordered(&self, path: &ChildPath) -> Result<Listed, OrderError> {
         if path.is_root() {
             return Err(OrderError::Root);
         }
-        let listed = self.world.find(path).ok_or(OrderError::NotFound)?;
-        let parent = listed.parent.upgrade().ok_or(OrderError::NotFound)?;
-        if listed.node.state() == NodeState::Draining {
-            return Err(OrderError::Stopping);
+        self.world.find(path).ok_or(OrderError::NotFound)
+    }
+
+    /// Why an order does not fit: its state, unless its whole branch is down.
+    fn not_now(listed: &Listed, state: NodeState) -> OrderError {
+        match listed.parent.upgrade() {
+            Some(parent) if parent.is_live() => OrderError::NotNow(state),
+            _ => OrderError::BranchDown,
         }
-        parent.order(Event::Restart { key: listed.key }).map_err(|_: Refusal| OrderError::BranchDown)
+    }
+
+    fn give(listed: &Listed, order: Event) -> Result<(), OrderError> {
+        let parent = listed.parent.upgrade().ok_or(OrderError::NotFound)?;
+        parent.order(order).map_err(|_: Refusal| OrderError::BranchDown)
     }
 
     /// Holds a running child: it handles nothing, its mailbox fills, its timers rest.

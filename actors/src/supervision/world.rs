@@ -15,13 +15,16 @@ use chrono::{DateTime, Utc};
 use tokio::{runtime::Handle, sync::Notify, time::Instant};
 
 use super::{
+    backoff::jitter_key,
     changes::Feeds,
+    core::SlotPolicy,
     directory::{Directory, Listed},
     event::{self, Happening, SupervisionEvent, SupervisionSink},
     node::{Node, lock},
     panics,
     path::ChildPath,
     runtime::RuntimeConfig,
+    spec::Policy,
     state::Counts,
 };
 
@@ -96,6 +99,18 @@ impl World {
 
     pub(crate) fn moment(&self, instant: Instant) -> Duration {
         instant.saturating_duration_since(self.origin)
+    }
+
+    /// What decisions need of a policy.
+    pub(crate) fn slot_policy(&self, policy: &Policy, path: &ChildPath) -> SlotPolicy {
+        SlotPolicy {
+            restart: policy.restart,
+            backoff: policy.backoff,
+            intensity: policy.intensity,
+            probe: policy.probe,
+            significant: policy.significant,
+            jitter_key: jitter_key(self.config.seed, path.as_str()),
+        }
     }
 
     /// Runs `work` on the actors' thread; false when that thread is gone.

@@ -9,8 +9,8 @@ use std::{
 use actix_rt::System;
 use chrono::{DateTime, TimeDelta, Utc};
 use switchyard_actors::supervision::{
-    Backoff, ChildPath, ChildRef, ChildSpec, Happening, Intensity, NodeView, Policy, Runtime, RuntimeConfig,
-    SupervisionEvent, SupervisionSink,
+    Backoff, Branch, ChildPath, ChildRef, ChildSpec, Happening, Intensity, NodeView, Policy, Runtime,
+    RuntimeConfig, SupervisionEvent, SupervisionSink,
 };
 use tokio::time::Instant;
 
@@ -72,6 +72,24 @@ impl World {
         let child = world.runtime.root().add(spec).unwrap();
         world.runtime.start().await;
         (world, child)
+    }
+
+    /// As [`Self::with`], without waiting for its first attempt.
+    pub async fn with_unsettled(spec: ChildSpec<Puppet>) -> (Self, ChildRef<Puppet>) {
+        let world = Self::new();
+        let child = world.runtime.root().add(spec).unwrap();
+        drop(world.runtime.start());
+        settle().await;
+        (world, child)
+    }
+
+    /// The supervisor at a path below the root.
+    pub fn branch(&self, id: &str) -> Branch {
+        self.runtime.root().branch(id).unwrap()
+    }
+
+    pub fn stop(&self, path: &str) {
+        self.runtime.tree().stop(&ChildPath::parse(path).unwrap()).unwrap();
     }
 
     pub fn view(&self, path: &str) -> NodeView {

@@ -43,14 +43,14 @@ type Load<C> = LocalBoxFuture<'static, Result<Loaded<C>, LoadError>>;
 
 /// Limits of a child that its runner keeps; a branch has none of its own.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+pub(crate) struct Limits {
     stop: Option<StopLimit>,
     load: Duration,
     stuck: Option<Duration>,
 }
 
 impl Limits {
-    fn new(policy: &Policy, branch: bool) -> Self {
+    pub(crate) fn new(policy: &Policy, branch: bool) -> Self {
         Self {
             stop: (!branch).then_some(policy.stop),
             load: policy.load_limit,
@@ -257,6 +257,9 @@ impl<C: Child> Future for Runner<C> {
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.node().waker.register(task.waker());
+        if let Some(limits) = this.node().take_limits() {
+            this.limits = limits;
+        }
         for _ in 0..STEPS_A_POLL {
             while let Some(command) = this.node().take_command() {
                 this.obey(command);

@@ -1,0 +1,121 @@
+//! Other limits for what runs already: checked as a whole, then applied to all.
+
+use thiserror::Error;
+
+use super::{
+    cell::BranchCell,
+    core::{AutoShutdown, Event, OnExceed},
+    node::lock,
+    path::ChildPath,
+    runner::Limits,
+    spec::{Policy, SpecError, check_limits},
+    tree::Tree,
+    window::Intensity,
+};
+
+/// The limits of a branch that may change while it runs; its strategy and its order may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BranchLimits {
+    /// Restarts of all its children together before `on_exceed`; `None` never exceeds.
+    pub intensity: Option<Intensity>,
+    /// What follows then.
+    pub on_exceed: OnExceed,
+    /// Whether it ends with its significant children.
+    pub auto_shutdown: AutoShutdown,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A child, or a branch as a child of its supervisor, goes by another policy.
+    Policy(Box<Policy>),
+    /// A branch goes by other limits.
+    Limits(BranchLimits),
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{path}: {fault}")]
+pub struct ReloadError {
+    /// Whose change it was.
+    pub path: ChildPath,
+    /// What is wrong with it.
+    pub fault: ReloadFault,
+}
+
+/// What is wrong with a change.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReloadFault {
+    /// No child of that path.
+    #[error("no such child")]
+    NotFound,
+    /// Only a branch has them.
+    #[error("limits of a branch for a child that is none")]
+    NoBranch,
+    /// The values do not go together.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+}
+
+impl Tree {
+    /// Changes policies and limits. The next decision goes by them: what runs is not disturbed, a backoff that has begun
+    /// keeps its length, messages over a smaller mailbox stay in it.
+    ///
+    /// # Errors
+    /// [`ReloadError`] naming the first change at fault; then nothing is changed.
+    pub fn reload(&self, changes: &[(ChildPath, Change)]) -> Result<(), ReloadError> {
+        for (path, change) in changes {
+            self.check(path, change).map_err(|fault| ReloadError { path: path.clone(), fault })?;
+        }
+        for (path, change) in changes {
+            self.apply(path, change);
+        }
+        Ok(())
+    }
+
+    fn check(&self, path: &ChildPath, change: &Change) -> Result<(), ReloadFault> {
+        let listed = self.world.find(path).ok_or(ReloadFault::NotFound)?;
+        match change {
+            Change::Policy(policy) => {
+                policy.check()?;
+                let parent = listed.parent.upgrade().ok_or(ReloadFault::NotFound)?;
+                if policy.significant && parent.auto_shutdown() == AutoShutdown::Never {
+                    return Err(SpecError::SignificantForNothing.into());
+                }
+            }
+            Change::Limits(limits) => {
+                check_limits(limits.intensity, limits.on_exceed)?;
+                if !listed.node.is_branch() {
+                    return Err(ReloadFault::NoBranch);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, path: &ChildPath, change: &Change) {
+        // Gone since the check: there is nothing to change any more.
+        let Some(listed) = self.world.find(path) else { return };
+        let Some(parent) = listed.parent.upgrade() else { return };
+        match change {
+            Change::Policy(policy) => {
+                let policy_of_slot = self.world.slot_policy(policy, path);
+                parent.step(Event::Repolicy { key: listed.key, policy: policy_of_slot });
+                let limits = Limits::new(policy, listed.node.is_branch());
+                listed.node.set_limits(limits, policy.mailbox.get());
+            }
+            Change::Limits(BranchLimits { intensity, on_exceed, auto_shutdown }) => {
+                let (intensity, on_exceed, auto_shutdown) = (*intensity, *on_exceed, *auto_shutdown);
+                if let Some(branch) = parent.branch(listed.key) {
+                    branch.step(Event::Reconfigure { intensity, on_exceed, auto_shutdown });
+                }
+            }
+        }
+    }
+}
+
+impl BranchCell {
+    fn auto_shutdown(&self) -> AutoShutdown {
+        lock(&self.inner).core.policy().auto_shutdown
+    }
+}
