@@ -36,6 +36,8 @@ mod reload;
 mod replay;
 #[path = "semantics/restart.rs"]
 mod restart;
+#[path = "semantics/shards.rs"]
+mod shards;
 #[path = "semantics/significant.rs"]
 mod significant;
 #[path = "semantics/stopping.rs"]

@@ -127,7 +127,8 @@ impl BranchCell {
                 return Err(AddError::Duplicate(path));
             }
             let family = (&self.counts, branch.as_ref().map(|cell| Arc::clone(&cell.counts)));
-            let node = Node::new(&self.world, path.clone(), C::KIND, family, policy.mailbox.get());
+            let place = (C::KIND, self.world.shards.of(spec.shard_key));
+            let node = Node::new(&self.world, path.clone(), place, family, policy.mailbox.get());
             let key = inner.next;
             inner.next = key.saturating_add(1);
             if let Some(cell) = &branch {

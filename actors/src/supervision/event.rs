@@ -65,6 +65,18 @@ pub enum Happening {
     },
     /// Its storm is over.
     StormOver,
+    /// It does not give its thread back: everything on that thread waits for it.
+    Stalled {
+        /// The thread.
+        shard: u16,
+        /// For how long so far.
+        blocked_for: Duration,
+    },
+    /// It gave its thread back.
+    StallOver {
+        /// The thread.
+        shard: u16,
+    },
     /// It ended and stays down.
     Stopped {
         /// False when it was killed or lost queued messages or running work.
@@ -103,7 +115,7 @@ pub enum Unparker {
     Probe,
 }
 
-/// Takes supervision events. Called on the actors' thread: hand over and return, never block.
+/// Takes supervision events. Called on any of the runtime's threads: hand over and return, never block.
 pub trait SupervisionSink: Send + Sync {
     /// Takes one event. A panic in here is contained.
     fn record(&self, event: &SupervisionEvent);
@@ -136,6 +148,10 @@ pub(crate) fn log(event: &SupervisionEvent) {
             warn!(path, kind, restarts_in_window, "branch restarts its children slower: too many fail");
         }
         Happening::StormOver => info!(path, kind, "branch is over its storm"),
+        Happening::Stalled { shard, blocked_for } => {
+            warn!(path, kind, shard, ?blocked_for, "child blocks its thread: everything on it waits");
+        }
+        Happening::StallOver { shard } => info!(path, kind, shard, "child gave its thread back"),
         Happening::Stopped { clean: true } => debug!(path, kind, "child stopped"),
         Happening::Stopped { clean: false } => warn!(path, kind, "child stopped with work left"),
         Happening::Contained { failure } => warn!(path, kind, %failure, "failure contained"),

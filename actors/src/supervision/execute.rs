@@ -207,7 +207,7 @@ impl BranchCell {
     /// Asks the core again when its storm may be over.
     fn look_again(&self, check_in: Duration) {
         let me = Weak::clone(&self.me);
-        let _gone = self.world.at_home(move || {
+        let _gone = self.world.shards.run(0, move || {
             actix_rt::spawn(async move {
                 tokio::time::sleep(check_in).await;
                 if let Some(branch) = me.upgrade() {

@@ -51,11 +51,12 @@ impl Health {
     pub(crate) fn of(tree: &Tree) -> Self {
         let pillars: Vec<NodeView> = tree.pillars();
         let ready = !pillars.is_empty() && pillars.iter().all(|pillar| pillar.state == NodeState::Running);
-        let red: Vec<_> = pillars
+        let red = pillars
             .into_iter()
             .filter(|pillar| matches!(pillar.state, NodeState::Parked | NodeState::Stopped))
             .map(|pillar| Concern { path: pillar.path, state: pillar.state, reason: pillar.reason })
-            .collect();
+            .collect::<Vec<_>>();
+        let red = red.into_iter().chain(Self::stalled(tree)).collect::<Vec<_>>();
         let counts = tree.counts();
         let count = |state| counts.get(&state).copied().unwrap_or(0);
         let waiting = count(NodeState::Parked) > 0 || count(NodeState::Backoff) > 0;
@@ -67,5 +68,17 @@ impl Health {
             Verdict::Green
         };
         Self { verdict, ready, red, counts }
+    }
+
+    /// Children that block their threads.
+    fn stalled(tree: &Tree) -> Vec<Concern> {
+        let reason = |shard| Some(format!("it blocks thread {shard}: everything on it waits"));
+        let stalls = tree.world.stalls().into_iter();
+        stalls
+            .filter_map(|stall| {
+                let state = tree.world.find(&stall.path)?.node.state();
+                Some(Concern { path: stall.path, state, reason: reason(stall.shard) })
+            })
+            .collect()
     }
 }

@@ -28,10 +28,12 @@ mod reference;
 mod reload;
 mod runner;
 mod runtime;
+mod shards;
 mod spec;
 mod state;
 mod task;
 mod tree;
+mod watchdog;
 mod window;
 mod world;
 

@@ -65,6 +65,8 @@ pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) path: ChildPath,
     pub(crate) kind: &'static str,
+    /// The thread on which it lives.
+    pub(crate) shard: u16,
     /// Counts of the children of a branch; `None` for any other child.
     pub(crate) children: Option<Arc<Counts>>,
     /// Counts of the branch it belongs to.
@@ -91,7 +93,7 @@ impl Node {
     pub(crate) fn new(
         world: &Arc<World>,
         path: ChildPath,
-        kind: &'static str,
+        (kind, shard): (&'static str, u16),
         (family, children): (&Arc<Counts>, Option<Arc<Counts>>),
         capacity: usize,
     ) -> Arc<Self> {
@@ -101,6 +103,7 @@ impl Node {
             id: world.next_id(),
             path,
             kind,
+            shard,
             children,
             family: Arc::clone(family),
             capacity: AtomicUsize::new(capacity),

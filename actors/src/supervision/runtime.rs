@@ -2,7 +2,8 @@
 
 use std::{
     future::Future,
-    num::NonZeroU32,
+    io,
+    num::{NonZeroU32, NonZeroUsize},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -18,10 +19,15 @@ use super::{
     event::SupervisionSink,
     panics::install_panic_hook,
     path::ChildPath,
+    shards::Shards,
     spec::{BranchSpec, Order},
     tree::Tree,
+    watchdog::Watchdog,
     world::{WallClock, World},
 };
+
+/// How long after its limit a drain waits for threads that children block.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 /// Numbers of a runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,25 +38,35 @@ pub struct RuntimeConfig {
     pub publish_interval: Duration,
     /// Messages a child handles before its neighbours get a turn.
     pub messages_a_turn: NonZeroU32,
+    /// Threads on which children live, the one that makes the runtime included. Under a paused clock it must be one:
+    /// each thread has a clock of its own.
+    pub shards: NonZeroUsize,
+    /// A child that does not give its thread back for this long is reported; `None` watches nobody.
+    pub stall_limit: Option<Duration>,
 }
 
 impl Default for RuntimeConfig {
-    /// Seed 0, 250 ms, 64 messages.
+    /// Seed 0, 250 ms, 64 messages, one thread, nobody watched.
     fn default() -> Self {
         Self {
             seed: 0,
             publish_interval: Duration::from_millis(250),
             messages_a_turn: NonZeroU32::MIN.saturating_add(63),
+            shards: NonZeroUsize::MIN,
+            stall_limit: None,
         }
     }
 }
 
 /// Why no runtime was made.
-#[derive(Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub enum RuntimeError {
     /// It needs an actix system on this thread, and to be made inside of its `block_on`.
     #[error("no actix system runs on this thread")]
     NoSystem,
+    /// The system gave no thread.
+    #[error("no thread: {0}")]
+    Thread(#[from] io::Error),
     /// The root could not be added.
     #[error(transparent)]
     Root(#[from] AddError),
@@ -78,13 +94,14 @@ pub struct Runtime {
     /// The supervisor of the root; not part of the tree.
     origin: Arc<BranchCell>,
     root: Branch,
+    _watchdog: Option<Watchdog>,
 }
 
 impl Runtime {
-    /// Makes a system whose children live on this thread. Installs the panic hook if that was not done yet.
+    /// Makes a system whose children live on this thread and on as many more as the configuration says. Installs the panic hook if that was not done yet.
     ///
     /// # Errors
-    /// [`RuntimeError::NoSystem`] when no actix system runs here.
+    /// [`RuntimeError::NoSystem`] when no actix system runs here; [`RuntimeError::Thread`] without threads.
     pub fn new(
         config: RuntimeConfig,
         clock: WallClock,
@@ -93,11 +110,13 @@ impl Runtime {
         install_panic_hook();
         let arbiter = Arbiter::try_current().filter(|_| Handle::try_current().is_ok());
         let arbiter = arbiter.ok_or(RuntimeError::NoSystem)?;
-        let world = World::new(config, clock, sink, arbiter);
+        let shards = Shards::new(arbiter, config.shards)?;
+        let world = World::new(config, clock, sink, shards);
+        let watchdog = config.stall_limit.map(|limit| Watchdog::start(&world, limit)).transpose()?;
         let origin = BranchCell::new(&world, ChildPath::root(), CorePolicy::new(Order::Concurrent));
         let spec = BranchSpec::ordered(ChildPath::root().as_str()).intensity(None);
         let root = Branch::add_at(&origin, ChildPath::root(), spec, true)?;
-        Ok(Self { world, origin, root })
+        Ok(Self { world, origin, root, _watchdog: watchdog })
     }
 
     /// The root supervisor: one_for_one, ordered start, reverse drain.
@@ -119,15 +138,20 @@ impl Runtime {
     }
 
     /// Stops the tree in reverse order within `limit`. From the call on nothing is added. The future ends when
-    /// the last child is gone, at the latest at the limit or soon after [`kill`](Self::kill).
+    /// the last child is gone, at the latest at the limit or soon after [`kill`](Self::kill); children whose thread is
+    /// blocked are left behind a second later and reported.
     pub fn drain(&self, limit: Duration) -> impl Future<Output = DrainReport> + Send + use<> {
         self.world.draining.store(true, Ordering::Release);
         let deadline = self.world.now().saturating_add(limit);
         self.origin.step(Event::End { how: EndHow::Stop, deadline: Some(deadline) });
         let world = Arc::clone(&self.world);
         async move {
-            world.all_gone().await;
-            DrainReport { unfinished: world.take_unfinished() }
+            let gone = tokio::time::timeout(limit.saturating_add(LEFT_BEHIND), world.all_gone()).await;
+            let mut unfinished = world.take_unfinished();
+            if gone.is_err() {
+                unfinished.extend(world.left_behind());
+            }
+            DrainReport { unfinished }
         }
     }
 
@@ -142,5 +166,6 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         self.kill();
         self.world.clear();
+        self.world.shards.end();
     }
 }

@@ -136,12 +136,20 @@ pub struct ChildSpec<C: Child> {
     pub(crate) id: String,
     pub(crate) args: C::Args,
     pub(crate) policy: Policy,
+    pub(crate) shard_key: Option<u64>,
 }
 
 impl<C: Child> ChildSpec<C> {
     /// A child under the default [`Policy`]. The id is checked when the child is added.
     pub fn new(id: impl Into<String>, args: C::Args) -> Self {
-        Self { id: id.into(), args, policy: Policy::default() }
+        Self { id: id.into(), args, policy: Policy::default(), shard_key: None }
+    }
+
+    /// Children with the same key live on the same thread; those without one on the thread of the supervisors.
+    #[must_use]
+    pub const fn shard_key(mut self, key: u64) -> Self {
+        self.shard_key = Some(key);
+        self
     }
 
     /// Replaces the whole policy.

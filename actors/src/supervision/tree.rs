@@ -29,6 +29,8 @@ pub struct NodeView {
     pub path: ChildPath,
     /// What kind of actor it is; `supervisor` for a branch.
     pub kind: String,
+    /// The thread on which it lives.
+    pub shard: u16,
     /// Its state.
     pub state: NodeState,
     /// Why it is in this state, for a parked child.
@@ -249,6 +251,7 @@ impl Tree {
         NodeView {
             path: node.path.clone(),
             kind: node.kind.to_owned(),
+            shard: node.shard,
             state: node.state(),
             reason,
             since,

@@ -6,13 +6,11 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    thread::{self, ThreadId},
     time::Duration,
 };
 
-use actix_rt::ArbiterHandle;
 use chrono::{DateTime, Utc};
-use tokio::{runtime::Handle, sync::Notify, time::Instant};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     backoff::jitter_key,
@@ -24,8 +22,10 @@ use super::{
     panics,
     path::ChildPath,
     runtime::RuntimeConfig,
+    shards::Shards,
     spec::Policy,
     state::Counts,
+    watchdog::Stall,
 };
 
 /// The injected wall clock.
@@ -39,8 +39,8 @@ pub(crate) struct World {
     clock: WallClock,
     sink: Arc<dyn SupervisionSink>,
     origin: Instant,
-    home: ThreadId,
-    arbiter: ArbiterHandle,
+    pub(crate) shards: Shards,
+    pub(crate) stalls: Mutex<Vec<Stall>>,
     ids: AtomicU64,
     directory: Mutex<Directory>,
     pub(crate) draining: AtomicBool,
@@ -60,7 +60,7 @@ impl World {
         config: RuntimeConfig,
         clock: WallClock,
         sink: Arc<dyn SupervisionSink>,
-        arbiter: ArbiterHandle,
+        shards: Shards,
     ) -> Arc<Self> {
         Arc::new(Self {
             config,
@@ -69,8 +69,8 @@ impl World {
             clock,
             sink,
             origin: Instant::now(),
-            home: thread::current().id(),
-            arbiter,
+            shards,
+            stalls: Mutex::default(),
             ids: AtomicU64::new(0),
             directory: Mutex::new(Directory::default()),
             draining: AtomicBool::new(false),
@@ -113,16 +113,6 @@ impl World {
         }
     }
 
-    /// Runs `work` on the actors' thread; false when that thread is gone.
-    pub(crate) fn at_home(&self, work: impl FnOnce() + Send + 'static) -> bool {
-        // On the home thread, but outside of its runtime, nothing can be spawned directly.
-        if thread::current().id() == self.home && Handle::try_current().is_ok() {
-            work();
-            return true;
-        }
-        self.arbiter.spawn_fn(work)
-    }
-
     /// Logs an event and hands it to the sink, whose panic is contained.
     pub(crate) fn emit(&self, node: &Node, what: Happening) {
         let event =
@@ -149,6 +139,12 @@ impl World {
         lock(&self.directory).find(path)
     }
 
+    /// A child by its number; looks at all of them.
+    pub(crate) fn by_id(&self, id: u64) -> Option<Arc<Node>> {
+        let all = self.within(&ChildPath::root());
+        all.into_iter().map(|listed| listed.node).find(|node| node.id == id)
+    }
+
     /// Everything at or below a path, in order of paths.
     pub(crate) fn within(&self, branch: &ChildPath) -> Vec<Listed> {
         lock(&self.directory).within(branch)
@@ -170,6 +166,15 @@ impl World {
 
     pub(crate) fn take_unfinished(&self) -> Vec<ChildPath> {
         std::mem::take(&mut *lock(&self.unfinished))
+    }
+
+    /// Children that are not down: those that a thread was left behind with.
+    pub(crate) fn left_behind(&self) -> Vec<ChildPath> {
+        let all = self.within(&ChildPath::root());
+        let alive = all.iter().filter(|listed| {
+            !listed.node.is_branch() && listed.node.state() != super::state::NodeState::Stopped
+        });
+        alive.map(|listed| listed.node.path.clone()).collect()
     }
 
     pub(crate) fn runner_made(&self) {

@@ -37,6 +37,14 @@ impl SupervisionSink for AlertSink {
                 "branch.storm",
                 format!("{path} starts its children slower: {restarts_in_window} restarts in its window"),
             ),
+            Happening::Stalled { shard, .. } => (
+                AlertSeverity::Critical,
+                "actor.stalled",
+                format!("{path} blocks thread {shard}: everything on it waits"),
+            ),
+            Happening::StallOver { .. } => {
+                (AlertSeverity::Info, "actor.stall_over", format!("{path} gave its thread back"))
+            }
             Happening::Started { .. }
             | Happening::Restarting { .. }
             | Happening::StormOver

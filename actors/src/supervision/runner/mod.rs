@@ -31,6 +31,7 @@ use super::{
     host::{Host, Link, Request},
     node::{Node, Teardown},
     reference::ChildRef,
+    shards::Pulse,
     spec::{ChildSpec, Policy, StopLimit},
     state::NodeState,
 };
@@ -106,7 +107,8 @@ impl<C: Child> Runner<C> {
         let reference = ChildRef::new(sender, node);
         let (me, parent) = (reference.clone(), Arc::clone(parent));
         world.runner_made();
-        let launched = world.at_home(move || {
+        let shard = reference.node().shard;
+        let launched = world.shards.run(shard, move || {
             let link = Link::new(me);
             let context = Context::with_receiver(receiver).into_future(Host { link: Rc::clone(&link) });
             let limits = Limits::new(&spec.policy, link.node().is_branch());
@@ -256,20 +258,39 @@ impl<C: Child> Future for Runner<C> {
 
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.node().waker.register(task.waker());
-        if let Some(limits) = this.node().take_limits() {
-            this.limits = limits;
+        if let Some(pulse) = this.pulse() {
+            pulse.enter(this.node().id);
+        }
+        let polled = this.turns(task);
+        if let Some(pulse) = this.pulse() {
+            pulse.leave();
+        }
+        polled
+    }
+}
+
+impl<C: Child> Runner<C> {
+    fn pulse(&self) -> Option<&Pulse> {
+        let node = self.node();
+        node.world.shards.pulse(node.shard)
+    }
+
+    /// Takes turns until there is nothing to do, or the neighbours are to have theirs.
+    fn turns(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
+        self.node().waker.register(task.waker());
+        if let Some(limits) = self.node().take_limits() {
+            self.limits = limits;
         }
         for _ in 0..STEPS_A_POLL {
-            while let Some(command) = this.node().take_command() {
-                this.obey(command);
+            while let Some(command) = self.node().take_command() {
+                self.obey(command);
             }
-            if let Phase::Ended = this.phase {
+            if let Phase::Ended = self.phase {
                 return Poll::Ready(());
             }
-            match this.turn(task) {
+            match self.turn(task) {
                 Turn::Again => {}
-                Turn::Wait if this.is_due(task) => {}
+                Turn::Wait if self.is_due(task) => {}
                 Turn::Wait => return Poll::Pending,
             }
         }
