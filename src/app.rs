@@ -24,7 +24,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use switchyard_actors::model::{IdSource, NodeId};
 use switchyard_actors::ports::{Clock, Login, PlatformConnector, Rng};
-use switchyard_actors::supervision::{ChildPath, RuntimeConfig};
+use switchyard_actors::supervision::ChildPath;
 use switchyard_actors::tree::{Assignments, Deps, Failpoints, Links, Root};
 use tokio::runtime::Handle;
 
@@ -35,7 +35,7 @@ use crate::adapters::discord::{DiscordConnector, DiscordLogin};
 use crate::adapters::telegram::{
     AuthKeySource, ClientExchange, SandboxKeys, TelegramConnector, TelegramLogin,
 };
-use crate::adapters::{Connectors, Logins};
+use crate::adapters::{Connectors, Logins, OnThreads};
 use crate::cli::{self, Command, Console, ExitCode};
 use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
@@ -161,7 +161,7 @@ impl App {
             assignments: Arc::new(Assignments::default()),
             post: bot.post.clone(),
         };
-        let runtime = RuntimeConfig { seed: rng.next_u64(), ..RuntimeConfig::default() };
+        let runtime = settings::runtime(&config, rng.next_u64());
         let root = Root::build(deps, settings::policy(&config), runtime)?;
         root.fill().await?;
         let settled = Arc::new(AtomicBool::new(false));
@@ -440,5 +440,6 @@ fn connectors(
     let telegram = TelegramConnector::new(telegram, credentials.clone(), keys, Handle::current());
     let discord = DiscordConnector::new(discord, credentials.clone(), Arc::clone(clock))?;
     let discord = discord.with_source_log(credentials);
-    Ok((Arc::new(Connectors::new(Arc::new(telegram), Arc::new(discord))), Arc::new(login)))
+    let connectors = Connectors::new(Arc::new(telegram), Arc::new(discord));
+    Ok((Arc::new(OnThreads::new(connectors, Handle::current())), Arc::new(login)))
 }

@@ -7,6 +7,8 @@ mod egress;
 mod logins;
 pub mod mail;
 pub mod telegram;
+mod threads;
 
 pub use connectors::Connectors;
 pub use logins::Logins;
+pub use threads::OnThreads;

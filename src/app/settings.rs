@@ -1,11 +1,12 @@
 //! From the configuration's sections to what each room takes.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use secrecy::SecretString;
 use switchyard_actors::model::{Plans, Quotas};
 use switchyard_actors::pipeline::PipelineLimits;
-use switchyard_actors::supervision::{Backoff, Intensity, Policy, Probe, StopLimit};
+use switchyard_actors::supervision::{Backoff, Intensity, Policy, Probe, RuntimeConfig, StopLimit};
 use switchyard_actors::tree::TreeConfig;
 
 use crate::config::{Config, SandboxMode};
@@ -60,6 +61,18 @@ pub(super) fn policy(config: &Config) -> Policy {
         stuck_after: given.stuck_after,
         probe: given.probe_interval.map(|interval| Probe { interval, cap: given.probe_cap }),
         ..Policy::default()
+    }
+}
+
+pub(super) fn runtime(config: &Config, seed: u64) -> RuntimeConfig {
+    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let spare = NonZeroUsize::new(processors.get().saturating_sub(1)).unwrap_or(NonZeroUsize::MIN);
+    let asked = NonZeroUsize::new(usize::from(config.supervision.shards));
+    RuntimeConfig {
+        seed,
+        shards: asked.unwrap_or(spare),
+        stall_limit: config.supervision.stall_limit,
+        ..RuntimeConfig::default()
     }
 }
 

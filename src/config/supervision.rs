@@ -12,6 +12,11 @@ use super::units;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupervisionConfig {
+    /// Threads on which actors live; 0 means one fewer than the machine has processors, and at least one.
+    pub shards: u16,
+    /// An actor that does not give its thread back for this long is reported.
+    #[serde(deserialize_with = "units::maybe")]
+    pub stall_limit: Option<Duration>,
     /// Delay before a child's first restart; doubles with each failure in a row.
     #[serde(deserialize_with = "units::positive")]
     pub backoff_base: Duration,

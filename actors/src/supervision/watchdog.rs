@@ -8,8 +8,10 @@ use std::{
     io,
     sync::{Arc, Weak, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{event::Happening, node::lock, path::ChildPath, world::World};
 

@@ -28,8 +28,8 @@ impl Operator {
     ///
     /// # Errors
     /// [`ChangeError::Add`] when they are there already.
-    pub fn account_added(&self, id: AccountId) -> Result<(), ChangeError> {
-        Ok(self.roster().add_account(id)?)
+    pub fn account_added(&self, id: AccountId, user: UserId) -> Result<(), ChangeError> {
+        Ok(self.roster().add_account(id, user)?)
     }
 
     /// Stops an account's session, so that new credentials can be stored: the old session writes none any more. Its
@@ -44,12 +44,12 @@ impl Operator {
     ///
     /// # Errors
     /// [`ChangeError::Add`].
-    pub async fn account_renewed(&self, id: AccountId) -> Result<(), ChangeError> {
+    pub async fn account_renewed(&self, id: AccountId, user: UserId) -> Result<(), ChangeError> {
         let roster = self.roster();
         roster.remove_session(id).await;
         match self.deps().links.queues.get(&id) {
-            Some(_) => Ok(roster.add_session(id)?),
-            None => Ok(roster.add_account(id)?),
+            Some(_) => Ok(roster.add_session(id, user)?),
+            None => Ok(roster.add_account(id, user)?),
         }
     }
 
@@ -77,7 +77,7 @@ impl Operator {
     pub async fn pair_added(&self, id: PairId, limit: Duration) -> Result<bool, ChangeError> {
         let deps = self.deps();
         let pair = deps.store.pair(id).await?;
-        self.roster().add_pair(id)?;
+        self.roster().add_pair(id, pair.user)?;
         deps.links.forget(pair.source_account);
         self.told_of_pairs(&pair, None);
         let reads = async {

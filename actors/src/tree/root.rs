@@ -122,10 +122,10 @@ impl Root {
         deps.store.renew(deps.config.lease_ttl).await?;
         deps.links.set_lease(asked + deps.config.lease_ttl);
         for account in deps.store.accounts().await? {
-            self.roster.add_account(account.id)?;
+            self.roster.add_account(account.id, account.user)?;
         }
         for pair in deps.store.pairs().await? {
-            self.roster.add_pair(pair.id)?;
+            self.roster.add_pair(pair.id, pair.user)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::queue::{QueueActor, QueueArgs};
 use super::session::{SessionActor, SessionArgs};
 use super::sign_in::SignIns;
 use super::throttle::{Identity, ThrottleActor, ThrottleArgs};
-use crate::model::{AccountId, PairId};
+use crate::model::{AccountId, PairId, UserId};
 use crate::supervision::{AddError, Branch, Child, ChildSpec, Policy};
 
 /// The dynamic branches of one tree. Cheap to clone; may be used from any thread.
@@ -22,20 +22,20 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    /// Adds the throttle, the queue and the session of an account.
-    pub(super) fn add_account(&self, id: AccountId) -> Result<(), AddError> {
+    /// Adds the throttle, the queue and the session of an account of this user.
+    pub(super) fn add_account(&self, id: AccountId, user: UserId) -> Result<(), AddError> {
         let (deps, links) = (&self.deps, &self.deps.links);
         let throttle = ThrottleArgs { identity: Identity::Account(id), deps: deps.clone() };
-        links.throttles.set(id, self.throttles.add::<ThrottleActor>(self.spec(id, throttle))?);
+        links.throttles.set(id, self.throttles.add::<ThrottleActor>(self.spec((id, user), throttle))?);
         let queue = QueueArgs { id, deps: deps.clone() };
-        links.queues.set(id, self.queues.add::<QueueActor>(self.spec(id, queue))?);
-        self.add_session(id)
+        links.queues.set(id, self.queues.add::<QueueActor>(self.spec((id, user), queue))?);
+        self.add_session(id, user)
     }
 
     /// Adds the session of an account whose other actors are there.
-    pub(super) fn add_session(&self, id: AccountId) -> Result<(), AddError> {
+    pub(super) fn add_session(&self, id: AccountId, user: UserId) -> Result<(), AddError> {
         let session = SessionArgs { id, deps: self.deps.clone() };
-        let session = self.sessions.add::<SessionActor>(self.spec(id, session))?;
+        let session = self.sessions.add::<SessionActor>(self.spec((id, user), session))?;
         self.deps.links.sessions.set(id, session);
         Ok(())
     }
@@ -58,10 +58,10 @@ impl Roster {
         self.deps.links.forget(id);
     }
 
-    /// Adds a pair.
-    pub(super) fn add_pair(&self, id: PairId) -> Result<(), AddError> {
+    /// Adds a pair of this user.
+    pub(super) fn add_pair(&self, id: PairId, user: UserId) -> Result<(), AddError> {
         let args = PairArgs { id, deps: self.deps.clone() };
-        self.deps.links.pairs.set(id, self.pairs.add::<PairActor>(self.spec(id, args))?);
+        self.deps.links.pairs.set(id, self.pairs.add::<PairActor>(self.spec((id, user), args))?);
         Ok(())
     }
 
@@ -72,7 +72,13 @@ impl Roster {
         removed
     }
 
-    fn spec<C: Child>(&self, id: impl ToString, args: C::Args) -> ChildSpec<C> {
-        ChildSpec::new(id.to_string(), args).policy(self.policy.clone())
+    /// All that belongs to one user lives on one thread.
+    fn spec<C: Child>(&self, (id, user): (impl ToString, UserId), args: C::Args) -> ChildSpec<C> {
+        ChildSpec::new(id.to_string(), args).policy(self.policy.clone()).shard_key(shard_key(user))
     }
+}
+
+/// Ids are UUIDs of version 7, whose last eight bytes are random but for two bits (RFC 9562, 5.7).
+fn shard_key(user: UserId) -> u64 {
+    user.as_uuid().as_u64_pair().1
 }

@@ -162,6 +162,7 @@ fn children_of_one_key_share_a_thread() {
 
 #[test]
 fn crashes_and_orders_on_all_threads_at_once_lose_nothing() {
+    const ORDERS: u64 = 4;
     run(async {
         let world = Threads::new(3);
         let branch = world.runtime.root().add_branch(BranchSpec::dynamic("x")).unwrap();
@@ -188,7 +189,7 @@ fn crashes_and_orders_on_all_threads_at_once_lose_nothing() {
                     Ok(()) => accepted[n] += 1,
                     Err(refused) => panic!("{refused:?}"),
                 }
-                if round % 50 == 7 {
+                if n % 2 == 0 && round % 50 == 7 {
                     let _stopping_or_starting = tree.restart(child.path());
                 }
             }
@@ -203,7 +204,10 @@ fn crashes_and_orders_on_all_threads_at_once_lose_nothing() {
         for (n, child) in children.iter().enumerate() {
             assert_eq!(counters[n].load(Ordering::Relaxed), accepted[n], "each handled once");
             let view = tree.view(child.path()).unwrap();
-            assert_eq!((view.restarts_total, view.state), (20, NodeState::Running), "each crash one restart");
+            // One that crashes while an admin's restart ends it was going anyway.
+            let orders = if n % 2 == 0 { ORDERS } else { 0 };
+            assert!((20 - orders..=20).contains(&view.restarts_total), "each crash one restart: {view:?}");
+            assert_eq!(view.state, NodeState::Running);
         }
         assert!(world.runtime.drain(secs(10)).await.is_clean());
     });

@@ -6,7 +6,7 @@ use switchyard_actors::model::{AccountState, PauseCause};
 use switchyard_actors::ports::{ConnectionError, Directory as _, Routes as _};
 use switchyard_actors::supervision::{ChildPath, NodeState};
 
-use crate::world::{World, account, pair, run};
+use crate::world::{World, account, pair, run, user};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -22,7 +22,7 @@ fn an_account_and_a_pair_that_come_forward_at_once() {
         world.write(0, 1, "before");
         world.arrived(0, 1).await;
         world.store.add_account(World::account_of(2));
-        operator.account_added(account(2)).expect("added");
+        operator.account_added(account(2), user()).expect("added");
         world.store.add_pair(World::pair_of(7, 2));
         assert!(operator.pair_added(pair(7), LIMIT).await.expect("added"), "its source is read");
         // Written the moment the order was answered: it must not be missed.
@@ -32,7 +32,7 @@ fn an_account_and_a_pair_that_come_forward_at_once() {
         assert_eq!(world.arrived(0, 2).await, ["before", "after"]);
         assert_eq!(world.platform.connects(account(0)), 2, "the source connected once more");
         assert_eq!(world.platform.connects(account(1)), 1, "a stranger did not");
-        assert!(operator.account_added(account(2)).is_err(), "it is there already");
+        assert!(operator.account_added(account(2), user()).is_err(), "it is there already");
     });
 }
 
@@ -96,7 +96,7 @@ fn new_credentials_start_a_parked_session_and_what_waited_arrives() {
         assert!(!stands(&world, &format!("sessions/{}", account(1))), "nothing uses the old credentials");
         world.platform.refuse_connect(account(1), None);
         world.store.set_account_state(account(1), AccountState::Active).await.expect("noted");
-        operator.account_renewed(account(1)).await.expect("renewed");
+        operator.account_renewed(account(1), user()).await.expect("renewed");
         assert_eq!(world.arrived(0, 3).await, ["1", "2", "3"]);
         assert_eq!(world.platform.connects(account(2)), 1);
     });
@@ -124,7 +124,7 @@ fn an_account_that_goes_takes_its_actors_and_pairs_and_nobody_else() {
         assert!(operator.account_removed(account(1)).await.expect("twice").is_empty());
         // The place is free again: the same account may come back.
         world.store.add_account(World::account_of(1));
-        operator.account_added(account(1)).expect("added");
+        operator.account_added(account(1), user()).expect("added");
         world.store.add_pair(World::pair_of(0, 1));
         assert!(operator.pair_added(pair(0), LIMIT).await.expect("added"));
         world.write(0, 103, "back");

@@ -63,7 +63,7 @@ impl Desk {
                     let most = plan.accounts.unwrap_or(u64::MAX);
                     return Err(Fault::PlanLimit { what: "accounts", plan: plan.name, most });
                 };
-                self.operator.account_added(connected.account.id)?;
+                self.operator.account_added(connected.account.id, connected.account.user)?;
                 Ok(connected)
             }
         }
@@ -80,7 +80,7 @@ impl Desk {
         self.operator.account_renewing(known.id).await;
         let replaced = self.store.account_secrets(known.id).await;
         let stored = self.store.connect_account(account, secrets).await;
-        self.operator.account_renewed(known.id).await?;
+        self.operator.account_renewed(known.id, known.user).await?;
         let connected = stored?;
         match replaced {
             Ok(replaced) if !shares_key(&replaced, secrets) => self.revoke(known.clone(), replaced),
@@ -119,7 +119,7 @@ impl Desk {
                 false
             }
             Err(error) => {
-                self.put_back(id, &pairs).await;
+                self.put_back(&account, &pairs).await;
                 return Err(Fault::Unreachable(format!(
                     "{} could not be logged out at {}, so nothing was removed: {error}; try again, or force it and end \
                      the session there by hand",
@@ -129,7 +129,7 @@ impl Desk {
             }
         };
         if let Err(error) = self.store.remove_account(id).await {
-            self.put_back(id, &pairs).await;
+            self.put_back(&account, &pairs).await;
             return Err(error.into());
         }
         tracing::info!(account = %id, logged_out, pairs = pairs.len(), "account was removed");
@@ -137,9 +137,9 @@ impl Desk {
     }
 
     /// Starts again what was stopped for a removal that did not come about.
-    async fn put_back(&self, id: AccountId, pairs: &[Pair]) {
-        if let Err(error) = self.operator.account_added(id) {
-            tracing::error!(account = %id, %error, "account could not be started again");
+    async fn put_back(&self, account: &Account, pairs: &[Pair]) {
+        if let Err(error) = self.operator.account_added(account.id, account.user) {
+            tracing::error!(account = %account.id, %error, "account could not be started again");
         }
         for pair in pairs {
             if let Err(error) = self.operator.pair_added(pair.id, std::time::Duration::ZERO).await {
