@@ -21,6 +21,7 @@ use super::{
     panics::Caught,
     path::ChildPath,
     state::{Counts, NodeState, Refusal},
+    tally::Tally,
     world::World,
 };
 
@@ -46,6 +47,8 @@ pub(crate) struct Ledger {
     pub(crate) reason: Option<String>,
     /// `None` stands for `null`.
     pub(crate) observable: Option<Arc<Value>>,
+    /// Counts of the shelf of the directory on which it stands.
+    shelf: Option<Arc<Counts>>,
 }
 
 /// Why an instance's work is being dropped: decides what an unanswered ask is told.
@@ -61,7 +64,8 @@ pub(crate) enum Teardown {
 pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) path: ChildPath,
-    pub(crate) kind: &'static str,
+    /// What is counted of its kind.
+    tally: Arc<Tally>,
     /// Counts of the children of a branch; `None` for any other child.
     pub(crate) children: Option<Arc<Counts>>,
     /// Counts of the branch it belongs to.
@@ -91,12 +95,13 @@ impl Node {
         (family, children): (&Arc<Counts>, Option<Arc<Counts>>),
         capacity: usize,
     ) -> Arc<Self> {
-        world.counts.enter(NodeState::Starting);
+        let tally = world.tallies.of(kind);
+        tally.counts.enter(NodeState::Starting);
         family.enter(NodeState::Starting);
         Arc::new(Self {
             id: world.next_id(),
             path,
-            kind,
+            tally,
             children,
             family: Arc::clone(family),
             capacity,
@@ -113,6 +118,7 @@ impl Node {
                 last_failure: None,
                 reason: None,
                 observable: None,
+                shelf: None,
             }),
             world: Arc::clone(world),
         })
@@ -123,21 +129,38 @@ impl Node {
     }
 
     pub(crate) fn set_state(&self, state: NodeState) {
+        if self.state() == state {
+            return;
+        }
+        let since = self.world.wall();
+        // Inside the lock, so that a move to another shelf never comes between the change and its counting.
+        let mut ledger = lock(&self.ledger);
         let before = NodeState::from_code(self.state.swap(state.code(), Ordering::AcqRel));
         if before == state {
             return;
         }
-        for counts in [&self.world.counts, &*self.family] {
+        for counts in [Some(&self.tally.counts), Some(&*self.family), ledger.shelf.as_deref()] {
+            let Some(counts) = counts else { continue };
             counts.leave(before);
             counts.enter(state);
         }
-        let since = self.world.wall();
-        let mut ledger = lock(&self.ledger);
         ledger.since = since;
         ledger.next_attempt = None;
         ledger.reason = None;
         drop(ledger);
         self.world.feeds.mark(&self.path);
+    }
+
+    /// It stands on another shelf of the directory, or on none any more.
+    pub(crate) fn shelve(&self, shelf: Option<Arc<Counts>>) {
+        let mut ledger = lock(&self.ledger);
+        let state = self.state();
+        if let Some(shelf) = &shelf {
+            shelf.enter(state);
+        }
+        if let Some(before) = std::mem::replace(&mut ledger.shelf, shelf) {
+            before.leave(state);
+        }
     }
 
     pub(crate) fn plan(&self, next_attempt: Option<Duration>, reason: Option<String>) {
@@ -165,8 +188,13 @@ impl Node {
         self.ledger().last_failure.as_ref().map(|last| last.failure.clone())
     }
 
-    /// Keeps a failure for the tree view.
+    /// Counts a failure and keeps it for the tree view.
     pub(crate) fn record(&self, failure: &Failure) {
+        self.tally.failed(failure);
+        self.keep(failure);
+    }
+
+    fn keep(&self, failure: &Failure) {
         let at = self.world.wall();
         let mut ledger = self.ledger();
         let count = match &ledger.last_failure {
@@ -180,9 +208,18 @@ impl Node {
     pub(crate) fn contain(&self, phase: Phase, message: Option<&str>, caught: Caught) {
         let failure = failure_of(phase, message, caught);
         if self.teardown() != Teardown::Crash {
-            self.record(&failure);
+            self.keep(&failure);
         }
         self.world.emit(self, super::event::Happening::Contained { failure });
+    }
+
+    /// What kind of actor it is.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.tally.kind
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     pub(crate) const fn is_branch(&self) -> bool {
@@ -229,14 +266,20 @@ impl Node {
     /// One place in the mailbox, or why there is none.
     pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
         if let Some(refusal) = self.state().refusal() {
-            return Err(refusal);
+            return Err(self.refuse(refusal));
         }
         self.depth
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |depth| {
                 (depth < self.capacity).then_some(depth.saturating_add(1))
             })
             .map(|_| Permit(Arc::clone(self)))
-            .map_err(|_| Refusal::Full)
+            .map_err(|_| self.refuse(Refusal::Full))
+    }
+
+    #[cold]
+    fn refuse(&self, refusal: Refusal) -> Refusal {
+        self.tally.refused(refusal);
+        refusal
     }
 
     /// Gives the runner a command; it bypasses the mailbox. A weaker one never replaces a stronger one.
@@ -257,7 +300,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.world.counts.leave(self.state());
+        self.tally.counts.leave(self.state());
         self.family.leave(self.state());
         self.world.feeds.mark(&self.path);
     }

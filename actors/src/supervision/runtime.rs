@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroUsize},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -32,15 +32,22 @@ pub struct RuntimeConfig {
     pub publish_interval: Duration,
     /// Messages a child handles before its neighbours get a turn.
     pub messages_a_turn: NonZeroU32,
+    /// Of log lines about failures of one signature only the first in this time is written, and in the end how many more
+    /// there were; `None` writes every one.
+    pub log_window: Option<Duration>,
+    /// Signatures that are told apart in that time; what is beyond counts as one.
+    pub log_signatures_max: NonZeroUsize,
 }
 
 impl Default for RuntimeConfig {
-    /// Seed 0, 250 ms, 64 messages.
+    /// Seed 0, 250 ms, 64 messages; of log lines one of a signature in 60 s, 256 signatures.
     fn default() -> Self {
         Self {
             seed: 0,
             publish_interval: Duration::from_millis(250),
             messages_a_turn: NonZeroU32::MIN.saturating_add(63),
+            log_window: Some(Duration::from_secs(60)),
+            log_signatures_max: NonZeroUsize::MIN.saturating_add(255),
         }
     }
 }
@@ -128,6 +135,7 @@ impl Runtime {
         let world = Arc::clone(&self.world);
         async move {
             world.all_gone().await;
+            world.log_book.close();
             DrainReport { unfinished: world.take_unfinished() }
         }
     }
@@ -142,6 +150,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.kill();
+        self.world.log_book.close();
         self.world.clear();
     }
 }

@@ -17,12 +17,14 @@ use tokio::{runtime::Handle, sync::Notify, time::Instant};
 use super::{
     changes::Feeds,
     directory::{Directory, Listed},
-    event::{self, Happening, SupervisionEvent, SupervisionSink},
+    event::{Happening, SupervisionEvent, SupervisionSink},
+    log_book::LogBook,
     node::{Node, lock},
     panics,
     path::ChildPath,
     runtime::RuntimeConfig,
-    state::Counts,
+    scan::Scan,
+    tally::Tallies,
 };
 
 /// The injected wall clock.
@@ -31,7 +33,8 @@ pub type WallClock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 /// See the module.
 pub(crate) struct World {
     pub(crate) config: RuntimeConfig,
-    pub(crate) counts: Counts,
+    pub(crate) tallies: Tallies,
+    pub(crate) log_book: LogBook,
     pub(crate) feeds: Feeds,
     clock: WallClock,
     sink: Arc<dyn SupervisionSink>,
@@ -60,8 +63,9 @@ impl World {
         arbiter: ArbiterHandle,
     ) -> Arc<Self> {
         Arc::new(Self {
+            log_book: LogBook::new(config.log_window, config.log_signatures_max),
             config,
-            counts: Counts::default(),
+            tallies: Tallies::default(),
             feeds: Feeds::default(),
             clock,
             sink,
@@ -108,35 +112,46 @@ impl World {
         self.arbiter.spawn_fn(work)
     }
 
-    /// Logs an event and hands it to the sink, whose panic is contained.
+    /// Counts an event, logs it and hands it to the sink, whose panic is contained.
     pub(crate) fn emit(&self, node: &Node, what: Happening) {
+        node.tally().happened(&what);
         let event =
-            SupervisionEvent { at: self.wall(), path: node.path.clone(), kind: node.kind.to_owned(), what };
-        let delivered = panics::catch(|| {
-            event::log(&event);
-            self.sink.record(&event);
-        });
-        if let Err(caught) = delivered {
-            tracing::error!(text = caught.text, location = caught.location, "supervision sink panicked");
+            SupervisionEvent { at: self.wall(), path: node.path.clone(), kind: node.kind().to_owned(), what };
+        self.log_book.write(&event, node);
+        if let Err(caught) = panics::catch(|| self.sink.record(&event)) {
+            self.log_book.sink_panicked(&caught, node);
         }
     }
 
     pub(crate) fn list(&self, listed: Listed) {
-        lock(&self.directory).insert(listed);
+        let before = lock(&self.directory).insert(listed);
+        // Foreign code may run in its drop: never inside the lock.
+        drop(before);
     }
 
     /// Takes a child and everything below it off the directory.
     pub(crate) fn unlist(&self, node: &Node) {
-        lock(&self.directory).remove(node);
+        let gone = lock(&self.directory).remove(node);
+        drop(gone);
     }
 
     pub(crate) fn find(&self, path: &ChildPath) -> Option<Listed> {
         lock(&self.directory).find(path)
     }
 
-    /// Everything at or below a path, in order of paths.
-    pub(crate) fn within(&self, branch: &ChildPath) -> Vec<Listed> {
-        lock(&self.directory).within(branch)
+    /// The next slice of a scan, see [`Directory::slice`]: the directory is locked for that long only.
+    pub(crate) fn slice(&self, scan: &mut Scan, visit: &mut dyn FnMut(&Listed) -> bool) -> bool {
+        lock(&self.directory).slice(scan, visit)
+    }
+
+    /// Everything at or below a path, in slices.
+    pub(crate) fn walk(&self, branch: &ChildPath, mut visit: impl FnMut(&Listed)) {
+        let mut scan = Scan::new(branch, None, None);
+        let mut visit = |listed: &Listed| {
+            visit(listed);
+            true
+        };
+        while self.slice(&mut scan, &mut visit) {}
     }
 
     /// Supervisors and direct children of the root.
