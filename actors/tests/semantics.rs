@@ -20,6 +20,8 @@ mod core;
 mod limits;
 #[path = "semantics/mailbox.rs"]
 mod mailbox;
+#[path = "semantics/page.rs"]
+mod page;
 #[path = "semantics/panics.rs"]
 mod panics;
 #[path = "semantics/parking.rs"]
