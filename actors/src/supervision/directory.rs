@@ -56,7 +56,7 @@ impl Shelf {
     }
 
     fn put(&mut self, at: usize, listed: Listed) {
-        listed.node.shelve(Some(Arc::clone(&self.counts)));
+        listed.node.shelve(&self.counts);
         self.items.insert(at.min(self.items.len()), listed);
     }
 
@@ -65,7 +65,7 @@ impl Shelf {
         let items = self.items.split_off(at.min(self.items.len()));
         let counts = Arc::<Counts>::default();
         for listed in &items {
-            listed.node.shelve(Some(Arc::clone(&counts)));
+            listed.node.shelve(&counts);
         }
         Self { items, counts }
     }
@@ -73,7 +73,7 @@ impl Shelf {
     fn take(&mut self, first: usize, last: usize) -> Vec<Listed> {
         let gone: Vec<_> = self.items.drain(first..last).collect();
         for listed in &gone {
-            listed.node.shelve(None);
+            listed.node.unlisted();
         }
         gone
     }
@@ -144,6 +144,7 @@ impl Directory {
             self.shelves.insert(Arc::from(""), Shelf::default());
             let mut gone: Vec<_> = shelves.into_values().flat_map(|shelf| shelf.items).collect();
             gone.extend(root);
+            gone.iter().for_each(|listed| listed.node.unlisted());
             return gone;
         }
         let path = node.path.as_str();

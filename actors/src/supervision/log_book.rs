@@ -107,7 +107,13 @@ impl LogBook {
         match self.admit(Signature { branch: None, ..signature }, &node.path, node.world.now()) {
             Line::Full => {
                 let Caught { text, location } = caught;
-                error!(event = "sink_panic", path = node.path.as_str(), text, location, "supervision sink panicked");
+                error!(
+                    event = "sink_panic",
+                    path = node.path.as_str(),
+                    text,
+                    location,
+                    "supervision sink panicked"
+                );
             }
             Line::Counted(true) => self.wait_for_the_end(&node.world),
             Line::Counted(false) => {}
@@ -150,7 +156,8 @@ impl LogBook {
         let (told, next) = {
             let mut open = lock(&self.open);
             let told = open.ended(now);
-            let next = open.windows.values().filter(|window| window.more > 0).map(|window| window.until).min();
+            let next =
+                open.windows.values().filter(|window| window.more > 0).map(|window| window.until).min();
             open.awaited = next.is_some();
             (told, next)
         };

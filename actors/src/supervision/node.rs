@@ -49,6 +49,8 @@ pub(crate) struct Ledger {
     pub(crate) observable: Option<Arc<Value>>,
     /// Counts of the shelf of the directory on which it stands.
     shelf: Option<Arc<Counts>>,
+    /// Its kind and its branch count it: until it is taken out of the directory, whoever holds a handle then.
+    counted: bool,
 }
 
 /// Why an instance's work is being dropped: decides what an unanswered ask is told.
@@ -119,6 +121,7 @@ impl Node {
                 reason: None,
                 observable: None,
                 shelf: None,
+                counted: true,
             }),
             world: Arc::clone(world),
         })
@@ -139,10 +142,11 @@ impl Node {
         if before == state {
             return;
         }
-        for counts in [Some(&self.tally.counts), Some(&*self.family), ledger.shelf.as_deref()] {
-            let Some(counts) = counts else { continue };
-            counts.leave(before);
-            counts.enter(state);
+        if ledger.counted {
+            for counts in self.counts(&ledger) {
+                counts.leave(before);
+                counts.enter(state);
+            }
         }
         ledger.since = since;
         ledger.next_attempt = None;
@@ -151,16 +155,28 @@ impl Node {
         self.world.feeds.mark(&self.path);
     }
 
-    /// It stands on another shelf of the directory, or on none any more.
-    pub(crate) fn shelve(&self, shelf: Option<Arc<Counts>>) {
+    /// Everybody who counts it.
+    fn counts<'a>(&'a self, ledger: &'a Ledger) -> impl Iterator<Item = &'a Counts> {
+        [Some(&self.tally.counts), Some(&*self.family), ledger.shelf.as_deref()].into_iter().flatten()
+    }
+
+    /// It stands on another shelf of the directory now.
+    pub(crate) fn shelve(&self, shelf: &Arc<Counts>) {
         let mut ledger = lock(&self.ledger);
         let state = self.state();
-        if let Some(shelf) = &shelf {
-            shelf.enter(state);
-        }
-        if let Some(before) = std::mem::replace(&mut ledger.shelf, shelf) {
+        shelf.enter(state);
+        if let Some(before) = ledger.shelf.replace(Arc::clone(shelf)) {
             before.leave(state);
         }
+    }
+
+    /// It was taken out of the directory: from now on nobody counts it.
+    pub(crate) fn unlisted(&self) {
+        let mut ledger = lock(&self.ledger);
+        if std::mem::take(&mut ledger.counted) {
+            self.counts(&ledger).for_each(|counts| counts.leave(self.state()));
+        }
+        ledger.shelf = None;
     }
 
     pub(crate) fn plan(&self, next_attempt: Option<Duration>, reason: Option<String>) {
@@ -300,8 +316,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.tally.counts.leave(self.state());
-        self.family.leave(self.state());
+        self.unlisted();
         self.world.feeds.mark(&self.path);
     }
 }

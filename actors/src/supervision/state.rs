@@ -92,7 +92,9 @@ impl fmt::Display for NodeState {
 
 /// A word that names no state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no state: it must be one of starting, running, backoff, parked, suspended, draining, stopped")]
+#[error(
+    "{0:?} is no state: it must be one of starting, running, backoff, parked, suspended, draining, stopped"
+)]
 pub struct UnknownState(String);
 
 impl FromStr for NodeState {
@@ -180,9 +182,6 @@ impl Counts {
     }
 
     pub(crate) fn by_state(&self) -> BTreeMap<NodeState, usize> {
-        NodeState::ALL
-            .into_iter()
-            .map(|state| (state, self.of(state)))
-            .collect()
+        NodeState::ALL.into_iter().map(|state| (state, self.of(state))).collect()
     }
 }

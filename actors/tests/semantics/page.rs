@@ -82,7 +82,8 @@ fn s39_a_page_of_a_hundred_thousand_children_by_prefix() {
         assert!(everything.len() == 100_035 && everything[1..].is_sorted());
         assert_eq!(everything[1], "a");
         // After a child that is gone, and after one that never was.
-        let after = |after: &str| tree.page(&PageQuery { after: Some(path(after)), ..query("pairs", None, 1) });
+        let after =
+            |after: &str| tree.page(&PageQuery { after: Some(path(after)), ..query("pairs", None, 1) });
         assert_eq!(after("pairs/050000x").items[0].path.as_str(), "pairs/050001");
         assert_eq!(after("pairs").items[0].path.as_str(), "pairs/000000");
         assert_eq!(after("pairs/099999"), Page { items: Vec::new(), next: None });
@@ -105,7 +106,10 @@ fn s39_a_page_of_a_hundred_thousand_children_by_state() {
         let counts = tree.counts();
         assert_eq!((counts[&NodeState::Backoff], counts[&NodeState::Parked]), (3, 1));
         let parked = in_state(NodeState::Parked, 5);
-        assert_eq!((paths(std::slice::from_ref(&parked)), parked.next), (vec!["pairs/060000".to_owned()], None));
+        assert_eq!(
+            (paths(std::slice::from_ref(&parked)), parked.next),
+            (vec!["pairs/060000".to_owned()], None)
+        );
         assert_eq!(parked.items[0].reason.as_deref(), Some("somebody has to look"));
         let waiting = pages(&tree, query("pairs", Some(NodeState::Backoff), 1));
         assert_eq!(paths(&waiting), ["pairs/000007", "pairs/050000", "pairs/099999"]);
@@ -129,7 +133,8 @@ fn s39_a_page_of_a_hundred_thousand_children_by_state() {
 fn s39_messages_flow_while_pages_are_read() {
     run(async {
         let (world, pairs) = large().await;
-        let (tree, done, read) = (world.runtime.tree(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (tree, done, read) =
+            (world.runtime.tree(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let reader = {
             let (done, read) = (Arc::clone(&done), Arc::clone(&read));
             std::thread::spawn(move || {
@@ -177,18 +182,22 @@ fn totals_count_what_happened_by_kind() {
         let refused = child.tell(Add(1)).is_err() && child.tell(Add(1)).is_err();
         let totals = of("puppet");
         assert!(refused && totals.states[&NodeState::Parked] == 1);
-        assert_eq!(totals.refused, BTreeMap::from(Refusal::ALL.map(|why| (why, if why == Refusal::Parked { 2 } else { 0 }))));
+        assert_eq!(
+            totals.refused,
+            BTreeMap::from(Refusal::ALL.map(|why| (why, if why == Refusal::Parked { 2 } else { 0 })))
+        );
         let history = totals.history;
         assert_eq!((history.starts, history.restarts, history.escalations), (6, 5, 0));
         assert_eq!(history.failures, BTreeMap::from([(Phase::Handler, 6)]));
         assert_eq!(history.parks.values().sum::<u64>(), 1);
         world.restart("a");
         settle().await;
-        child.tell(Do::it(|puppet, cx| {
-            puppet.sum = 1;
-            cx.stop();
-        }))
-        .unwrap();
+        child
+            .tell(Do::it(|puppet, cx| {
+                puppet.sum = 1;
+                cx.stop();
+            }))
+            .unwrap();
         rope.panic_in(&["stopped"]);
         settle().await;
         let history = of("puppet").history;

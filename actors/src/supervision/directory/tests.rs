@@ -125,6 +125,11 @@ proptest! {
                 }
             }
             directory.check();
+            for (state, counted) in world.tallies.by_state() {
+                let there = model.values().filter(|listed| listed.node.state() == state).count();
+                let root = usize::from(state == NodeState::Starting);
+                assert_eq!(counted, there + root, "counted are those that stand here: {state}");
+            }
             let root = ChildPath::root();
             let all = read(&directory, &mut Scan::new(&root, None, None));
             assert_eq!(all.first().map(String::as_str), Some("root"));
@@ -165,7 +170,11 @@ fn a_rare_state_is_found_without_looking_at_everybody() {
         for one in &all {
             directory.insert(one.clone());
         }
-        assert_eq!(directory.shelves.len(), 100_000 / SHELF + 1, "children added in order fill their shelves");
+        assert_eq!(
+            directory.shelves.len(),
+            100_000 / SHELF + 1,
+            "children added in order fill their shelves"
+        );
         all[99_000].node.set_state(NodeState::Parked);
         let mut scan = Scan::new(&ChildPath::root(), Some(NodeState::Parked), None);
         let (mut slices, mut found) = (1, Vec::new());
