@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use switchyard_actors::model::{AccountId, IdSource, Plans};
 use switchyard_actors::ports::{Clock, Login};
-use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, OrderError};
+use switchyard_actors::supervision::{ChildPath, NodeView, OrderError, Page, PageQuery};
 use switchyard_actors::tree::{Operator, ReconnectError, Reconnected, RestartError};
 use tokio::runtime::Handle;
 
@@ -36,6 +36,9 @@ use crate::store::{RateLimits, RateLimitsConfig, Store};
 
 /// Throttle profile of accounts that are connected outside the sandbox, until their owner chooses another.
 const PROFILE: &str = "cautious";
+
+/// Sentences about the tree that health tells at most.
+const SENTENCES_MAX: usize = 20;
 
 /// What the services are put together from.
 pub(super) struct Parts {
@@ -152,9 +155,17 @@ struct TreeAdmin {
 
 #[async_trait]
 impl Admin for TreeAdmin {
-    async fn supervision(&self, prefix: &ChildPath) -> Result<Vec<NodeView>, AdminError> {
-        let nodes = self.operator.tree().snapshot(prefix);
-        if nodes.is_empty() { Err(AdminError::NotFound(format!("actor {prefix}"))) } else { Ok(nodes) }
+    async fn supervision(&self, query: &PageQuery) -> Result<Page, AdminError> {
+        let page = self.operator.tree().page(query);
+        if page.items.is_empty() {
+            // Nothing on this page, or nothing at all?
+            self.actor(&query.prefix).await?;
+        }
+        Ok(page)
+    }
+
+    async fn actor(&self, path: &ChildPath) -> Result<NodeView, AdminError> {
+        self.operator.tree().view(path).ok_or_else(|| AdminError::NotFound(format!("actor {path}")))
     }
 
     async fn restart(&self, path: &ChildPath) -> Result<(), AdminError> {
@@ -181,14 +192,11 @@ impl Admin for TreeAdmin {
     fn health(&self) -> Health {
         let tree = self.operator.tree();
         let health = tree.health();
-        let concerns = health.red.iter().map(|concern| match &concern.reason {
-            Some(reason) => format!("{} is {:?}: {reason}", concern.path, concern.state).to_lowercase(),
-            None => format!("{} is {:?}", concern.path, concern.state).to_lowercase(),
-        });
-        let mut reasons: Vec<String> = concerns.collect();
-        let parked = health.counts.get(&NodeState::Parked).copied().unwrap_or(0);
-        if parked > 0 {
-            reasons.push(format!("{parked} actors are parked"));
+        let mut reasons = health.sentences();
+        let more = reasons.len().saturating_sub(SENTENCES_MAX);
+        reasons.truncate(SENTENCES_MAX);
+        if more > 0 {
+            reasons.push(format!("and {more} more: switchyard status shows them"));
         }
         let settled = self.settled.load(Ordering::Acquire);
         if !settled {
@@ -198,6 +206,7 @@ impl Admin for TreeAdmin {
         if !leased {
             reasons.push("the node's lease cannot be renewed in the store: nothing is sent".to_owned());
         }
-        Health { live: true, ready: health.ready && settled && leased, reasons }
+        let ready = health.ready && settled && leased;
+        Health { live: true, ready, verdict: health.verdict, reasons }
     }
 }

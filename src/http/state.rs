@@ -8,6 +8,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 use switchyard_actors::model::IdSource;
 use switchyard_actors::ports::{Clock, Rng};
+use switchyard_actors::supervision::Verdict;
 
 use crate::config::HttpConfig;
 use crate::services::accounts::Accounts;
@@ -166,7 +167,12 @@ impl HttpState {
     /// How well the daemon is.
     #[must_use]
     pub fn health(&self) -> Health {
-        let waits = |reason: &str| Health { live: true, ready: false, reasons: vec![reason.to_owned()] };
+        let waits = |reason: &str| Health {
+            live: true,
+            ready: false,
+            verdict: Verdict::Yellow,
+            reasons: vec![reason.to_owned()],
+        };
         match self.phase() {
             Phase::Migrating => waits("the store is being migrated"),
             Phase::Serving(services) => {

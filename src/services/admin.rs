@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::AccountId;
-use switchyard_actors::supervision::{ChildPath, NodeView};
+use switchyard_actors::supervision::{ChildPath, NodeView, Page, PageQuery, Verdict};
 use thiserror::Error;
 
 /// Why an order was not carried out. Texts are for people and hold no secret.
@@ -35,18 +35,26 @@ pub struct Health {
     pub live: bool,
     /// It takes and forwards messages.
     pub ready: bool,
-    /// Why it is not live or not ready, a sentence each; also what is parked though it is ready.
+    /// How well the tree of actors is: red when a branch, or a direct child of the root, is out of service.
+    pub verdict: Verdict,
+    /// Why it is not live, not ready or not green, a sentence each, the gravest first; each names the branch it is about.
     pub reasons: Vec<String>,
 }
 
 /// An operator's way into the daemon.
 #[async_trait]
 pub trait Admin: Send + Sync {
-    /// Every actor at or below `prefix`, the root first, then in order of paths.
+    /// One page of the tree, the root first, then in order of paths.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] when nothing stands at the prefix.
+    async fn supervision(&self, query: &PageQuery) -> Result<Page, AdminError>;
+
+    /// One actor.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] when nothing stands there.
-    async fn supervision(&self, prefix: &ChildPath) -> Result<Vec<NodeView>, AdminError>;
+    async fn actor(&self, path: &ChildPath) -> Result<NodeView, AdminError>;
 
     /// Restarts an actor, or starts it when it is parked or waits; its queue is kept.
     ///

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::{AccountId, UserId};
-use switchyard_actors::supervision::{ChildPath, NodeState, NodeView};
+use switchyard_actors::supervision::{ChildPath, Concern, NodeState, NodeView, Strain, Verdict};
 use switchyard_actors::tree::{JobView as ScheduledJob, Operator};
 use tokio::time::Instant;
 
@@ -85,6 +85,14 @@ pub struct HealthSnapshot {
     pub ready: bool,
     /// Why not, and what is parked though they are.
     pub reasons: Vec<String>,
+    /// How well the tree of actors is.
+    pub verdict: Verdict,
+    /// Branches and direct children of the root that are out of service.
+    pub red: Vec<Concern>,
+    /// Those that are not up, but come or go by themselves.
+    pub waiting: Vec<Concern>,
+    /// Branches that are up with children that are parked or wait for their next start.
+    pub strained: Vec<Strain>,
     /// Actors by state, branches included.
     pub actors: BTreeMap<NodeState, usize>,
     /// Sessions by how they stand.
@@ -138,14 +146,18 @@ impl Monitor for MonitorService {
         let depth = self.store.ledger_depth().await?;
         let time = |millis: Option<i64>| millis.and_then(DateTime::from_timestamp_millis);
         let health = self.admin.health();
-        let tree = self.operator.tree();
+        let tree = self.operator.tree().health();
         let (sessions, worst_sessions) = self.sessions();
         let (queues, worst_queues) = self.queues().await?;
         Ok(HealthSnapshot {
             at: DateTime::from_timestamp_millis(self.store.current_time()).unwrap_or_default(),
             ready: health.ready,
             reasons: health.reasons,
-            actors: tree.counts(),
+            verdict: tree.verdict,
+            red: tree.red,
+            waiting: tree.waiting,
+            strained: tree.strained,
+            actors: tree.counts,
             sessions,
             queues,
             worst_sessions,

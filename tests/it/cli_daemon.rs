@@ -43,7 +43,7 @@ async fn status_shows_the_tree_as_a_table() {
     let mut admin = FakeAdmin::with_paths(&["root", "pairs", "throttles"]);
     admin.nodes.push(parked("pairs/broken"));
     *admin.health.lock().unwrap() =
-        Health { live: true, ready: true, reasons: vec!["1 actors are parked".into()] };
+        Health { live: true, ready: true, reasons: vec!["1 actors are parked".into()], ..Health::default() };
     let (harness, folder) = daemon(admin);
     let done = run(&folder, &["status"]).await;
     assert_eq!((done.code, done.err.as_str()), (ExitCode::Ok, ""));
@@ -95,7 +95,7 @@ async fn status_reads_every_page_and_prints_json() {
         .collect();
     let admin = FakeAdmin::with_paths(&paths.iter().map(String::as_str).collect::<Vec<_>>());
     *admin.health.lock().unwrap() =
-        Health { live: true, ready: false, reasons: vec!["notifier is parked".into()] };
+        Health { live: true, ready: false, reasons: vec!["notifier is parked".into()], ..Health::default() };
     let (harness, folder) = daemon(admin);
     let done = run(&folder, &["status", "--json"]).await;
     let status: Value = serde_json::from_str(&done.out).unwrap();
@@ -131,7 +131,7 @@ async fn orders_are_given_and_refusals_are_said() {
 async fn a_healthcheck_tells_alive_from_ready() {
     let admin = FakeAdmin::with_paths(&["root"]);
     *admin.health.lock().unwrap() =
-        Health { live: true, ready: false, reasons: vec!["pairs is parked".into()] };
+        Health { live: true, ready: false, reasons: vec!["pairs is parked".into()], ..Health::default() };
     let (harness, folder) = daemon(admin);
     let alive = run(&folder, &["healthcheck"]).await;
     assert_eq!((alive.code, alive.out.as_str()), (ExitCode::Ok, "live\n"));

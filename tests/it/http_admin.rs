@@ -149,6 +149,7 @@ async fn health_follows_the_daemon_s_life() {
         live: true,
         ready: false,
         reasons: vec!["notifier is parked".into(), "pairs is parked".into()],
+        ..Health::default()
     };
     assert_eq!(get("/healthz").await.status(), 200);
     assert_eq!(problem(get("/readyz").await).await.detail, "notifier is parked; pairs is parked");

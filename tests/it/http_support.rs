@@ -25,7 +25,7 @@ use switchyard::services::limiter::{
 use switchyard::services::operator::OperatorAccess;
 use switchyard_actors::model::AccountId;
 use switchyard_actors::ports::Clock;
-use switchyard_actors::supervision::{ChildPath, NodeView};
+use switchyard_actors::supervision::{ChildPath, NodeView, Page, PageQuery};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -64,7 +64,7 @@ pub(crate) struct FakeAdmin {
 impl FakeAdmin {
     pub(crate) fn with_paths(paths: &[&str]) -> Self {
         let nodes = paths.iter().map(|path| node(path)).collect();
-        let health = Mutex::new(Health { live: true, ready: true, reasons: Vec::new() });
+        let health = Mutex::new(Health { live: true, ready: true, ..Health::default() });
         Self { nodes, health, ..Self::default() }
     }
 
@@ -86,12 +86,28 @@ pub(crate) fn node(path: &str) -> NodeView {
 
 #[async_trait]
 impl Admin for FakeAdmin {
-    async fn supervision(&self, prefix: &ChildPath) -> Result<Vec<NodeView>, AdminError> {
-        assert_ne!(prefix.as_str(), "panic", "planted panic text");
-        if prefix.as_str() == "hang" {
+    async fn supervision(&self, query: &PageQuery) -> Result<Page, AdminError> {
+        assert_ne!(query.prefix.as_str(), "panic", "planted panic text");
+        if query.prefix.as_str() == "hang" {
             std::future::pending::<()>().await;
         }
-        Ok(self.nodes.iter().filter(|node| node.path.is_within(prefix)).cloned().collect())
+        let order = |path: &ChildPath| (!path.is_root(), path.clone());
+        let wanted = |node: &&NodeView| {
+            node.path.is_within(&query.prefix)
+                && query.state.is_none_or(|state| state == node.state)
+                && query.after.as_ref().is_none_or(|after| order(&node.path) > order(after))
+        };
+        let mut items: Vec<NodeView> = self.nodes.iter().filter(wanted).cloned().collect();
+        items.sort_by_key(|node| order(&node.path));
+        let more = items.len() > query.limit.get();
+        items.truncate(query.limit.get());
+        let next = items.last().filter(|_| more).map(|node| node.path.clone());
+        Ok(Page { items, next })
+    }
+
+    async fn actor(&self, path: &ChildPath) -> Result<NodeView, AdminError> {
+        let node = self.nodes.iter().find(|node| node.path == *path).cloned();
+        node.ok_or_else(|| AdminError::NotFound(format!("actor {path}")))
     }
 
     async fn restart(&self, path: &ChildPath) -> Result<(), AdminError> {

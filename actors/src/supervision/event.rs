@@ -1,10 +1,9 @@
-//! The stream of supervision events: delivered to an injected sink, one log line each.
+//! The stream of supervision events: delivered to an injected sink, each of them.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tracing::{debug, info, warn};
 
 use super::{failure::Failure, path::ChildPath};
 
@@ -90,7 +89,7 @@ pub enum Happening {
 }
 
 /// Why a child was parked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParkCause {
     /// Its restart intensity was exceeded.
@@ -105,14 +104,39 @@ pub enum ParkCause {
     Escalated,
 }
 
+impl ParkCause {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Intensity => "intensity",
+            Self::Fatal => "fatal",
+            Self::Asked => "asked",
+            Self::Probe => "probe",
+            Self::Escalated => "escalated",
+        }
+    }
+}
+
 /// Who un-parked a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unparker {
     /// An operator.
     Admin,
     /// A half-open attempt.
     Probe,
+}
+
+impl Unparker {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Probe => "probe",
+        }
+    }
 }
 
 /// Takes supervision events. Called on any of the runtime's threads: hand over and return, never block.
@@ -127,33 +151,4 @@ pub struct NoSink;
 
 impl SupervisionSink for NoSink {
     fn record(&self, _event: &SupervisionEvent) {}
-}
-
-/// Writes the one log line of an event.
-pub(crate) fn log(event: &SupervisionEvent) {
-    let (path, kind) = (event.path.as_str(), event.kind.as_str());
-    match &event.what {
-        Happening::Started { epoch: 1 } => debug!(path, kind, "child is up"),
-        Happening::Started { epoch } => info!(path, kind, epoch, "child is up"),
-        Happening::Restarting { failure, delay, restarts_in_window } => {
-            let failure = failure.as_ref().map(ToString::to_string);
-            warn!(path, kind, failure, ?delay, restarts_in_window, "child restarts");
-        }
-        Happening::Parked { cause, reason, probe_in } => {
-            warn!(path, kind, ?cause, reason, ?probe_in, "child is parked");
-        }
-        Happening::Unparked { by } => info!(path, kind, ?by, "child is un-parked"),
-        Happening::Escalated { chain } => warn!(path, kind, chain, "branch escalates"),
-        Happening::Storm { restarts_in_window } => {
-            warn!(path, kind, restarts_in_window, "branch restarts its children slower: too many fail");
-        }
-        Happening::StormOver => info!(path, kind, "branch is over its storm"),
-        Happening::Stalled { shard, blocked_for } => {
-            warn!(path, kind, shard, ?blocked_for, "child blocks its thread: everything on it waits");
-        }
-        Happening::StallOver { shard } => info!(path, kind, shard, "child gave its thread back"),
-        Happening::Stopped { clean: true } => debug!(path, kind, "child stopped"),
-        Happening::Stopped { clean: false } => warn!(path, kind, "child stopped with work left"),
-        Happening::Contained { failure } => warn!(path, kind, %failure, "failure contained"),
-    }
 }

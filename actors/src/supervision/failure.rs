@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a child was doing when it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Reading its state: `Child::load`.
@@ -35,9 +35,11 @@ pub enum Phase {
     Escalation,
 }
 
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Phase {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Load => "load",
             Self::Started => "started",
             Self::Handler => "handler",
@@ -50,7 +52,13 @@ impl fmt::Display for Phase {
             Self::Stuck => "stuck",
             Self::Declared => "declared",
             Self::Escalation => "escalation",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -94,6 +102,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.phase == Phase::Escalation {
+            // The chain of causes says all of it.
+            return f.write_str(&self.text);
+        }
         write!(f, "{} in {}", self.text, self.phase)?;
         if let Some(message) = &self.message {
             write!(f, " of {message}")?;

@@ -1,6 +1,6 @@
-//! Health of the whole tree, judged from states alone.
+//! Health of the whole tree, judged from states alone; it names what is out of service, and why, in words.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,11 @@ use super::{
 };
 
 /// How well the tree is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Everything that should run does.
+    #[default]
     Green,
     /// Some child waits or is parked; its neighbours are not concerned.
     Yellow,
@@ -23,15 +24,94 @@ pub enum Verdict {
     Red,
 }
 
-/// A branch or a direct child of the root that is not up.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Green => "green",
+            Self::Yellow => "yellow",
+            Self::Red => "red",
+        })
+    }
+}
+
+/// A branch or a direct child of the root that is not up. Its `Display` is a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Concern {
     /// Where.
     pub path: ChildPath,
     /// In which state.
     pub state: NodeState,
-    /// Why.
+    /// Why: what it said, or the failure that brought it there.
     pub reason: Option<String>,
+}
+
+impl Concern {
+    fn of(view: NodeView) -> Self {
+        let failure = |view: &NodeView| Some(view.last_failure.as_ref()?.failure.to_string());
+        let reason = match view.state {
+            NodeState::Backoff | NodeState::Starting => view.reason.clone().or_else(|| failure(&view)),
+            _ => view.reason,
+        };
+        Self { path: view.path, state: view.state, reason }
+    }
+}
+
+impl fmt::Display for Concern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.state {
+            NodeState::Starting => "is starting",
+            NodeState::Running => "is up",
+            NodeState::Backoff => "failed and waits for its next start",
+            NodeState::Parked => "is parked",
+            NodeState::Suspended => "is suspended",
+            NodeState::Draining => "is draining",
+            NodeState::Stopped => "is stopped",
+        };
+        write!(f, "{} {what}", self.path)?;
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A branch that is up and some of whose direct children are not. Its `Display` is a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Strain {
+    /// The branch.
+    pub path: ChildPath,
+    /// Children that are out of service.
+    pub parked: usize,
+    /// Children that failed and wait for their next start.
+    pub backoff: usize,
+    /// All of its children.
+    pub children: usize,
+}
+
+impl Strain {
+    /// None for the root, whose children are judged one by one.
+    fn of(view: &NodeView) -> Option<Self> {
+        let view = Some(view).filter(|view| !view.path.is_root())?;
+        let counts = view.children.as_ref()?;
+        let count = |state| counts.get(&state).copied().unwrap_or(0);
+        let (parked, backoff) = (count(NodeState::Parked), count(NodeState::Backoff));
+        let children = counts.values().sum();
+        (parked > 0 || backoff > 0).then(|| Self { path: view.path.clone(), parked, backoff, children })
+    }
+}
+
+impl fmt::Display for Strain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, parked, backoff, children } = self;
+        match (parked, backoff) {
+            (_, 0) => write!(f, "{path}: {parked} of {children} children parked"),
+            (0, _) => write!(f, "{path}: {backoff} of {children} children wait for their next start"),
+            _ => write!(
+                f,
+                "{path}: {parked} of {children} children parked, {backoff} wait for their next start"
+            ),
+        }
+    }
 }
 
 /// The verdict, what it rests on, and the counts of states.
@@ -41,8 +121,12 @@ pub struct Health {
     pub verdict: Verdict,
     /// True when the root and all its direct children are up.
     pub ready: bool,
-    /// What is red.
+    /// What is out of service until somebody does something, or a probe.
     pub red: Vec<Concern>,
+    /// What is not up and comes or goes by itself: branches and direct children of the root.
+    pub waiting: Vec<Concern>,
+    /// Branches that are up with children that are not.
+    pub strained: Vec<Strain>,
     /// Children by state, branches included.
     pub counts: BTreeMap<NodeState, usize>,
 }
@@ -51,23 +135,33 @@ impl Health {
     pub(crate) fn of(tree: &Tree) -> Self {
         let pillars: Vec<NodeView> = tree.pillars();
         let ready = !pillars.is_empty() && pillars.iter().all(|pillar| pillar.state == NodeState::Running);
-        let red = pillars
-            .into_iter()
-            .filter(|pillar| matches!(pillar.state, NodeState::Parked | NodeState::Stopped))
-            .map(|pillar| Concern { path: pillar.path, state: pillar.state, reason: pillar.reason })
-            .collect::<Vec<_>>();
-        let red = red.into_iter().chain(Self::stalled(tree)).collect::<Vec<_>>();
+        let (mut red, mut waiting, mut strained) = (Vec::new(), Vec::new(), Vec::new());
+        for pillar in pillars {
+            match pillar.state {
+                NodeState::Parked | NodeState::Stopped => red.push(Concern::of(pillar)),
+                NodeState::Running => strained.extend(Strain::of(&pillar)),
+                _ => waiting.push(Concern::of(pillar)),
+            }
+        }
+        red.extend(Self::stalled(tree));
         let counts = tree.counts();
         let count = |state| counts.get(&state).copied().unwrap_or(0);
-        let waiting = count(NodeState::Parked) > 0 || count(NodeState::Backoff) > 0;
+        let troubled = count(NodeState::Parked) > 0 || count(NodeState::Backoff) > 0;
         let verdict = if !red.is_empty() {
             Verdict::Red
-        } else if waiting {
+        } else if troubled {
             Verdict::Yellow
         } else {
             Verdict::Green
         };
-        Self { verdict, ready, red, counts }
+        Self { verdict, ready, red, waiting, strained, counts }
+    }
+
+    /// Everything that is not as it should be, a sentence each, the gravest first.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let concerns = self.red.iter().chain(&self.waiting).map(ToString::to_string);
+        concerns.chain(self.strained.iter().map(ToString::to_string)).collect()
     }
 
     /// Children that block their threads.

@@ -22,6 +22,7 @@ use super::{
     path::ChildPath,
     runner::Limits,
     state::{Counts, NodeState, Refusal},
+    tally::Tally,
     world::World,
 };
 
@@ -49,6 +50,10 @@ pub(crate) struct Ledger {
     pub(crate) observable: Option<Arc<Value>>,
     /// Limits that its runner has not read yet.
     limits: Option<Box<Limits>>,
+    /// Counts of the shelf of the directory on which it stands.
+    shelf: Option<Arc<Counts>>,
+    /// Its kind and its branch count it: until it is taken out of the directory, whoever holds a handle then.
+    counted: bool,
 }
 
 /// Why an instance's work is being dropped: decides what an unanswered ask is told.
@@ -64,9 +69,10 @@ pub(crate) enum Teardown {
 pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) path: ChildPath,
-    pub(crate) kind: &'static str,
     /// The thread on which it lives.
     pub(crate) shard: u16,
+    /// What is counted of its kind.
+    tally: Arc<Tally>,
     /// Counts of the children of a branch; `None` for any other child.
     pub(crate) children: Option<Arc<Counts>>,
     /// Counts of the branch it belongs to.
@@ -97,13 +103,14 @@ impl Node {
         (family, children): (&Arc<Counts>, Option<Arc<Counts>>),
         capacity: usize,
     ) -> Arc<Self> {
-        world.counts.enter(NodeState::Starting);
+        let tally = world.tallies.of(kind);
+        tally.counts.enter(NodeState::Starting);
         family.enter(NodeState::Starting);
         Arc::new(Self {
             id: world.next_id(),
             path,
-            kind,
             shard,
+            tally,
             children,
             family: Arc::clone(family),
             capacity: AtomicUsize::new(capacity),
@@ -121,6 +128,8 @@ impl Node {
                 reason: None,
                 observable: None,
                 limits: None,
+                shelf: None,
+                counted: true,
             }),
             limits_changed: AtomicBool::new(false),
             world: Arc::clone(world),
@@ -132,21 +141,51 @@ impl Node {
     }
 
     pub(crate) fn set_state(&self, state: NodeState) {
+        if self.state() == state {
+            return;
+        }
+        let since = self.world.wall();
+        // Inside the lock, so that a move to another shelf never comes between the change and its counting.
+        let mut ledger = lock(&self.ledger);
         let before = NodeState::from_code(self.state.swap(state.code(), Ordering::AcqRel));
         if before == state {
             return;
         }
-        for counts in [&self.world.counts, &*self.family] {
-            counts.leave(before);
-            counts.enter(state);
+        if ledger.counted {
+            for counts in self.counts(&ledger) {
+                counts.leave(before);
+                counts.enter(state);
+            }
         }
-        let since = self.world.wall();
-        let mut ledger = lock(&self.ledger);
         ledger.since = since;
         ledger.next_attempt = None;
         ledger.reason = None;
         drop(ledger);
         self.world.feeds.mark(&self.path);
+    }
+
+    /// Everybody who counts it.
+    fn counts<'a>(&'a self, ledger: &'a Ledger) -> impl Iterator<Item = &'a Counts> {
+        [Some(&self.tally.counts), Some(&*self.family), ledger.shelf.as_deref()].into_iter().flatten()
+    }
+
+    /// It stands on another shelf of the directory now.
+    pub(crate) fn shelve(&self, shelf: &Arc<Counts>) {
+        let mut ledger = lock(&self.ledger);
+        let state = self.state();
+        shelf.enter(state);
+        if let Some(before) = ledger.shelf.replace(Arc::clone(shelf)) {
+            before.leave(state);
+        }
+    }
+
+    /// It was taken out of the directory: from now on nobody counts it.
+    pub(crate) fn unlisted(&self) {
+        let mut ledger = lock(&self.ledger);
+        if std::mem::take(&mut ledger.counted) {
+            self.counts(&ledger).for_each(|counts| counts.leave(self.state()));
+        }
+        ledger.shelf = None;
     }
 
     pub(crate) fn plan(&self, next_attempt: Option<Duration>, reason: Option<String>) {
@@ -190,8 +229,13 @@ impl Node {
         self.ledger().last_failure.as_ref().map(|last| last.failure.clone())
     }
 
-    /// Keeps a failure for the tree view.
+    /// Counts a failure and keeps it for the tree view.
     pub(crate) fn record(&self, failure: &Failure) {
+        self.tally.failed(failure);
+        self.keep(failure);
+    }
+
+    fn keep(&self, failure: &Failure) {
         let at = self.world.wall();
         let mut ledger = self.ledger();
         let count = match &ledger.last_failure {
@@ -205,9 +249,18 @@ impl Node {
     pub(crate) fn contain(&self, phase: Phase, message: Option<&str>, caught: Caught) {
         let failure = failure_of(phase, message, caught);
         if self.teardown() != Teardown::Crash {
-            self.record(&failure);
+            self.keep(&failure);
         }
         self.world.emit(self, super::event::Happening::Contained { failure });
+    }
+
+    /// What kind of actor it is.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.tally.kind
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     pub(crate) const fn is_branch(&self) -> bool {
@@ -254,7 +307,7 @@ impl Node {
     /// One place in the mailbox, or why there is none.
     pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit, Refusal> {
         if let Some(refusal) = self.state().refusal() {
-            return Err(refusal);
+            return Err(self.refuse(refusal));
         }
         let capacity = self.capacity.load(Ordering::Relaxed);
         self.depth
@@ -262,7 +315,13 @@ impl Node {
                 (depth < capacity).then_some(depth.saturating_add(1))
             })
             .map(|_| Permit(Arc::clone(self)))
-            .map_err(|_| Refusal::Full)
+            .map_err(|_| self.refuse(Refusal::Full))
+    }
+
+    #[cold]
+    fn refuse(&self, refusal: Refusal) -> Refusal {
+        self.tally.refused(refusal);
+        refusal
     }
 
     /// Gives the runner a command; it bypasses the mailbox. A weaker one never replaces a stronger one.
@@ -283,8 +342,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.world.counts.leave(self.state());
-        self.family.leave(self.state());
+        self.unlisted();
         self.world.feeds.mark(&self.path);
     }
 }

@@ -1,6 +1,6 @@
 //! Names of children: one path segment, and the path from the root.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,15 +48,17 @@ impl fmt::Display for Segment {
 const ROOT: &str = "root";
 
 /// Where a child stands in the tree, for example `pairs/42`; the root itself is `root` and is no part of other paths.
+///
+/// Cheap to clone: all clones share one text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-pub struct ChildPath(String);
+pub struct ChildPath(Arc<str>);
 
 impl ChildPath {
     /// The path of the root supervisor.
     #[must_use]
     pub fn root() -> Self {
-        Self(ROOT.to_owned())
+        Self(Arc::from(ROOT))
     }
 
     /// Checks a path as an operator writes it.
@@ -69,26 +71,30 @@ impl ChildPath {
                 Segment::parse(segment)?;
             }
         }
-        Ok(Self(path.to_owned()))
+        Ok(Self(Arc::from(path)))
     }
 
     /// The path of a child of this node.
     #[must_use]
     pub fn child(&self, segment: &Segment) -> Self {
-        if self.is_root() { Self(segment.0.clone()) } else { Self(format!("{}/{segment}", self.0)) }
+        if self.is_root() {
+            Self(Arc::from(segment.as_str()))
+        } else {
+            Self(format!("{}/{segment}", self.0).into())
+        }
     }
 
     /// True for the root supervisor's own path.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        self.0 == ROOT
+        &*self.0 == ROOT
     }
 
     /// True when this path is `branch` or lies below it; everything lies below the root.
     #[must_use]
     pub fn is_within(&self, branch: &Self) -> bool {
         branch.is_root()
-            || self.0.strip_prefix(&branch.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || self.0.strip_prefix(&*branch.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The last segment.
@@ -101,6 +107,11 @@ impl ChildPath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The text itself, which clones share.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -120,6 +131,6 @@ impl TryFrom<String> for ChildPath {
 
 impl From<ChildPath> for String {
     fn from(path: ChildPath) -> Self {
-        path.0
+        path.as_str().to_owned()
     }
 }

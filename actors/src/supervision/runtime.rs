@@ -43,10 +43,15 @@ pub struct RuntimeConfig {
     pub shards: NonZeroUsize,
     /// A child that does not give its thread back for this long is reported; `None` watches nobody.
     pub stall_limit: Option<Duration>,
+    /// Of log lines about failures of one signature only the first in this time is written, and in the end how many more
+    /// there were; `None` writes every one.
+    pub log_window: Option<Duration>,
+    /// Signatures that are told apart in that time; what is beyond counts as one.
+    pub log_signatures_max: NonZeroUsize,
 }
 
 impl Default for RuntimeConfig {
-    /// Seed 0, 250 ms, 64 messages, one thread, nobody watched.
+    /// Seed 0, 250 ms, 64 messages, one thread, nobody watched; of log lines one of a signature in 60 s, 256 signatures.
     fn default() -> Self {
         Self {
             seed: 0,
@@ -54,6 +59,8 @@ impl Default for RuntimeConfig {
             messages_a_turn: NonZeroU32::MIN.saturating_add(63),
             shards: NonZeroUsize::MIN,
             stall_limit: None,
+            log_window: Some(Duration::from_secs(60)),
+            log_signatures_max: NonZeroUsize::MIN.saturating_add(255),
         }
     }
 }
@@ -151,6 +158,7 @@ impl Runtime {
             if gone.is_err() {
                 unfinished.extend(world.left_behind());
             }
+            world.log_book.close();
             DrainReport { unfinished }
         }
     }
@@ -165,6 +173,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.kill();
+        self.world.log_book.close();
         self.world.clear();
         self.world.shards.end();
     }

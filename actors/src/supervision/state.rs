@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    str::FromStr,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -57,6 +58,20 @@ impl NodeState {
         Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Stopped)
     }
 
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Backoff => "backoff",
+            Self::Parked => "parked",
+            Self::Suspended => "suspended",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// Why a mailbox in this state refuses a message; `None` when it takes one.
     #[must_use]
     pub const fn refusal(self) -> Option<Refusal> {
@@ -71,20 +86,31 @@ impl NodeState {
 
 impl fmt::Display for NodeState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Backoff => "backoff",
-            Self::Parked => "parked",
-            Self::Suspended => "suspended",
-            Self::Draining => "draining",
-            Self::Stopped => "stopped",
-        })
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names no state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no state: it must be one of starting, running, backoff, parked, suspended, draining, stopped"
+)]
+pub struct UnknownState(String);
+
+impl FromStr for NodeState {
+    type Err = UnknownState;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let longest = 40;
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or_else(|| UnknownState(word.chars().take(longest).collect()))
     }
 }
 
 /// Why a mailbox refused a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum Refusal {
     /// It holds as many messages as it may.
     #[error("mailbox is full")]
@@ -98,6 +124,32 @@ pub enum Refusal {
     /// The child is down.
     #[error("child is stopped")]
     Stopped,
+}
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Parked, Self::Draining, Self::Stopped];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Parked => "parked",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Its place in [`Refusal::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Full => 0,
+            Self::Parked => 1,
+            Self::Draining => 2,
+            Self::Stopped => 3,
+        }
+    }
 }
 
 /// How many children are in which state; kept incrementally.
@@ -121,10 +173,15 @@ impl Counts {
         }
     }
 
+    pub(crate) fn of(&self, state: NodeState) -> usize {
+        self.cell(state).map_or(0, |cell| cell.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn any(&self, state: NodeState) -> bool {
+        self.of(state) > 0
+    }
+
     pub(crate) fn by_state(&self) -> BTreeMap<NodeState, usize> {
-        NodeState::ALL
-            .into_iter()
-            .map(|state| (state, self.cell(state).map_or(0, |cell| cell.load(Ordering::Acquire))))
-            .collect()
+        NodeState::ALL.into_iter().map(|state| (state, self.of(state))).collect()
     }
 }

@@ -1,6 +1,10 @@
 //! The tree as operators, tests and metrics see it, from any thread.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -19,6 +23,7 @@ use super::{
     path::ChildPath,
     reference::ChildRef,
     state::{NodeState, Refusal},
+    tally::KindTotals,
     world::World,
 };
 
@@ -94,7 +99,9 @@ impl Tree {
     /// Everything at or below `prefix`, the root first, then in order of paths.
     #[must_use]
     pub fn snapshot(&self, prefix: &ChildPath) -> Vec<NodeView> {
-        self.world.within(prefix).iter().map(Self::view_of).collect()
+        let mut all = Vec::new();
+        self.world.walk(prefix, |listed| all.push(listed.clone()));
+        all.iter().map(Self::view_of).collect()
     }
 
     /// One child.
@@ -106,8 +113,13 @@ impl Tree {
     /// Tells from now on which children change. The first answer names all there are.
     #[must_use]
     pub fn changes(&self) -> ChangeFeed {
-        let all = || self.world.within(&ChildPath::root()).into_iter().map(|listed| listed.node.path.clone());
-        self.world.feeds.open(|| all().collect())
+        self.world.feeds.open(|| {
+            let mut all = BTreeSet::new();
+            self.world.walk(&ChildPath::root(), |listed| {
+                all.insert(listed.node.path.clone());
+            });
+            all
+        })
     }
 
     /// A handle to the child at a path, if it is of this type.
@@ -119,7 +131,13 @@ impl Tree {
     /// How many children, branches included, are in which state.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<NodeState, usize> {
-        self.world.counts.by_state()
+        self.world.tallies.by_state()
+    }
+
+    /// What is counted of each kind of child, in order of kinds. Kinds whose children are all gone keep what happened.
+    #[must_use]
+    pub fn totals(&self) -> Vec<KindTotals> {
+        self.world.tallies.totals()
     }
 
     /// The verdict over the whole tree.
@@ -235,7 +253,7 @@ impl Tree {
         Ok(())
     }
 
-    fn view_of(listed: &Listed) -> NodeView {
+    pub(super) fn view_of(listed: &Listed) -> NodeView {
         let node = &listed.node;
         let restarts_in_window = listed
             .parent
@@ -250,7 +268,7 @@ impl Tree {
         };
         NodeView {
             path: node.path.clone(),
-            kind: node.kind.to_owned(),
+            kind: node.kind().to_owned(),
             shard: node.shard,
             state: node.state(),
             reason,

@@ -17,14 +17,17 @@ use super::{
     changes::Feeds,
     core::SlotPolicy,
     directory::{Directory, Listed},
-    event::{self, Happening, SupervisionEvent, SupervisionSink},
+    event::{Happening, SupervisionEvent, SupervisionSink},
+    log_book::LogBook,
     node::{Node, lock},
     panics,
     path::ChildPath,
     runtime::RuntimeConfig,
+    scan::Scan,
     shards::Shards,
     spec::Policy,
-    state::Counts,
+    state::NodeState,
+    tally::Tallies,
     watchdog::Stall,
 };
 
@@ -34,7 +37,8 @@ pub type WallClock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 /// See the module.
 pub(crate) struct World {
     pub(crate) config: RuntimeConfig,
-    pub(crate) counts: Counts,
+    pub(crate) tallies: Tallies,
+    pub(crate) log_book: LogBook,
     pub(crate) feeds: Feeds,
     clock: WallClock,
     sink: Arc<dyn SupervisionSink>,
@@ -63,8 +67,9 @@ impl World {
         shards: Shards,
     ) -> Arc<Self> {
         Arc::new(Self {
+            log_book: LogBook::new(config.log_window, config.log_signatures_max),
             config,
-            counts: Counts::default(),
+            tallies: Tallies::default(),
             feeds: Feeds::default(),
             clock,
             sink,
@@ -113,26 +118,27 @@ impl World {
         }
     }
 
-    /// Logs an event and hands it to the sink, whose panic is contained.
+    /// Counts an event, logs it and hands it to the sink, whose panic is contained.
     pub(crate) fn emit(&self, node: &Node, what: Happening) {
+        node.tally().happened(&what);
         let event =
-            SupervisionEvent { at: self.wall(), path: node.path.clone(), kind: node.kind.to_owned(), what };
-        let delivered = panics::catch(|| {
-            event::log(&event);
-            self.sink.record(&event);
-        });
-        if let Err(caught) = delivered {
-            tracing::error!(text = caught.text, location = caught.location, "supervision sink panicked");
+            SupervisionEvent { at: self.wall(), path: node.path.clone(), kind: node.kind().to_owned(), what };
+        self.log_book.write(&event, node);
+        if let Err(caught) = panics::catch(|| self.sink.record(&event)) {
+            self.log_book.sink_panicked(&caught, node);
         }
     }
 
     pub(crate) fn list(&self, listed: Listed) {
-        lock(&self.directory).insert(listed);
+        let before = lock(&self.directory).insert(listed);
+        // Foreign code may run in its drop: never inside the lock.
+        drop(before);
     }
 
     /// Takes a child and everything below it off the directory.
     pub(crate) fn unlist(&self, node: &Node) {
-        lock(&self.directory).remove(node);
+        let gone = lock(&self.directory).remove(node);
+        drop(gone);
     }
 
     pub(crate) fn find(&self, path: &ChildPath) -> Option<Listed> {
@@ -141,13 +147,28 @@ impl World {
 
     /// A child by its number; looks at all of them.
     pub(crate) fn by_id(&self, id: u64) -> Option<Arc<Node>> {
-        let all = self.within(&ChildPath::root());
-        all.into_iter().map(|listed| listed.node).find(|node| node.id == id)
+        let mut found = None;
+        self.walk(&ChildPath::root(), |listed| {
+            if listed.node.id == id {
+                found = Some(Arc::clone(&listed.node));
+            }
+        });
+        found
     }
 
-    /// Everything at or below a path, in order of paths.
-    pub(crate) fn within(&self, branch: &ChildPath) -> Vec<Listed> {
-        lock(&self.directory).within(branch)
+    /// The next slice of a scan, see [`Directory::slice`]: the directory is locked for that long only.
+    pub(crate) fn slice(&self, scan: &mut Scan, visit: &mut dyn FnMut(&Listed) -> bool) -> bool {
+        lock(&self.directory).slice(scan, visit)
+    }
+
+    /// Everything at or below a path, in slices.
+    pub(crate) fn walk(&self, branch: &ChildPath, mut visit: impl FnMut(&Listed)) {
+        let mut scan = Scan::new(branch, None, None);
+        let mut visit = |listed: &Listed| {
+            visit(listed);
+            true
+        };
+        while self.slice(&mut scan, &mut visit) {}
     }
 
     /// Supervisors and direct children of the root.
@@ -170,11 +191,13 @@ impl World {
 
     /// Children that are not down: those that a thread was left behind with.
     pub(crate) fn left_behind(&self) -> Vec<ChildPath> {
-        let all = self.within(&ChildPath::root());
-        let alive = all.iter().filter(|listed| {
-            !listed.node.is_branch() && listed.node.state() != super::state::NodeState::Stopped
+        let mut alive = Vec::new();
+        self.walk(&ChildPath::root(), |listed| {
+            if !listed.node.is_branch() && listed.node.state() != NodeState::Stopped {
+                alive.push(listed.node.path.clone());
+            }
         });
-        alive.map(|listed| listed.node.path.clone()).collect()
+        alive
     }
 
     pub(crate) fn runner_made(&self) {

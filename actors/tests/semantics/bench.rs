@@ -57,10 +57,13 @@ impl World {
     }
 
     pub fn seeded(seed: u64) -> Self {
+        Self::configured(RuntimeConfig { seed, ..RuntimeConfig::default() })
+    }
+
+    pub fn configured(config: RuntimeConfig) -> Self {
         let sink = Arc::new(Recorder::default());
         let origin = Instant::now();
         let clock = Arc::new(move || epoch() + TimeDelta::from_std(origin.elapsed()).unwrap());
-        let config = RuntimeConfig { seed, ..RuntimeConfig::default() };
         let recorder: Arc<dyn SupervisionSink> = sink.clone();
         let runtime = Runtime::new(config, clock, recorder).unwrap();
         Self { runtime, sink }

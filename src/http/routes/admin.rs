@@ -1,12 +1,13 @@
 //! The operator's routes: the tree, restart of an actor, reconnect of a session.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use actix_web::web::{self, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchyard_actors::model::AccountId;
-use switchyard_actors::supervision::{ChildPath, NodeView};
+use switchyard_actors::supervision::{ChildPath, NodeState, NodeView, PageQuery};
 
 use super::faults::Asking;
 use crate::http::api::{self, Access, Endpoint, get, post};
@@ -26,10 +27,12 @@ const PAGE_MAX: usize = 200;
 struct SupervisionQuery {
     /// Only actors at or below this path.
     prefix: Option<ChildPath>,
+    /// Only actors in this state.
+    state: Option<NodeState>,
     /// At most this many, 1 to 200.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// Only actors after this one: the `next_cursor` of the page before.
+    /// Only actors after this path: the `next_cursor` of the page before. Nothing needs to stand there any more.
     cursor: Option<ChildPath>,
 }
 
@@ -73,6 +76,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .id("get_supervision")
             .tag(TAG)
             .summary("The tree of actors with the state of each")
+            .describe(
+                "In order of paths, the root first. A page costs what is on it, however large the tree is, and stops no \
+                 message. Actors that come, go or change their state between two pages may be on neither or on the wrong \
+                 side of the cursor; all others are on exactly one.",
+            )
             .problems(&[ProblemCode::NotFound])
             .to(supervision),
         post("/api/v1/admin/actors/restart", SUPPORT)
@@ -96,16 +104,24 @@ async fn supervision(
     Query(query): Query<SupervisionQuery>,
     state: web::Data<HttpState>,
 ) -> Result<Json<SupervisionPage>, Problem> {
-    let limit = query.limit.unwrap_or(PAGE_MAX);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        let detail = format!("it must be 1 to {PAGE_MAX}");
-        return Err(
-            Problem::new(ProblemCode::InvalidRequest, "the query is not valid").at_parameter("limit", detail)
-        );
+    let page = services.admin.supervision(&query.page()?).await.map_err(|error| refused(error, &state))?;
+    Ok(Json(SupervisionPage { items: page.items, next_cursor: page.next }))
+}
+
+impl SupervisionQuery {
+    fn page(self) -> Result<PageQuery, Problem> {
+        let wrong = |name, detail| {
+            Problem::new(ProblemCode::InvalidRequest, "the query is not valid").at_parameter(name, detail)
+        };
+        let limit = self.limit.unwrap_or(PAGE_MAX);
+        let limit = NonZeroUsize::new(limit).filter(|limit| limit.get() <= PAGE_MAX);
+        let limit = limit.ok_or_else(|| wrong("limit", format!("it must be 1 to {PAGE_MAX}")))?;
+        let prefix = self.prefix.unwrap_or_else(ChildPath::root);
+        if self.cursor.as_ref().is_some_and(|cursor| !cursor.is_within(&prefix)) {
+            return Err(wrong("cursor", format!("it must be a path at or below {prefix}")));
+        }
+        Ok(PageQuery { prefix, state: self.state, limit, after: self.cursor })
     }
-    let prefix = query.prefix.unwrap_or_else(ChildPath::root);
-    let nodes = services.admin.supervision(&prefix).await.map_err(|error| refused(error, &state))?;
-    Ok(Json(page(nodes, query.cursor.as_ref(), limit)))
 }
 
 async fn restart(
@@ -117,9 +133,11 @@ async fn restart(
 ) -> Result<api::Accepted<Accepted>, Problem> {
     changes.about(&order.path);
     let node = async {
-        let nodes = services.admin.supervision(&order.path).await;
-        let nodes = nodes.map_err(|error| Fault::Unavailable(error.to_string()))?;
-        Ok(nodes.into_iter().find(|node| node.path == order.path))
+        match services.admin.actor(&order.path).await {
+            Ok(node) => Ok(Some(node)),
+            Err(AdminError::NotFound(_)) => Ok(None),
+            Err(error) => Err(Fault::Unavailable(error.to_string())),
+        }
     };
     changes.before_by(node).await;
     services.admin.restart(&order.path).await.map_err(|error| refused(error, &state))?;
@@ -155,18 +173,4 @@ fn refused(error: AdminError, state: &HttpState) -> Problem {
         }
         AdminError::Unavailable(_) => Problem::new(ProblemCode::Unavailable, detail),
     }
-}
-
-/// The root stands before everything else.
-fn order(path: &ChildPath) -> (bool, &ChildPath) {
-    (!path.is_root(), path)
-}
-
-fn page(mut nodes: Vec<NodeView>, cursor: Option<&ChildPath>, limit: usize) -> SupervisionPage {
-    nodes.retain(|node| cursor.is_none_or(|cursor| order(&node.path) > order(cursor)));
-    nodes.sort_by(|a, b| order(&a.path).cmp(&order(&b.path)));
-    let more = nodes.len() > limit;
-    nodes.truncate(limit);
-    let next_cursor = nodes.last().filter(|_| more).map(|node| node.path.clone());
-    SupervisionPage { items: nodes, next_cursor }
 }

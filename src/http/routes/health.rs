@@ -3,18 +3,24 @@
 use actix_web::web::{self, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use switchyard_actors::supervision::Verdict;
 
 use crate::http::api::{Access, Endpoint, get};
 use crate::http::extract::{Nothing, Query};
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::state::HttpState;
+use crate::services::admin::Health;
 
 /// The answer of a daemon that is well.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthStatus {
     /// `live` or `ready`.
     pub status: String,
-    /// What is parked or waits although the daemon is well.
+    /// Whether messages are taken and forwarded.
+    pub ready: bool,
+    /// How well the tree of actors is: red when a branch, or a direct child of the root, is out of service.
+    pub verdict: Verdict,
+    /// Why it is not ready or not green, a sentence each, the gravest first; each names the branch it is about.
     pub reasons: Vec<String>,
 }
 
@@ -38,17 +44,18 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn live(state: web::Data<HttpState>, _: Query<Nothing>) -> Result<Json<HealthStatus>, Problem> {
     let health = state.health();
-    answer(health.live, "live", health.reasons)
+    answer(health.live, "live", health)
 }
 
 async fn ready(state: web::Data<HttpState>, _: Query<Nothing>) -> Result<Json<HealthStatus>, Problem> {
     let health = state.health();
-    answer(health.ready, "ready", health.reasons)
+    answer(health.ready, "ready", health)
 }
 
-fn answer(well: bool, status: &str, reasons: Vec<String>) -> Result<Json<HealthStatus>, Problem> {
+fn answer(well: bool, status: &str, health: Health) -> Result<Json<HealthStatus>, Problem> {
+    let Health { ready, verdict, reasons, .. } = health;
     if well {
-        return Ok(Json(HealthStatus { status: status.to_owned(), reasons }));
+        return Ok(Json(HealthStatus { status: status.to_owned(), ready, verdict, reasons }));
     }
     let detail = if reasons.is_empty() { format!("the daemon is not {status}") } else { reasons.join("; ") };
     Err(Problem::new(ProblemCode::NotReady, detail))

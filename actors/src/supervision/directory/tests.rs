@@ -1,0 +1,214 @@
+//! The directory against a plain map, and the length of its slices.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actix_rt::{Arbiter, System};
+use proptest::prelude::*;
+
+use super::*;
+use crate::supervision::{
+    event::NoSink,
+    runtime::RuntimeConfig,
+    state::{Counts, NodeState},
+    world::World,
+};
+
+fn listed(world: &Arc<World>, path: &str, branch: bool) -> Listed {
+    let family = Arc::<Counts>::default();
+    let path = ChildPath::parse(path).unwrap();
+    let node = Node::new(world, path, "test", (&family, branch.then(Arc::default)), 1);
+    Listed { node, parent: Weak::new(), key: 0, reference: Arc::new(()) }
+}
+
+fn in_a_world<R>(test: impl FnOnce(Arc<World>) -> R) -> R {
+    System::new().block_on(async {
+        let clock = Arc::new(|| chrono::DateTime::UNIX_EPOCH);
+        test(World::new(RuntimeConfig::default(), clock, Arc::new(NoSink), Arbiter::current()))
+    })
+}
+
+/// Everything of a scan, slice by slice; each slice within its bound.
+fn read(directory: &Directory, scan: &mut Scan) -> Vec<String> {
+    let mut found = Vec::new();
+    loop {
+        let before = found.len();
+        let more = directory.slice(scan, &mut |listed| {
+            found.push(listed.path().to_owned());
+            true
+        });
+        assert!(found.len() - before <= SLICE, "a slice is bounded");
+        if !more {
+            return found;
+        }
+    }
+}
+
+impl Directory {
+    fn check(&self) {
+        let mut before = String::new();
+        for (key, shelf) in &self.shelves {
+            assert!(shelf.items.len() <= SHELF && (key.is_empty() || !shelf.items.is_empty()));
+            assert!(shelf.first().is_none_or(|first| *key <= first), "a shelf's key is not after its first");
+            for state in NodeState::ALL {
+                let there = shelf.items.iter().filter(|listed| listed.node.state() == state).count();
+                assert_eq!(shelf.counts.of(state), there, "shelf {key:?} counts what is {state}");
+            }
+            for listed in &shelf.items {
+                assert!(before.as_str() < listed.path(), "{before} before {}", listed.path());
+                before = listed.path().to_owned();
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(usize),
+    Remove(usize),
+    Turn(usize, NodeState),
+}
+
+/// Names that lie close to each other, at both sides of what separates segments.
+fn name(number: usize) -> String {
+    let branch = ["a", "a-b", "a0", "b", "zz"];
+    let branch = branch[number % branch.len()];
+    match number / 5 {
+        0 => branch.to_owned(),
+        n => format!("{branch}/{n:03}"),
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let number = 0..2_000_usize;
+    let state = (0..7_usize).prop_map(|at| NodeState::ALL[at]);
+    let step = prop_oneof![
+        6 => number.clone().prop_map(Step::Insert),
+        2 => number.clone().prop_map(Step::Remove),
+        2 => (number, state).prop_map(|(number, state)| Step::Turn(number, state)),
+    ];
+    proptest::collection::vec(step, 1..1_500)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_agrees_with_a_plain_map(steps in steps(), prefixes in proptest::collection::vec(0..60_usize, 4), after in 0..2_000_usize) {
+        in_a_world(|world| {
+            let (mut directory, mut model) = (Directory::default(), BTreeMap::new());
+            directory.insert(listed(&world, "root", true));
+            for step in steps {
+                match step {
+                    Step::Insert(number) => {
+                        let (path, branch) = (name(number), number < 5);
+                        let new = listed(&world, &path, branch);
+                        let before = directory.insert(new.clone());
+                        assert_eq!(before.map(|one| one.node.id), model.insert(path, new).map(|one| one.node.id));
+                    }
+                    Step::Remove(number) => {
+                        let path = name(number);
+                        let Some(node) = model.get(&path).map(|listed| Arc::clone(&listed.node)) else { continue };
+                        let gone: BTreeSet<String> =
+                            directory.remove(&node).iter().map(|listed| listed.path().to_owned()).collect();
+                        let all: Vec<String> = model.keys().cloned().collect();
+                        let below = |path: &String| ChildPath::parse(path).unwrap().is_within(&node.path);
+                        let expected: BTreeSet<String> =
+                            all.into_iter().filter(|other| *other == path || (node.is_branch() && below(other))).collect();
+                        assert_eq!(gone, expected);
+                        model.retain(|path, _| !expected.contains(path));
+                    }
+                    Step::Turn(number, state) => {
+                        if let Some(listed) = model.get(&name(number)) {
+                            listed.node.set_state(state);
+                        }
+                    }
+                }
+            }
+            directory.check();
+            for (state, counted) in world.tallies.by_state() {
+                let there = model.values().filter(|listed| listed.node.state() == state).count();
+                let root = usize::from(state == NodeState::Starting);
+                assert_eq!(counted, there + root, "counted are those that stand here: {state}");
+            }
+            let root = ChildPath::root();
+            let all = read(&directory, &mut Scan::new(&root, None, None));
+            assert_eq!(all.first().map(String::as_str), Some("root"));
+            assert!(all[1..].iter().eq(model.keys()));
+            for prefix in prefixes {
+                let prefix = ChildPath::parse(&name(prefix)).unwrap();
+                for state in [None, Some(NodeState::Starting), Some(NodeState::Parked)] {
+                    let after = ChildPath::parse(&name(after)).unwrap();
+                    for after in [None, Some(&root), Some(&after)] {
+                        let found = read(&directory, &mut Scan::new(&prefix, state, after));
+                        let fits = |path: &ChildPath, listed: &Listed| {
+                            path.is_within(&prefix)
+                                && state.is_none_or(|state| state == listed.node.state())
+                                && after.is_none_or(|after| after.is_root() || path > after)
+                        };
+                        let expected: Vec<_> = model
+                            .iter()
+                            .filter(|(path, listed)| fits(&ChildPath::parse(path).unwrap(), listed))
+                            .map(|(path, _)| path.clone())
+                            .collect();
+                        assert_eq!(found, expected, "{prefix} {state:?} after {after:?}");
+                    }
+                }
+            }
+            assert_eq!(directory.find(&root).map(|root| root.node.is_branch()), Some(true));
+            for path in model.keys() {
+                assert!(directory.find(&ChildPath::parse(path).unwrap()).is_some());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_rare_state_is_found_without_looking_at_everybody() {
+    in_a_world(|world| {
+        let mut directory = Directory::default();
+        let all: Vec<_> = (0..100_000).map(|n| listed(&world, &format!("pairs/{n:06}"), false)).collect();
+        for one in &all {
+            directory.insert(one.clone());
+        }
+        assert_eq!(
+            directory.shelves.len(),
+            100_000 / SHELF + 1,
+            "children added in order fill their shelves"
+        );
+        all[99_000].node.set_state(NodeState::Parked);
+        let mut scan = Scan::new(&ChildPath::root(), Some(NodeState::Parked), None);
+        let (mut slices, mut found) = (1, Vec::new());
+        while directory.slice(&mut scan, &mut |listed| {
+            found.push(listed.path().to_owned());
+            true
+        }) {
+            slices += 1;
+        }
+        assert_eq!(found, ["pairs/099000"]);
+        assert_eq!(slices, 2, "782 shelves and the 128 children of one of them");
+    });
+}
+
+#[test]
+fn a_branch_takes_along_what_is_below_it_and_nothing_else() {
+    in_a_world(|world| {
+        let mut directory = Directory::default();
+        for path in ["root", "pairs", "pairs-old", "pairs0"] {
+            directory.insert(listed(&world, path, true));
+        }
+        for n in 0..1_000 {
+            directory.insert(listed(&world, &format!("pairs/{n}"), false));
+            directory.insert(listed(&world, &format!("pairs-old/{n}"), false));
+        }
+        let pairs = directory.find(&ChildPath::parse("pairs").unwrap()).unwrap();
+        assert_eq!(directory.remove(&pairs.node).len(), 1_001);
+        assert!(directory.remove(&pairs.node).is_empty(), "once");
+        directory.check();
+        let left = read(&directory, &mut Scan::new(&ChildPath::root(), None, None));
+        assert_eq!(left.len(), 1_003);
+        let root = directory.find(&ChildPath::root()).unwrap();
+        assert_eq!(directory.remove(&root.node).len(), 1_003);
+        assert!(read(&directory, &mut Scan::new(&ChildPath::root(), None, None)).is_empty());
+        assert!(directory.pillars().is_empty());
+    });
+}
