@@ -1,6 +1,7 @@
 //! A forwarding pair: claims its open routes in order, runs the pure pipeline, writes deliveries or typed skips.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 use super::deps::{Deps, until_stored};
 use super::latest::Latest;
 use crate::model::{
-    Fence, MessageId, OpenRoute, Origin, Pair, PairId, PauseCause, RouteVerdict, SkipReason, SourceEvent,
+    AlertSeverity, Fence, MessageId, OpenRoute, Origin, Pair, PairId, PauseCause, RouteVerdict, SkipReason,
+    SourceEvent,
 };
 use crate::pipeline::{self, Facts};
 use crate::ports::StoreError;
@@ -44,6 +46,8 @@ pub struct PairActor {
     /// Readings of the pair: of two at once the later one counts, whichever comes first.
     readings: Latest,
     fence: Fence,
+    /// What it failed of before this start.
+    blame: Option<Arc<str>>,
     busy: bool,
     woken: bool,
     planned: u64,
@@ -62,7 +66,7 @@ impl Child for PairActor {
 
     const KIND: &'static str = "pair";
 
-    fn load(args: PairArgs, _env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
+    fn load(args: PairArgs, env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
         Box::pin(async move {
             let pair = match args.deps.store.pair(args.id).await {
                 Ok(pair) => pair,
@@ -71,12 +75,14 @@ impl Child for PairActor {
             };
             let fence = args.deps.fence(pair.target_account).await;
             let fence = fence.map_err(|error| LoadError::Retry(error.to_string()))?;
+            let blame = env.last_failure().map(|failure| failure.to_string().into());
             let (busy, woken, planned, skipped) = (false, false, 0, 0);
             Ok(Loaded::Ready(Self {
                 args,
                 pair,
                 readings: Latest::default(),
                 fence,
+                blame,
                 busy,
                 woken,
                 planned,
@@ -149,7 +155,15 @@ impl PairActor {
     fn write(&mut self, claimed: Claimed, cx: &mut Cx<'_, Self>) {
         let heartbeat = cx.heartbeat();
         let (deps, pair, fence) = (self.args.deps.clone(), self.pair.clone(), self.fence);
-        let written = async move { write(&deps, &pair, fence, claimed, || heartbeat.beat()).await };
+        let blame = self.blame.clone();
+        let written = async move {
+            let poison = claimed.poison();
+            let round = write(&deps, &pair, fence, claimed, || heartbeat.beat()).await?;
+            if let Some(message) = poison {
+                given_up(&deps, &pair, message, blame.as_deref());
+            }
+            Ok(round)
+        };
         cx.spawn(written, Self::finished);
     }
 
@@ -183,6 +197,21 @@ struct Claimed {
     known: Option<Vec<Facts>>,
     /// There is more to claim.
     more: bool,
+}
+
+impl Claimed {
+    /// The message that is given up, if this is one.
+    fn poison(&self) -> Option<MessageId> {
+        let route = self.routes.first().filter(|_| self.known.is_none());
+        route.map(|route| route.event.message_id())
+    }
+}
+
+/// Says of a message that it is given up, and of what it failed.
+fn given_up(deps: &Deps, pair: &Pair, message: MessageId, blame: Option<&str>) {
+    let why = blame.unwrap_or("its failures are not known any more");
+    let text = format!("message {message} is given up: the pair failed over it each time, last of {why}");
+    deps.alert(AlertSeverity::Critical, "pair.poison", &format!("pairs/{}", pair.id), Some(pair.user), text);
 }
 
 /// The first half of a round: claims what is open and learns what there is to know of it.

@@ -1,7 +1,10 @@
 //! A whole tree under random orders: counts are exact, nothing is lost unseen, and the same seed gives the same log.
 
+use std::num::NonZeroU32;
+
 use switchyard_actors::supervision::{
-    AskError, Backoff, BranchSpec, ChildPath, Happening, Intensity, NodeState, Policy, Probe, RestartType,
+    AskError, Backoff, BranchSpec, ChildPath, Happening, Intensity, NodeState, OnExceed, Policy, Probe,
+    RestartType, Storm, Strategy,
 };
 
 use crate::{
@@ -22,7 +25,7 @@ impl Dice {
     }
 }
 
-/// Plays a random script on 20 children in two branches and returns the log of events.
+/// Plays a random script on 40 children in four branches and returns the log of events.
 fn play(seed: u64, steps: usize) -> String {
     run(async move {
         let world = World::seeded(seed);
@@ -31,7 +34,15 @@ fn play(seed: u64, steps: usize) -> String {
         let policy =
             Policy { backoff: Backoff::default(), intensity: Intensity::new(3, secs(30)), probe, ..exact() };
         let mut children = Vec::new();
-        for (name, spec) in [("x", BranchSpec::ordered("x")), ("y", BranchSpec::dynamic("y"))] {
+        let storm = Storm { floor: secs(3), starts_per_second: NonZeroU32::MIN };
+        let stormy = BranchSpec::dynamic("y").intensity(Some(Intensity::new(5, secs(60))));
+        let branches = [
+            ("x", BranchSpec::ordered("x")),
+            ("y", stormy.on_exceed(OnExceed::Storm(storm))),
+            ("all", BranchSpec::ordered("all").strategy(Strategy::OneForAll)),
+            ("rest", BranchSpec::ordered("rest").strategy(Strategy::RestForOne)),
+        ];
+        for (name, spec) in branches {
             let branch = world.runtime.root().add_branch(spec.policy(policy.clone())).unwrap();
             for n in 0..10 {
                 let kinds = [RestartType::Permanent, RestartType::Transient];
@@ -43,8 +54,8 @@ fn play(seed: u64, steps: usize) -> String {
         world.runtime.start().await;
         let (mut answered, mut crashed, mut refused, mut asks) = (0, 0, 0, Vec::new());
         for _ in 0..steps {
-            let child = &children[usize::try_from(dice.roll(20)).unwrap()];
-            match dice.roll(12) {
+            let child = &children[usize::try_from(dice.roll(40)).unwrap()];
+            match dice.roll(14) {
                 0 => drop(child.tell(Poison)),
                 1 => drop(child.tell(Do::it(|_, cx| cx.stop()))),
                 2 => drop(child.tell(Do::it(|_, cx| cx.fail("declared")))),
@@ -54,8 +65,11 @@ fn play(seed: u64, steps: usize) -> String {
                 6 => _ = world.runtime.tree().resume(child.path()),
                 7 => pass(millis(dice.roll(5_000))).await,
                 8 if dice.roll(30) == 0 => {
-                    _ = world.runtime.tree().restart(&ChildPath::parse("x").unwrap());
+                    let branch = ["x", "y", "all", "rest"][usize::try_from(dice.roll(4)).unwrap()];
+                    _ = world.runtime.tree().restart(&ChildPath::parse(branch).unwrap());
                 }
+                9 => _ = world.runtime.tree().stop(child.path()),
+                10 => _ = world.runtime.tree().start(child.path()),
                 _ => drop(child.tell(Add(1))),
             }
         }
@@ -72,9 +86,9 @@ fn play(seed: u64, steps: usize) -> String {
             assert!(started(child.path().as_str()) >= 1);
         }
         let counts = world.runtime.tree().counts();
-        assert_eq!(counts.values().sum::<usize>(), 23, "seed {seed}");
+        assert_eq!(counts.values().sum::<usize>(), 45, "seed {seed}");
         world.runtime.drain(secs(60)).await;
-        assert_eq!(world.runtime.tree().counts()[&NodeState::Stopped], 23);
+        assert_eq!(world.runtime.tree().counts()[&NodeState::Stopped], 45);
         for ask in asks {
             match ask.await {
                 Ok(_) => answered += 1,

@@ -41,7 +41,7 @@ fn an_unclear_send_is_repeated_under_its_key_and_arrives_once() {
 }
 
 #[test]
-fn an_event_that_kills_its_pair_is_skipped_as_poison_and_the_next_goes_on() {
+fn s43_an_event_that_kills_its_pair_is_skipped_as_poison_and_the_next_goes_on() {
     run(|| async {
         let world = World::start(1, 1, &format!("pair.plan@{}=panic*3", pair(0))).await;
         world.write(0, 1, "poison?");
@@ -63,6 +63,11 @@ fn an_event_that_kills_its_pair_is_skipped_as_poison_and_the_next_goes_on() {
         }
         assert_eq!(world.arrived(0, 1).await, ["next"]);
         assert_eq!(world.store.skips(), [(pair(0), SkipReason::Poison)]);
+        world.state(&path, NodeState::Running).await;
+        let alerts = world.store.alerts();
+        let alert = alerts.iter().find(|alert| alert.kind == "pair.poison").expect("an alert");
+        assert_eq!(alert.subject, path);
+        assert!(alert.text.contains("message 1") && alert.text.contains("pair.plan"), "{}", alert.text);
     });
 }
 

@@ -1,6 +1,7 @@
 //! The directory against a plain map, and the length of its slices.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
 use actix_rt::{Arbiter, System};
 use proptest::prelude::*;
@@ -9,6 +10,7 @@ use super::*;
 use crate::supervision::{
     event::NoSink,
     runtime::RuntimeConfig,
+    shards::Shards,
     state::{Counts, NodeState},
     world::World,
 };
@@ -16,14 +18,15 @@ use crate::supervision::{
 fn listed(world: &Arc<World>, path: &str, branch: bool) -> Listed {
     let family = Arc::<Counts>::default();
     let path = ChildPath::parse(path).unwrap();
-    let node = Node::new(world, path, "test", (&family, branch.then(Arc::default)), 1);
+    let node = Node::new(world, path, ("test", 0), (&family, branch.then(Arc::default)), 1);
     Listed { node, parent: Weak::new(), key: 0, reference: Arc::new(()) }
 }
 
 fn in_a_world<R>(test: impl FnOnce(Arc<World>) -> R) -> R {
     System::new().block_on(async {
         let clock = Arc::new(|| chrono::DateTime::UNIX_EPOCH);
-        test(World::new(RuntimeConfig::default(), clock, Arc::new(NoSink), Arbiter::current()))
+        let shards = Shards::new(Arbiter::current(), NonZeroUsize::MIN).unwrap();
+        test(World::new(RuntimeConfig::default(), clock, Arc::new(NoSink), shards))
     })
 }
 
