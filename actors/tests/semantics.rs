@@ -16,6 +16,8 @@ mod branches;
 mod context;
 #[path = "semantics/core.rs"]
 mod core;
+#[path = "differential/mod.rs"]
+mod differential;
 #[path = "semantics/groups.rs"]
 mod groups;
 #[path = "semantics/health.rs"]

@@ -6,6 +6,7 @@
 //! was going anyway and counts for nothing. Parked members stay parked.
 
 use super::{
+    super::spec::RestartType,
     Action, Core, Key, Mode, Regroup, Stage, Strategy,
     slot::{self, Status, Then},
 };
@@ -22,16 +23,24 @@ impl Core {
             Strategy::OneForAll => Key::MIN,
             Strategy::RestForOne | Strategy::OneForOne => culprit,
         };
-        for (_, slot) in self.slots.range_mut(from..) {
-            if slot.status == Status::Resting {
-                slot.status = Status::Held;
-            }
+        let resting = |slot: &slot::Slot| slot.status == Status::Resting;
+        for key in slot::keys(self.slots.range(from..), resting).collect::<Vec<_>>() {
+            self.call_back(key, actions);
         }
         self.awaited.clear();
         self.queue = slot::keys(self.slots.range(from..), slot::Slot::is_active).collect();
         self.queue.retain(|key| *key != culprit);
         self.mode = Mode::Regrouping(Regroup { from, culprit, stage: Stage::Halting { due: false } });
         self.pump_group(actions);
+    }
+
+    /// A member that is down comes back with its group; one that became temporary meanwhile does not.
+    fn call_back(&mut self, key: Key, actions: &mut Vec<Action>) {
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        if slot.policy.restart == RestartType::Temporary {
+            return self.forget(key, actions);
+        }
+        slot.status = Status::Held;
     }
 
     /// Does what is next for the group.

@@ -1,7 +1,7 @@
 //! What an admin orders for one child, and what becomes due for it.
 
 use super::{
-    super::event::Unparker,
+    super::{event::Unparker, spec::RestartType},
     Action, Core, Key, Mode, Moment,
     slot::{Status, Then},
 };
@@ -59,6 +59,8 @@ impl Core {
                 slot.forgive();
                 self.rest(key, actions);
             }
+            // It became temporary while it was down.
+            Status::Resting if slot.policy.restart == RestartType::Temporary => self.forget(key, actions),
             Status::Resting | Status::Stopping | Status::Ended => {}
         }
         // Nobody waits for the backoff of a member that is down.
