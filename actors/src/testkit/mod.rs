@@ -5,5 +5,5 @@ mod memory;
 mod platform;
 
 pub use clock::{SeededRng, VirtualClock};
-pub use memory::MemoryStore;
+pub use memory::{LedgerEnd, LedgerEntry, MemoryStore, TELEGRAM_TAKEOVER};
 pub use platform::{FakePlatform, SentPart};
