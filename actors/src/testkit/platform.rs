@@ -1,21 +1,20 @@
 //! A platform in memory: sources whose events a test writes, and targets that record what arrives and answer as told.
 
+mod link;
+mod wire;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::model::{
-    AccountId, Cursor, CursorKey, CursorValue, IdempotencyKey, MessageId, PartBody, Place, SendOutcome,
-    SourceEvent,
-};
-use crate::ports::{
-    ConnectRequest, Connection, ConnectionError, EventSource, IntakeUnit, MessageSender, Operation,
-    PlatformConnector, SendReport, SendRequest, Steering,
-};
+use self::link::Link;
+use crate::model::{AccountId, IdempotencyKey, MessageId, PartBody, Place, SendOutcome, SourceEvent};
+use crate::ports::{ConnectionError, Operation, SendRequest};
+
+pub use self::wire::{Arrival, Caller, Dial, Fate, Handed, Passage, Wire};
 
 /// A message that stands at a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,42 +33,67 @@ pub struct SentPart {
 
 #[derive(Default)]
 struct State {
-    inbox: HashMap<AccountId, VecDeque<SourceEvent>>,
+    /// What people wrote, by the account that reads it, in order: it stays, and is read from a cursor on.
+    written: HashMap<AccountId, Vec<SourceEvent>>,
     sent: Vec<SentPart>,
-    accepted: HashMap<IdempotencyKey, MessageId>,
+    accepted: HashMap<IdempotencyKey, (MessageId, Instant)>,
     script: HashMap<AccountId, VecDeque<SendOutcome>>,
     script_at: HashMap<Place, VecDeque<SendOutcome>>,
     refuse_connect: HashMap<AccountId, ConnectionError>,
     connects: HashMap<AccountId, u32>,
+    links: Vec<Arc<Link>>,
     steerable: bool,
     round_trip: Option<Duration>,
     keyless: HashSet<AccountId>,
+    forgetful: bool,
+    key_life: Option<Duration>,
     last_id: i64,
+    last_handed: u64,
 }
 
 impl State {
-    fn carry_out(&mut self, sender: AccountId, request: SendRequest) -> Option<MessageId> {
+    fn carry_out(&mut self, sender: AccountId, request: SendRequest) -> Arrival {
         match request.operation {
             Operation::Send { body, reply_to } => {
-                if let Some(id) = self.accepted.get(&request.key).filter(|_| !self.keyless.contains(&sender))
-                {
-                    return Some(*id);
+                if let Some(id) = self.known(sender, request.key, request.unclear_since) {
+                    return Arrival::Known(id);
                 }
                 self.last_id = self.last_id.saturating_add(1);
-                let id = MessageId::new(self.last_id).ok()?;
-                self.accepted.insert(request.key, id);
+                let Ok(id) = MessageId::new(self.last_id) else { return Arrival::Refused };
+                self.accepted.insert(request.key, (id, Instant::now()));
                 self.sent.push(SentPart { id, target: request.target, body, reply_to, at: Instant::now() });
-                Some(id)
+                Arrival::Posted(id)
             }
-            Operation::Edit { message, body } => {
-                self.sent.iter_mut().find(|sent| sent.id == message)?.body = body;
-                Some(message)
-            }
+            Operation::Edit { message, body } => match self.sent.iter_mut().find(|sent| sent.id == message) {
+                Some(sent) => {
+                    sent.body = body;
+                    Arrival::Changed(message)
+                }
+                None => Arrival::Refused,
+            },
             Operation::Delete { message } => {
                 self.sent.retain(|sent| sent.id != message);
-                Some(message)
+                Arrival::Changed(message)
             }
         }
+    }
+
+    /// The message that was written under a key before. After the key's life it is found only by an adapter that was
+    /// told to look.
+    fn known(&self, sender: AccountId, key: IdempotencyKey, unclear_since: Option<i64>) -> Option<MessageId> {
+        let (id, at) =
+            self.accepted.get(&key).filter(|_| !self.forgetful && !self.keyless.contains(&sender))?;
+        let lives = self.key_life.is_none_or(|life| at.elapsed() < life);
+        (lives || unclear_since.is_some()).then_some(*id)
+    }
+
+    fn next_handed(&mut self) -> Handed {
+        self.last_handed = self.last_handed.saturating_add(1);
+        Handed(self.last_handed)
+    }
+
+    fn forget_closed(&mut self) {
+        self.links.retain(|link| link.is_open());
     }
 }
 
@@ -77,7 +101,8 @@ impl State {
 #[derive(Clone, Default)]
 pub struct FakePlatform {
     state: Arc<Mutex<State>>,
-    written: Arc<Notify>,
+    news: Arc<Notify>,
+    wire: Arc<Mutex<Option<Arc<dyn Wire>>>>,
 }
 
 impl FakePlatform {
@@ -85,10 +110,19 @@ impl FakePlatform {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wire(&self) -> Option<Arc<dyn Wire>> {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on requests go over this; `None`: each is carried out after a round trip.
+    pub fn set_wire(&self, wire: Option<Arc<dyn Wire>>) {
+        *self.wire.lock().unwrap_or_else(PoisonError::into_inner) = wire;
+    }
+
     /// A person writes: the event reaches the account that reads.
     pub fn write(&self, reader: AccountId, event: SourceEvent) {
-        self.lock().inbox.entry(reader).or_default().push_back(event);
-        self.written.notify_waiters();
+        self.lock().written.entry(reader).or_default().push(event);
+        self.news.notify_waiters();
     }
 
     /// The next sends of an account end so, one each; then they succeed again.
@@ -109,6 +143,21 @@ impl FakePlatform {
         };
     }
 
+    /// Ends the connections that are chosen, as platform or network do; answers how many.
+    pub fn hang_up(&self, chosen: impl Fn(Caller) -> bool, error: &ConnectionError) -> usize {
+        let mut state = self.lock();
+        let ended: Vec<_> = state.links.iter().filter(|link| chosen(link.caller)).cloned().collect();
+        ended.iter().for_each(|link| link.end(error.clone()));
+        state.forget_closed();
+        ended.len()
+    }
+
+    /// The connections that stand.
+    #[must_use]
+    pub fn connected(&self) -> Vec<Caller> {
+        self.lock().links.iter().map(|link| link.caller).collect()
+    }
+
     /// Whether connections made from now on can be told of other chats while they live.
     pub fn set_steerable(&self, on: bool) {
         self.lock().steerable = on;
@@ -122,6 +171,16 @@ impl FakePlatform {
     /// For sends of this account the platform takes no key, as for a webhook: a repeat is another message.
     pub fn take_no_keys(&self, sender: AccountId) {
         self.lock().keyless.insert(sender);
+    }
+
+    /// How long the platform remembers a key. After that a repeat is found only by looking for it.
+    pub fn set_key_life(&self, life: Duration) {
+        self.lock().key_life = Some(life);
+    }
+
+    /// Forgets every key at once, whatever it promises, as no real platform would.
+    pub fn forget_keys(&self) {
+        self.lock().forgetful = true;
     }
 
     /// Everything that arrived and still stands, in order of arrival.
@@ -145,117 +204,5 @@ impl FakePlatform {
     #[must_use]
     pub fn connects(&self, account: AccountId) -> u32 {
         self.lock().connects.get(&account).copied().unwrap_or(0)
-    }
-}
-
-/// The chats that a connection was told to read.
-#[derive(Clone)]
-struct Heard(Arc<Mutex<Vec<Place>>>);
-
-impl Heard {
-    fn places(&self) -> MutexGuard<'_, Vec<Place>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Steering for Heard {
-    fn steer(&self, sources: &[Place], _targets: &[Place]) -> bool {
-        *self.places() = sources.to_vec();
-        true
-    }
-}
-
-/// Drops, as platforms' connections do, what is written where it was not told to read.
-struct FakeSource {
-    platform: FakePlatform,
-    account: AccountId,
-    heard: Heard,
-    steerable: bool,
-    /// A stream that was never read is placed first.
-    place: Option<Cursor>,
-}
-
-#[async_trait]
-impl EventSource for FakeSource {
-    async fn next(&mut self) -> Result<IntakeUnit, ConnectionError> {
-        if let Some(cursor) = self.place.take() {
-            return Ok(IntakeUnit { events: Vec::new(), cursors: vec![cursor] });
-        }
-        loop {
-            let written = self.platform.written.notified();
-            tokio::pin!(written);
-            written.as_mut().enable();
-            let event = self.platform.lock().inbox.entry(self.account).or_default().pop_front();
-            if let Some(event) = event {
-                if !self.heard.places().contains(&event.place()) {
-                    continue;
-                }
-                return Ok(IntakeUnit { events: vec![event], cursors: Vec::new() });
-            }
-            written.await;
-        }
-    }
-
-    fn steering(&self) -> Option<Arc<dyn Steering>> {
-        self.steerable.then(|| -> Arc<dyn Steering> { Arc::new(self.heard.clone()) })
-    }
-}
-
-struct FakeSender {
-    platform: FakePlatform,
-    account: AccountId,
-}
-
-#[async_trait]
-impl MessageSender for FakeSender {
-    async fn send(&self, request: SendRequest) -> SendReport {
-        // A round trip takes a while, so that sends of different lanes can overlap.
-        let round_trip = self.platform.lock().round_trip.unwrap_or(Duration::from_millis(20));
-        tokio::time::sleep(round_trip).await;
-        let mut state = self.platform.lock();
-        let scripted = state.script_at.get_mut(&request.target).and_then(VecDeque::pop_front);
-        let scripted = scripted.or_else(|| state.script.get_mut(&self.account).and_then(VecDeque::pop_front));
-        let arrives = match &scripted {
-            None | Some(SendOutcome::Delivered { .. } | SendOutcome::Unclear { .. }) => true,
-            Some(_) => false,
-        };
-        let message = if arrives { state.carry_out(self.account, request) } else { None };
-        let outcome = match scripted {
-            None => SendOutcome::Delivered { message },
-            Some(other) => other,
-        };
-        SendReport { outcome, hint: None }
-    }
-
-    fn knows_repeats(&self) -> bool {
-        !self.platform.lock().keyless.contains(&self.account)
-    }
-}
-
-#[async_trait]
-impl PlatformConnector for FakePlatform {
-    async fn connect(&self, request: ConnectRequest) -> Result<Connection, ConnectionError> {
-        let account = request.account.id;
-        {
-            let mut state = self.lock();
-            *state.connects.entry(account).or_default() += 1;
-            if let Some(error) = state.refuse_connect.get(&account) {
-                return Err(error.clone());
-            }
-        }
-        let platform = self.clone();
-        let start = Cursor {
-            key: CursorKey::TelegramCommon,
-            value: CursorValue::TelegramCommon { pts: 1, qts: 0, seq: 0, date: 0 },
-        };
-        let place = (request.cursors.is_empty() && !request.sources.is_empty()).then_some(start);
-        let (heard, steerable) = (Heard(Arc::new(Mutex::new(request.sources))), self.lock().steerable);
-        let source = FakeSource { platform: platform.clone(), account, heard, steerable, place };
-        Ok(Connection {
-            source: Some(Box::new(source)),
-            sender: Some(Arc::new(FakeSender { platform, account })),
-            chats: None,
-            platform_id: request.account.platform_id,
-        })
     }
 }

@@ -1,19 +1,27 @@
 //! Turns supervision events into alerts: what parks, un-parks or escalates is told to people.
 
-use crate::model::AlertSeverity;
+use std::sync::{Arc, Weak};
+
+use crate::model::{AlertSeverity, IdSource};
+use crate::ports::Clock;
 use crate::supervision::{Happening, SupervisionEvent, SupervisionSink};
-use crate::tree::deps::Deps;
+use crate::tree::deps::{Deps, alert};
+use crate::tree::links::Links;
 
 /// Hands the events that concern people to the notifier.
 pub(super) struct AlertSink {
-    deps: Deps,
+    ids: IdSource,
+    clock: Arc<dyn Clock>,
+    /// Weak: links hold references to children, children their runtime, and the runtime this sink.
+    links: Weak<Links>,
 }
 
 impl AlertSink {
     /// A sink over the tree's notifier.
     #[must_use]
-    pub(super) const fn new(deps: Deps) -> Self {
-        Self { deps }
+    pub(super) fn new(deps: &Deps) -> Self {
+        let (ids, clock) = (deps.ids.clone(), Arc::clone(&deps.clock));
+        Self { ids, clock, links: Arc::downgrade(&deps.links) }
     }
 }
 
@@ -51,6 +59,9 @@ impl SupervisionSink for AlertSink {
             | Happening::Stopped { .. }
             | Happening::Contained { .. } => return,
         };
-        self.deps.alert(severity, kind, path, None, text);
+        // Without links the tree is gone, and nobody is left to tell.
+        if let Some(links) = self.links.upgrade() {
+            links.alert(alert(&self.ids, self.clock.as_ref(), severity, kind, path, None, text));
+        }
     }
 }

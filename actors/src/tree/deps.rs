@@ -102,16 +102,28 @@ impl Deps {
         user: Option<UserId>,
         text: String,
     ) {
-        let alert = Alert {
-            id: AlertId::from_uuid(self.ids.uuid()),
-            at: self.clock.now(),
-            severity,
-            kind: kind.to_owned(),
-            subject: subject.to_owned(),
-            user,
-            text,
-        };
-        self.links.alert(alert);
+        self.links.alert(alert(&self.ids, self.clock.as_ref(), severity, kind, subject, user, text));
+    }
+}
+
+/// A new alert, raised now.
+pub(super) fn alert(
+    ids: &IdSource,
+    clock: &dyn Clock,
+    severity: AlertSeverity,
+    kind: &str,
+    subject: &str,
+    user: Option<UserId>,
+    text: String,
+) -> Alert {
+    Alert {
+        id: AlertId::from_uuid(ids.uuid()),
+        at: clock.now(),
+        severity,
+        kind: kind.to_owned(),
+        subject: subject.to_owned(),
+        user,
+        text,
     }
 }
 

@@ -49,6 +49,17 @@ impl Failpoints {
     /// # Errors
     /// [`FailpointError`] names the entry that is wrong.
     pub fn parse(text: &str) -> Result<Self, FailpointError> {
+        let points = Self::default();
+        points.arm(text)?;
+        Ok(points)
+    }
+
+    /// Arms more of them while the system runs, written as in [`Failpoints::parse`]; what was armed at the same place for the
+    /// same key before is replaced.
+    ///
+    /// # Errors
+    /// [`FailpointError`] names the entry that is wrong; then nothing is armed.
+    pub fn arm(&self, text: &str) -> Result<(), FailpointError> {
         let entries = text.split(';').map(str::trim).filter(|entry| !entry.is_empty());
         let mut armed = HashMap::new();
         for entry in entries {
@@ -71,7 +82,13 @@ impl Failpoints {
             };
             armed.insert((name.to_owned(), key.to_owned()), Armed { action, left });
         }
-        Ok(Self { armed: Mutex::new(armed) })
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner).extend(armed);
+        Ok(())
+    }
+
+    /// Disarms all of them.
+    pub fn disarm(&self) {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// No failpoint is armed.
@@ -124,6 +141,17 @@ mod tests {
         assert!(points.hit("pair.plan", "a").is_err());
         assert!(points.hit("pair.plan", "a").is_ok());
         assert!(points.hit("queue.attempt", "anything").is_err());
+    }
+
+    #[test]
+    fn points_are_armed_while_others_are() {
+        let points = Failpoints::parse("pair.plan@a=fail*2").unwrap();
+        points.arm("pair.plan@a=fail;pair.plan@b=fail*1").unwrap();
+        assert!(points.arm("pair.plan@b=fail; queue.nothing=fail").is_err());
+        assert!((0..9).all(|_| points.hit("pair.plan", "a").is_err()));
+        assert!(points.hit("pair.plan", "b").is_err() && points.hit("pair.plan", "b").is_ok());
+        points.disarm();
+        assert!(points.hit("pair.plan", "a").is_ok() && points.is_empty());
     }
 
     #[test]

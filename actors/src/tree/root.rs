@@ -84,7 +84,7 @@ impl Root {
     /// [`RootError`].
     pub fn build(deps: Deps, policy: Policy, config: RuntimeConfig) -> Result<Self, RootError> {
         let clock = Arc::clone(&deps.clock);
-        let sink = Arc::new(AlertSink::new(deps.clone()));
+        let sink = Arc::new(AlertSink::new(&deps));
         let runtime = Runtime::new(config, Arc::new(move || clock.now()), sink)?;
         let root = runtime.root();
         let dynamic = |id: &str| root.add_branch(BranchSpec::dynamic(id));

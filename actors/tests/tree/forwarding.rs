@@ -99,3 +99,18 @@ fn a_drain_during_a_platforms_wait_is_short_and_loses_nothing() {
         );
     });
 }
+
+#[test]
+fn nothing_is_left_of_a_tree_that_is_drained_and_dropped() {
+    run(|| async {
+        let World { store, platform, clock, root } = World::start(2, 3, "").await;
+        platform.write(account(0), World::new_message(&clock, 0, 1, "x"));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(platform.texts(crate::world::target(0)), ["x"]);
+        assert!(root.drain(Duration::from_secs(30)).await.is_clean());
+        drop(root);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(std::sync::Arc::strong_count(&store), 1, "ports are held by somebody");
+        assert!(platform.connected().is_empty());
+    });
+}

@@ -169,24 +169,17 @@ impl World {
 
     /// A person writes message `id` in the source chat of pair `n`.
     pub(crate) fn write(&self, n: u128, id: i64, text: &str) {
-        self.platform.write(account(0), SourceEvent::New(self.message(source(n), id, text)));
+        self.platform.write(account(0), Self::new_message(&self.clock, n, id, text));
+    }
+
+    /// What the reader is told of a message in the source chat of pair `n`.
+    pub(crate) fn new_message(clock: &VirtualClock, n: u128, id: i64, text: &str) -> SourceEvent {
+        SourceEvent::New(message_at(clock, source(n), id, text))
     }
 
     /// A message of nobody in particular.
     pub(crate) fn message(&self, place: Place, id: i64, text: &str) -> Message {
-        Message {
-            place,
-            id: message_id(id),
-            sender: None,
-            sent_at: self.clock.now(),
-            edited_at: None,
-            text: RichText::plain(text),
-            reply_to: None,
-            album: None,
-            attachments: Vec::new(),
-            restrictions: Vec::new(),
-            own: false,
-        }
+        message_at(&self.clock, place, id, text)
     }
 
     /// Virtual time passes.
@@ -220,5 +213,21 @@ impl World {
             self.pass(Duration::from_millis(100)).await;
         }
         panic!("{path} stays {:?}", self.node(path));
+    }
+}
+
+fn message_at(clock: &VirtualClock, place: Place, id: i64, text: &str) -> Message {
+    Message {
+        place,
+        id: message_id(id),
+        sender: None,
+        sent_at: clock.now(),
+        edited_at: None,
+        text: RichText::plain(text),
+        reply_to: None,
+        album: None,
+        attachments: Vec::new(),
+        restrictions: Vec::new(),
+        own: false,
     }
 }

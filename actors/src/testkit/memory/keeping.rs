@@ -1,15 +1,11 @@
-//! What the store in memory keeps besides messages: accounts and pairs, leases, secrets, alerts, throttle states.
-
-use std::time::Duration;
+//! What the store in memory keeps besides messages: accounts and pairs, secrets, alerts, throttle states.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use secrecy::SecretSlice;
-use uuid::Uuid;
 
 use super::MemoryStore;
-use crate::model::{Account, AccountId, AccountState, Alert, Epoch, Fence, NodeId, Pair};
-use crate::ports::{Credentials, Directory, Lease, Notice, StoreError, ThrottleMemory};
+use crate::model::{Account, AccountId, AccountState, Alert, Pair};
+use crate::ports::{Credentials, Directory, Notice, StoreError, ThrottleMemory};
 
 impl MemoryStore {
     /// Adds an account.
@@ -20,25 +16,6 @@ impl MemoryStore {
     /// Adds a pair.
     pub fn add_pair(&self, pair: Pair) {
         self.peek().pairs.insert(pair.id, pair);
-    }
-}
-
-#[async_trait]
-impl Lease for MemoryStore {
-    fn node(&self) -> NodeId {
-        NodeId::from_uuid(Uuid::from_u128(1))
-    }
-
-    async fn renew(&self, ttl: Duration) -> Result<DateTime<Utc>, StoreError> {
-        drop(self.lock()?);
-        Ok(DateTime::UNIX_EPOCH + chrono::Duration::from_std(ttl).unwrap_or_default())
-    }
-
-    async fn assign(&self, account: AccountId) -> Result<Fence, StoreError> {
-        let mut state = self.lock()?;
-        let epoch = state.epochs.entry(account).or_default();
-        *epoch += 1;
-        Ok(Fence { account, node: self.node(), epoch: Epoch::new(*epoch) })
     }
 }
 

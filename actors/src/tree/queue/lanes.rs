@@ -88,11 +88,12 @@ impl Lanes {
         steps
     }
 
-    /// When the next lane that waits for a time may go on.
+    /// When the next lane that waits for a time may go on. One whose time has come waits for something else: for the end of
+    /// another lane's try.
     #[must_use]
-    pub(super) fn wake_at(&self) -> Option<Instant> {
+    pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
         let waits = |lane: &Lane| if lane.phase == Phase::Idle { lane.not_before } else { None };
-        self.lanes.values().filter_map(waits).min()
+        self.lanes.values().filter_map(waits).filter(|at| *at > now).min()
     }
 
     /// Deliveries read from the store arrive; fewer than asked for means that there are no more.
@@ -312,6 +313,24 @@ mod tests {
             vec![(10, 0)],
             "the same head again"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_that_may_go_on_and_may_not_try_asks_for_no_time() {
+        let (now, mut lanes) = (Instant::now(), Lanes::default());
+        let (soon, later) = (now + Duration::from_secs(1), now + Duration::from_secs(5));
+        for (n, again) in [(1, soon), (2, later)] {
+            lanes.wake(pair(n));
+            let _ = lanes.steps(now, 9);
+            lanes.read(pair(n), vec![delivery(pair(n), 1, 1)], 8, 0, now);
+            let _ = lanes.steps(now, 9);
+            lanes.retry(pair(n), 0, again, true, None);
+        }
+        assert_eq!(lanes.wake_at(now), Some(soon));
+        assert_eq!(lanes.steps(soon, 0), vec![], "somebody else finds out whether the account works");
+        assert_eq!(lanes.wake_at(soon), Some(later), "not now, and now, and now again");
+        assert_eq!(lanes.wake_at(later), None);
+        assert_eq!(tried(&lanes.steps(later, 9)).len(), 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -243,7 +243,7 @@ impl QueueActor {
     }
 
     fn wake_later(&mut self, cx: &mut Cx<'_, Self>) {
-        let Some(at) = self.lanes.wake_at() else { return };
+        let Some(at) = self.lanes.wake_at(Instant::now()) else { return };
         if self.timer.as_ref().is_some_and(|(planned, _)| *planned <= at) {
             return;
         }
