@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
-use switchyard_actors::supervision::ChildPath;
+use switchyard_actors::supervision::{ChildPath, NodeState};
 
-use crate::config::Flag;
+use crate::config::{self, Flag};
 
 use super::admins::AdminArgs;
 use super::announce::AnnounceArgs;
@@ -218,15 +219,32 @@ pub struct StatusArgs {
     /// Where the daemon is.
     #[command(flatten)]
     pub data: DataDir,
+    /// Only actors at or below this path; the same as --prefix.
+    #[arg(value_name = "PATH", value_parser = path, conflicts_with = "prefix")]
+    pub path: Option<ChildPath>,
     /// Only actors at or below this path.
-    #[arg(value_name = "PATH", value_parser = path)]
+    #[arg(long, value_name = "PATH", value_parser = path)]
     pub prefix: Option<ChildPath>,
-    /// Print JSON.
+    /// Only actors in this state: starting, running, backoff, parked, suspended, draining or stopped.
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<NodeState>,
+    /// Print JSON: one document, or one on each line with --watch.
     #[arg(long)]
     pub json: bool,
-    /// Show it again every two seconds, until interrupted.
+    /// Show it again and again until interrupted or until nobody reads any more: drawn anew on a terminal, those that are not
+    /// running first, else one after the other. Waits for a daemon that is away. Ends with 0 if the daemon answered last.
     #[arg(long)]
     pub watch: bool,
+    /// Time between two looks of --watch, 100ms to 1h.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval, requires = "watch")]
+    pub interval: Duration,
+}
+
+impl StatusArgs {
+    /// At or below which path.
+    pub(super) fn below(&self) -> Option<&ChildPath> {
+        self.path.as_ref().or(self.prefix.as_ref())
+    }
 }
 
 /// `restart`
@@ -256,6 +274,16 @@ pub struct HealthcheckArgs {
 
 fn path(text: &str) -> Result<ChildPath, String> {
     ChildPath::parse(text).map_err(|error| error.to_string())
+}
+
+/// Shorter would only tire the daemon, longer is no watch.
+fn interval(text: &str) -> Result<Duration, String> {
+    let given = config::duration(text)?;
+    if (Duration::from_millis(100)..=Duration::from_secs(3_600)).contains(&given) {
+        Ok(given)
+    } else {
+        Err("it must be 100ms to 1h".to_owned())
+    }
 }
 
 fn layer<const N: usize>(flags: [(&'static str, &'static str, Option<String>); N]) -> Vec<Flag> {

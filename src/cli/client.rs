@@ -7,7 +7,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use switchyard_actors::model::AccountId;
-use switchyard_actors::supervision::ChildPath;
+use switchyard_actors::supervision::{ChildPath, NodeState};
 use thiserror::Error;
 
 use crate::http::problem::{ProblemCode, ProblemDocument};
@@ -39,6 +39,9 @@ pub enum ClientError {
     /// What the command was given cannot be used.
     #[error("{0}")]
     Input(String),
+    /// What it has to say cannot be written.
+    #[error("the output cannot be written: {0}")]
+    Output(String),
     /// It answered with something else.
     #[error("what answers at {address} is not this daemon: {reason}")]
     Foreign {
@@ -50,6 +53,22 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// True when the daemon is not there, or not able to answer, for a while: to ask again may help.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Refused(problem) => matches!(
+                problem.code,
+                ProblemCode::NotReady
+                    | ProblemCode::Unavailable
+                    | ProblemCode::AnswerTimeout
+                    | ProblemCode::TooManyRequests
+            ),
+            Self::Access(_) | Self::NoAnswer { .. } | Self::Foreign { .. } => true,
+            Self::Input(_) | Self::Output(_) => false,
+        }
+    }
+
     /// How the command ends.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
@@ -62,6 +81,7 @@ impl ClientError {
                 _ => ExitCode::Unavailable,
             },
             Self::Input(_) => ExitCode::Usage,
+            Self::Output(_) => ExitCode::Io,
             Self::Access(_) | Self::NoAnswer { .. } | Self::Foreign { .. } => ExitCode::Unavailable,
         }
     }
@@ -87,18 +107,23 @@ impl Client {
         Ok(Self { access, http })
     }
 
-    /// One page of the tree.
+    /// One page of the tree: what stands at or below a prefix, in a state, after a path.
     ///
     /// # Errors
     /// [`ClientError`]
     pub async fn supervision(
         &self,
         prefix: Option<&ChildPath>,
+        state: Option<NodeState>,
         cursor: Option<&ChildPath>,
     ) -> Result<SupervisionPage, ClientError> {
-        let parameters = [("prefix", prefix), ("cursor", cursor)];
+        let parameters = [
+            ("prefix", prefix.map(ChildPath::as_str)),
+            ("state", state.map(NodeState::as_str)),
+            ("cursor", cursor.map(ChildPath::as_str)),
+        ];
         let query: Vec<(&str, &str)> =
-            parameters.into_iter().filter_map(|(name, path)| Some((name, path?.as_str()))).collect();
+            parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         self.call(Method::GET, "/api/v1/admin/supervision", &query, None::<&()>).await
     }
 

@@ -25,6 +25,7 @@ mod table;
 mod upload;
 mod users;
 mod users_args;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -37,7 +38,7 @@ pub use args::{
     Cli, Command, ConfigArgs, DataDir, HealthcheckArgs, RestartArgs, SandboxArgs, ServeArgs, StatusArgs,
 };
 pub use client::{Client, ClientError};
-pub use console::Console;
+pub use console::{Console, Size};
 pub use doctor::DoctorArgs;
 pub use exit::ExitCode;
 pub use generate::{CompletionsArgs, ManArgs};

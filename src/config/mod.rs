@@ -54,7 +54,7 @@ pub use secret::Secret;
 pub use store::StoreConfig;
 pub use supervision::SupervisionConfig;
 pub use telegram::{ServerLogin, TelegramConfig};
-pub use units::ByteSize;
+pub use units::{ByteSize, duration};
 pub use vault::VaultConfig;
 
 /// Keys whose values are never shown, not even in an error.

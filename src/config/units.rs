@@ -86,6 +86,15 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok((!text.is_empty()).then_some(text))
 }
 
+/// A duration as people write it, zero included.
+///
+/// # Errors
+/// What is expected, for people.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let millis = quantity(text, &DURATION_UNITS).ok_or_else(|| format!("expected {DURATION_EXPECTED}"))?;
+    Ok(Duration::from_millis(millis))
+}
+
 fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(split)?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use switchyard::cli::ExitCode;
 use switchyard::services::admin::{AdminError, Health};
 use switchyard::services::operator::{ADDRESS_FILE, TOKEN_FILE};
-use switchyard_actors::supervision::NodeView;
+use switchyard_actors::supervision::{NodeView, Verdict};
 use tempfile::TempDir;
 
 use crate::cli_support::{Done, switchyard};
@@ -19,7 +19,12 @@ const ACCOUNT: &str = "0193a0b0-0000-7000-8000-000000000001";
 fn parked(path: &str) -> NodeView {
     let mut node = serde_json::to_value(node(path)).unwrap();
     let change = json!({
-        "state": "parked", "reason": "6 restarts in 60 s", "next_attempt": "2026-11-22T12:30:00Z",
+        "state": "parked", "reason": "6 restarts in 60 s", "next_attempt": "2026-11-22T12:30:00Z", "epoch": 7,
+        "restarts_total": 6, "restarts_in_window": 6,
+        "last_failure": {
+            "at": "2026-11-22T11:00:00Z", "phase": "handler", "message": "Wake", "text": "no such chat",
+            "location": "actors/src/tree/pair.rs:120", "count": 6,
+        },
     });
     node.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     serde_json::from_value(node).unwrap()
@@ -43,19 +48,77 @@ async fn status_shows_the_tree_as_a_table() {
     let mut admin = FakeAdmin::with_paths(&["root", "pairs", "throttles"]);
     admin.nodes.push(parked("pairs/broken"));
     *admin.health.lock().unwrap() =
-        Health { live: true, ready: true, reasons: vec!["1 actors are parked".into()], ..Health::default() };
+        Health {
+            live: true,
+            ready: true,
+            verdict: Verdict::Yellow,
+            reasons: vec!["pairs: 1 of 1 children parked".into()],
+        };
     let (harness, folder) = daemon(admin);
     let done = run(&folder, &["status"]).await;
     assert_eq!((done.code, done.err.as_str()), (ExitCode::Ok, ""));
     let lines: Vec<&str> = done.out.lines().collect();
-    assert_eq!(lines[..2], ["ready, 4 actors", "  1 actors are parked"]);
-    assert!(lines[3].starts_with("PATH          KIND  STATE    SINCE"), "{}", done.out);
-    let broken = lines.iter().find(|line| line.starts_with("pairs/broken")).unwrap();
-    for cell in ["parked", "11-22 11:00:00Z", "11-22 12:30:00Z", "6 restarts in 60 s"] {
-        assert!(broken.contains(cell), "{broken}");
+    assert_eq!(lines[..2], ["ready, yellow; 4 actors: 3 running, 1 parked", "  pairs: 1 of 1 children parked"]);
+    let table = [
+        "PATH          KIND  STATE    SINCE            EPOCH  RESTARTS  RECENT  QUEUED  NEXT             FAILED AT                           WHY",
+        "root          pair  running  11-22 11:00:00Z  1      2         0       3",
+        "pairs         pair  running  11-22 11:00:00Z  1      2         0       3",
+        "pairs/broken  pair  parked   11-22 11:00:00Z  7      6         6       3       11-22 12:30:00Z  actors/src/tree/pair.rs:120 (6x)    6 restarts in 60 s",
+        "throttles     pair  running  11-22 11:00:00Z  1      2         0       3",
+    ];
+    assert_eq!(lines[3..], table.map(|line| line.replace("(6x)    ", "(6x)  ").replace("FAILED AT                           ", "FAILED AT                         ")));
+    harness.stop().await;
+}
+
+#[actix_web::test]
+async fn status_shows_a_part_of_the_tree() {
+    let mut admin = FakeAdmin::with_paths(&["root", "pairs", "pairs/well", "throttles"]);
+    admin.nodes.extend([parked("pairs/broken"), parked("throttles/full")]);
+    let (harness, folder) = daemon(admin);
+    let paths = async |arguments: &[&str]| {
+        let done = run(&folder, &[&["status", "--json"], arguments].concat()).await;
+        assert_eq!((done.code, done.err.as_str()), (ExitCode::Ok, ""));
+        let status: Value = serde_json::from_str(&done.out).unwrap();
+        let items = status["items"].as_array().unwrap();
+        items.iter().map(|node| node["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(&["pairs"]).await, ["pairs", "pairs/broken", "pairs/well"]);
+    assert_eq!(paths(&["--prefix", "pairs"]).await, ["pairs", "pairs/broken", "pairs/well"]);
+    assert_eq!(paths(&["--state", "parked"]).await, ["pairs/broken", "throttles/full"]);
+    assert_eq!(paths(&["--prefix", "pairs", "--state", "parked"]).await, ["pairs/broken"]);
+    assert!(paths(&["--prefix", "pairs", "--state", "draining"]).await.is_empty());
+    for (arguments, complaint) in [
+        (["--state", "sleeping"].as_slice(), "starting, running, backoff, parked, suspended, draining, stopped"),
+        (&["--prefix", "a//b"], "--prefix"),
+        (&["pairs", "--prefix", "pairs"], "cannot be used with"),
+        (&["--interval", "2s"], "--watch"),
+        (&["--watch", "--interval", "99ms"], "it must be 100ms to 1h"),
+        (&["--watch", "--interval", "61m"], "it must be 100ms to 1h"),
+        (&["--watch", "--interval", "soon"], "a whole number with its unit"),
+    ] {
+        let done = run(&folder, &[&["status"], arguments].concat()).await;
+        assert_eq!((done.code, done.out.as_str()), (ExitCode::Usage, ""), "{arguments:?}");
+        assert!(done.err.contains(complaint), "{arguments:?}: {}", done.err);
     }
-    let branch = run(&folder, &["status", "pairs"]).await;
-    assert!(branch.out.contains("2 actors") && !branch.out.contains("throttles"), "{}", branch.out);
+    harness.stop().await;
+}
+
+#[actix_web::test]
+async fn what_failed_is_shown_on_one_line_whatever_it_says() {
+    let mut admin = FakeAdmin::with_paths(&["root"]);
+    let mut failed = serde_json::to_value(parked("pairs/1")).unwrap();
+    failed["last_failure"]["text"] = json!(format!("first line\nsecond \u{1b}[31m{}", "x".repeat(300)));
+    failed["last_failure"]["location"] = Value::Null;
+    failed["last_failure"]["count"] = json!(1);
+    failed["reason"] = Value::Null;
+    admin.nodes.push(serde_json::from_value(failed).unwrap());
+    *admin.health.lock().unwrap() = Health { reasons: vec!["a\nb \u{7}".into()], ..Health::default() };
+    let (harness, folder) = daemon(admin);
+    let done = run(&folder, &["status"]).await;
+    assert!(!done.out.contains(['\u{1b}', '\u{7}']), "{}", done.out);
+    let lines: Vec<&str> = done.out.lines().collect();
+    assert_eq!((lines[1], lines.len()), ("  a b", 6));
+    assert!(lines[5].contains("  handler    first line second  [31mxxx") && lines[5].ends_with('…'), "{}", lines[5]);
     harness.stop().await;
 }
 

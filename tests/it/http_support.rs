@@ -59,6 +59,8 @@ pub(crate) struct FakeAdmin {
     pub(crate) health: Mutex<Health>,
     pub(crate) refusal: Mutex<Option<AdminError>>,
     pub(crate) orders: Mutex<Vec<String>>,
+    /// Nothing stands anywhere.
+    pub(crate) lost: Mutex<bool>,
 }
 
 impl FakeAdmin {
@@ -90,6 +92,9 @@ impl Admin for FakeAdmin {
         assert_ne!(query.prefix.as_str(), "panic", "planted panic text");
         if query.prefix.as_str() == "hang" {
             std::future::pending::<()>().await;
+        }
+        if *self.lost.lock().unwrap() {
+            return Err(AdminError::NotFound(format!("actor {}", query.prefix)));
         }
         let order = |path: &ChildPath| (!path.is_root(), path.clone());
         let wanted = |node: &&NodeView| {

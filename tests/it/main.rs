@@ -34,6 +34,7 @@ mod cli_args;
 mod cli_daemon;
 mod cli_generate;
 mod cli_support;
+mod cli_watch;
 mod config_layers;
 mod contract;
 mod directions;

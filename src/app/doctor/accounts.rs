@@ -92,7 +92,7 @@ async fn visit(
 async fn sessions(daemon: &Daemon) -> HashMap<AccountId, NodeView> {
     let (mut found, mut cursor) = (HashMap::new(), None);
     let prefix = ChildPath::parse("sessions").ok();
-    while let Ok(page) = daemon.client.supervision(prefix.as_ref(), cursor.as_ref()).await {
+    while let Ok(page) = daemon.client.supervision(prefix.as_ref(), None, cursor.as_ref()).await {
         for node in page.items {
             let id = node.path.as_str().strip_prefix("sessions/").and_then(|id| id.parse().ok());
             if let Some(id) = id {
