@@ -102,7 +102,9 @@ pub(super) fn head(status: &Status) -> Vec<String> {
     let counts: Vec<_> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
     let mut lines = vec![format!("{ready}{verdict}; {} actors{counts}", status.items.len())];
-    lines.extend(status.reasons.iter().map(|reason| format!("  {}", table::short(reason, REASON_MAX).trim_end())));
+    lines.extend(
+        status.reasons.iter().map(|reason| format!("  {}", table::short(reason, REASON_MAX).trim_end())),
+    );
     lines
 }
 

@@ -140,7 +140,7 @@ mod tests {
 
     fn node(state: &str, reason: Option<&str>, observable: &Value) -> NodeView {
         serde_json::from_value(json!({
-            "path": "sessions/x", "kind": "session", "state": state, "reason": reason,
+            "path": "sessions/x", "kind": "session", "shard": 0, "state": state, "reason": reason,
             "since": "2026-11-22T11:00:00Z", "epoch": 1, "restarts_total": 0, "restarts_in_window": 0,
             "next_attempt": null, "depth": 0, "last_failure": null, "children": null, "observable": observable,
         }))

@@ -20,7 +20,7 @@ fn parked(path: &str) -> NodeView {
     let mut node = serde_json::to_value(node(path)).unwrap();
     let change = json!({
         "state": "parked", "reason": "6 restarts in 60 s", "next_attempt": "2026-11-22T12:30:00Z", "epoch": 7,
-        "restarts_total": 6, "restarts_in_window": 6,
+        "shard": 1, "restarts_total": 6, "restarts_in_window": 6,
         "last_failure": {
             "at": "2026-11-22T11:00:00Z", "phase": "handler", "message": "Wake", "text": "no such chat",
             "location": "actors/src/tree/pair.rs:120", "count": 6,
@@ -47,18 +47,20 @@ async fn run(folder: &TempDir, arguments: &[&str]) -> Done {
 async fn status_shows_the_tree_as_a_table() {
     let mut admin = FakeAdmin::with_paths(&["root", "pairs", "throttles"]);
     admin.nodes.push(parked("pairs/broken"));
-    *admin.health.lock().unwrap() =
-        Health {
-            live: true,
-            ready: true,
-            verdict: Verdict::Yellow,
-            reasons: vec!["pairs: 1 of 1 children parked".into()],
-        };
+    *admin.health.lock().unwrap() = Health {
+        live: true,
+        ready: true,
+        verdict: Verdict::Yellow,
+        reasons: vec!["pairs: 1 of 1 children parked".into()],
+    };
     let (harness, folder) = daemon(admin);
     let done = run(&folder, &["status"]).await;
     assert_eq!((done.code, done.err.as_str()), (ExitCode::Ok, ""));
     let lines: Vec<&str> = done.out.lines().collect();
-    assert_eq!(lines[..2], ["ready, yellow; 4 actors: 3 running, 1 parked", "  pairs: 1 of 1 children parked"]);
+    assert_eq!(
+        lines[..2],
+        ["ready, yellow; 4 actors: 3 running, 1 parked", "  pairs: 1 of 1 children parked"]
+    );
     let table = [
         "PATH          KIND  STATE    SINCE            EPOCH  RESTARTS  RECENT  QUEUED  NEXT             FAILED AT                           WHY",
         "root          pair  running  11-22 11:00:00Z  1      2         0       3",
@@ -66,7 +68,12 @@ async fn status_shows_the_tree_as_a_table() {
         "pairs/broken  pair  parked   11-22 11:00:00Z  7      6         6       3       11-22 12:30:00Z  actors/src/tree/pair.rs:120 (6x)    6 restarts in 60 s",
         "throttles     pair  running  11-22 11:00:00Z  1      2         0       3",
     ];
-    assert_eq!(lines[3..], table.map(|line| line.replace("(6x)    ", "(6x)  ").replace("FAILED AT                           ", "FAILED AT                         ")));
+    assert_eq!(
+        lines[3..],
+        table.map(|line| line
+            .replace("(6x)    ", "(6x)  ")
+            .replace("FAILED AT                           ", "FAILED AT                         "))
+    );
     harness.stop().await;
 }
 
@@ -88,7 +95,10 @@ async fn status_shows_a_part_of_the_tree() {
     assert_eq!(paths(&["--prefix", "pairs", "--state", "parked"]).await, ["pairs/broken"]);
     assert!(paths(&["--prefix", "pairs", "--state", "draining"]).await.is_empty());
     for (arguments, complaint) in [
-        (["--state", "sleeping"].as_slice(), "starting, running, backoff, parked, suspended, draining, stopped"),
+        (
+            ["--state", "sleeping"].as_slice(),
+            "starting, running, backoff, parked, suspended, draining, stopped",
+        ),
         (&["--prefix", "a//b"], "--prefix"),
         (&["pairs", "--prefix", "pairs"], "cannot be used with"),
         (&["--interval", "2s"], "--watch"),
@@ -118,7 +128,11 @@ async fn what_failed_is_shown_on_one_line_whatever_it_says() {
     assert!(!done.out.contains(['\u{1b}', '\u{7}']), "{}", done.out);
     let lines: Vec<&str> = done.out.lines().collect();
     assert_eq!((lines[1], lines.len()), ("  a b", 6));
-    assert!(lines[5].contains("  handler    first line second  [31mxxx") && lines[5].ends_with('…'), "{}", lines[5]);
+    assert!(
+        lines[5].contains("  handler    first line second  [31mxxx") && lines[5].ends_with('…'),
+        "{}",
+        lines[5]
+    );
     harness.stop().await;
 }
 

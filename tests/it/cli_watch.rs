@@ -60,7 +60,10 @@ struct Watching {
 
 fn command(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchyard"));
-    command.args(["status", "--watch", "--interval", "100ms", "--data-dir"]).arg(folder.path()).args(arguments);
+    command
+        .args(["status", "--watch", "--interval", "100ms", "--data-dir"])
+        .arg(folder.path())
+        .args(arguments);
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     command
 }
@@ -138,7 +141,10 @@ async fn a_daemon_that_is_away_is_waited_for() {
     for watching in [&watching, &plain] {
         watching.err.wait_for("the daemon to be missed", |text| text.contains("; waiting for it\n")).await;
     }
-    watching.out.wait_for("a line without a daemon", |text| text.contains("\"away\":\"no daemon answers")).await;
+    watching
+        .out
+        .wait_for("a line without a daemon", |text| text.contains("\"away\":\"no daemon answers"))
+        .await;
     // Another run of the daemon: another port, another token, other actors.
     let second = daemon(&folder, FakeAdmin::with_paths(&["root", "pairs", "queues"]));
     for watching in [&watching, &plain] {
@@ -152,7 +158,11 @@ async fn a_daemon_that_is_away_is_waited_for() {
     });
     for line in found.await {
         let keys: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(keys, ["away", "items", "jobs", "ready", "reasons", "verdict"], "one shape, there or away");
+        assert_eq!(
+            keys,
+            ["away", "items", "jobs", "ready", "reasons", "verdict"],
+            "one shape, there or away"
+        );
         assert_eq!(line["away"].is_null(), line["ready"] == true);
     }
     watching.interrupt();
@@ -161,7 +171,10 @@ async fn a_daemon_that_is_away_is_waited_for() {
         assert_eq!((said.matches("waiting for it").count(), said.lines().count()), (1, 2), "{said}");
     }
     second.stop().await;
-    plain.err.wait_for("the daemon to be missed again", |text| text.matches("waiting for it").count() == 2).await;
+    plain
+        .err
+        .wait_for("the daemon to be missed again", |text| text.matches("waiting for it").count() == 2)
+        .await;
     plain.interrupt();
     assert_eq!(plain.ended().await.code(), Some(69), "it was away when last looked at");
 }
@@ -170,7 +183,8 @@ async fn a_daemon_that_is_away_is_waited_for() {
 async fn it_may_begin_before_the_daemon() {
     let folder = TempDir::new().unwrap();
     let mut watching = Watching::through_a_pipe(&folder, &[]);
-    let missed = watching.err.wait_for("the daemon to be missed", |text| text.contains("waiting for it")).await;
+    let missed =
+        watching.err.wait_for("the daemon to be missed", |text| text.contains("waiting for it")).await;
     assert!(missed.starts_with("switchyard: no daemon runs on the data folder "), "{missed}");
     let harness = daemon(&folder, FakeAdmin::with_paths(&["root"]));
     watching.out.wait_for("a snapshot", |text| text.contains("1 actors")).await;
@@ -279,7 +293,10 @@ async fn a_terminal_is_drawn_anew() {
     let drawing = &drawings(&text)[1];
     assert_eq!(drawing.len(), 11, "as many lines as fit: {drawing:?}");
     assert_eq!(drawing[0], "ready, green; 41 actors: 40 running, 1 parked");
-    assert!(drawing[2].starts_with("PATH") && drawing[3].starts_with("sessions/broken  pair  parked"), "{drawing:?}");
+    assert!(
+        drawing[2].starts_with("PATH") && drawing[3].starts_with("sessions/broken  pair  parked"),
+        "{drawing:?}"
+    );
     assert!(drawing[4].starts_with("pairs/00"), "then in order of paths");
     assert_eq!(drawing[10], "and 34 more; choose with --prefix and --state");
     assert!(drawing.iter().all(|line| line.chars().count() <= 60), "{drawing:?}");

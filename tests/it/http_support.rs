@@ -80,7 +80,7 @@ impl FakeAdmin {
 pub(crate) fn node(path: &str) -> NodeView {
     serde_json::from_value(json!({
         "path": path, "kind": "pair", "state": "running", "reason": null, "since": "2026-11-22T11:00:00Z", "epoch": 1,
-        "restarts_total": 2, "restarts_in_window": 0, "next_attempt": null, "depth": 3, "last_failure": null,
+        "shard": 0, "restarts_total": 2, "restarts_in_window": 0, "next_attempt": null, "depth": 3, "last_failure": null,
         "observable": {},
     }))
     .unwrap()

@@ -320,6 +320,14 @@ fn full(event: &SupervisionEvent, failure: Option<&Failure>) {
             failure = text,
             "failure changes nothing by itself"
         ),
+        _ => weather(event),
+    }
+}
+
+/// What is said of a whole branch or a whole thread, and of an unclean end.
+fn weather(event: &SupervisionEvent) {
+    let (path, kind) = (event.path.as_str(), event.kind.as_str());
+    match &event.what {
         Happening::Storm { restarts_in_window } => warn!(
             event = "storm",
             path, kind, restarts_in_window, "too many children of a branch fail: it starts them slower"
@@ -335,7 +343,7 @@ fn full(event: &SupervisionEvent, failure: Option<&Failure>) {
         Happening::StallOver { shard } => {
             info!(event = "stall_over", path, kind, shard, "child gave its thread back");
         }
-        Happening::Stopped { .. } | Happening::Started { .. } => {
+        _ => {
             warn!(event = "unclean_stop", path, kind, "child stopped with work left");
         }
     }

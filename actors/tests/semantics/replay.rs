@@ -25,6 +25,18 @@ impl Dice {
     }
 }
 
+/// One branch of each sort.
+fn branches() -> [(&'static str, BranchSpec); 4] {
+    let storm = Storm { floor: secs(3), starts_per_second: NonZeroU32::MIN };
+    let stormy = BranchSpec::dynamic("y").intensity(Some(Intensity::new(5, secs(60))));
+    [
+        ("x", BranchSpec::ordered("x")),
+        ("y", stormy.on_exceed(OnExceed::Storm(storm))),
+        ("all", BranchSpec::ordered("all").strategy(Strategy::OneForAll)),
+        ("rest", BranchSpec::ordered("rest").strategy(Strategy::RestForOne)),
+    ]
+}
+
 /// Plays a random script on 40 children in four branches and returns the log of events.
 fn play(seed: u64, steps: usize) -> String {
     run(async move {
@@ -34,15 +46,7 @@ fn play(seed: u64, steps: usize) -> String {
         let policy =
             Policy { backoff: Backoff::default(), intensity: Intensity::new(3, secs(30)), probe, ..exact() };
         let mut children = Vec::new();
-        let storm = Storm { floor: secs(3), starts_per_second: NonZeroU32::MIN };
-        let stormy = BranchSpec::dynamic("y").intensity(Some(Intensity::new(5, secs(60))));
-        let branches = [
-            ("x", BranchSpec::ordered("x")),
-            ("y", stormy.on_exceed(OnExceed::Storm(storm))),
-            ("all", BranchSpec::ordered("all").strategy(Strategy::OneForAll)),
-            ("rest", BranchSpec::ordered("rest").strategy(Strategy::RestForOne)),
-        ];
-        for (name, spec) in branches {
+        for (name, spec) in branches() {
             let branch = world.runtime.root().add_branch(spec.policy(policy.clone())).unwrap();
             for n in 0..10 {
                 let kinds = [RestartType::Permanent, RestartType::Transient];

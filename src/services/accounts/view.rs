@@ -162,7 +162,7 @@ mod tests {
 
     fn node(state: &str, observable: &Value) -> NodeView {
         serde_json::from_value(json!({
-            "path": "sessions/x", "kind": "session", "state": state, "reason": "6 restarts in 60 s",
+            "path": "sessions/x", "kind": "session", "shard": 0, "state": state, "reason": "6 restarts in 60 s",
             "since": "2026-11-22T11:00:00Z", "epoch": 1, "restarts_total": 0, "restarts_in_window": 0,
             "next_attempt": null, "depth": 0, "last_failure": null, "children": null, "observable": observable,
         }))
