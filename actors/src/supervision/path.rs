@@ -48,11 +48,12 @@ impl fmt::Display for Segment {
 const ROOT: &str = "root";
 
 /// Where a child stands in the tree, for example `pairs/42`; the root itself is `root` and is no part of other paths.
-///
-/// Cheap to clone: all clones share one text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-pub struct ChildPath(Arc<str>);
+pub struct ChildPath(
+    // All clones share one text.
+    Arc<str>,
+);
 
 impl ChildPath {
     /// The path of the root supervisor.
