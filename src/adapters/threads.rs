@@ -53,8 +53,12 @@ impl<C: PlatformConnector + 'static> PlatformConnector for OnThreads<C> {
         let connected = there(&self.runtime, async move { inner.connect(request).await }).await;
         let connection = connected.unwrap_or_else(|| Err(shutting_down()))?;
         let runtime = &self.runtime;
-        let sender = connection.sender.map(|inner| Arc::new(Sender { inner, runtime: runtime.clone() }) as _);
-        let chats = connection.chats.map(|inner| Arc::new(Chats { inner, runtime: runtime.clone() }) as _);
+        let sender = connection
+            .sender
+            .map(|inner| -> Arc<dyn MessageSender> { Arc::new(Sender { inner, runtime: runtime.clone() }) });
+        let chats = connection
+            .chats
+            .map(|inner| -> Arc<dyn ChatDirectory> { Arc::new(Chats { inner, runtime: runtime.clone() }) });
         // The connection lives where it was made: a source only hands over what came.
         Ok(Connection { sender, chats, ..connection })
     }

@@ -44,7 +44,7 @@ impl Console {
     #[must_use]
     pub fn process() -> Self {
         let terminal = io::stdout().is_terminal();
-        let screen: Option<Screen> = terminal.then(|| Box::new(own_size) as Screen);
+        let screen = terminal.then(|| -> Screen { Box::new(own_size) });
         Self { screen, own: true, ..Self::new(io::stdout(), io::stderr()) }
     }
 

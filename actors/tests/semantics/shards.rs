@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_rt::System;
-use chrono::Utc;
+use chrono::DateTime;
 use futures_util::future::{self, LocalBoxFuture};
 use switchyard_actors::supervision::{
     BranchSpec, Child, ChildPath, ChildRef, ChildSpec, Cx, Handle, Happening, LoadEnv, LoadError, Loaded,
@@ -104,7 +104,7 @@ impl Threads {
             stall_limit: Some(millis(200)),
             ..RuntimeConfig::default()
         };
-        Self { runtime: Runtime::new(config, Arc::new(Utc::now), recorder).unwrap(), sink }
+        Self { runtime: Runtime::new(config, Arc::new(|| DateTime::UNIX_EPOCH), recorder).unwrap(), sink }
     }
 
     fn tree(&self) -> Tree {

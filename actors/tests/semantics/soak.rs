@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_rt::System;
-use chrono::Utc;
+use chrono::DateTime;
 use futures_util::future::{self, LocalBoxFuture, join_all};
 use switchyard_actors::supervision::{
     AskError, Backoff, BranchSpec, Child, ChildRef, ChildSpec, Cx, Handle, Intensity, LoadEnv, LoadError,
@@ -64,7 +64,7 @@ fn roll(state: &mut u64, sides: u64) -> u64 {
 fn s45_after_random_panics_every_count_is_exact() {
     System::new().block_on(async {
         let config = RuntimeConfig { shards: NonZeroUsize::new(2).unwrap(), ..RuntimeConfig::default() };
-        let runtime = Runtime::new(config, Arc::new(Utc::now), Arc::new(NoSink)).unwrap();
+        let runtime = Runtime::new(config, Arc::new(|| DateTime::UNIX_EPOCH), Arc::new(NoSink)).unwrap();
         let branch = runtime.root().add_branch(BranchSpec::dynamic("x")).unwrap();
         let backoff = Backoff { base: Duration::ZERO, cap: Duration::ZERO, ..Backoff::default() };
         let policy = Policy { backoff, intensity: Intensity::new(u32::MAX, secs(60)), ..Policy::default() };

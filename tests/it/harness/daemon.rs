@@ -325,6 +325,7 @@ impl DataDir {
 const LOG_TAIL: usize = 60;
 
 impl Drop for DataDir {
+    #[expect(clippy::print_stderr, reason = "it belongs to what a failed test prints")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = self.read_log();
