@@ -40,8 +40,9 @@ use crate::cli::{self, Command, Console, ExitCode};
 use crate::clock::SystemClock;
 use crate::config::{Config, SandboxMode};
 use crate::crypto::{Keyring, SystemRng, UploadKey, Vault};
-use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState, ServerTls, TlsError};
+use crate::http::{self, HttpActor, HttpArgs, HttpHandle, HttpState, ServerTls, Services, TlsError};
 use crate::services::events::Events;
+use crate::services::metrics::Metrics;
 use crate::services::operator::OperatorAccess;
 use crate::services::sandbox::{self, SandboxSeed};
 use crate::services::sealed::Uploads;
@@ -57,6 +58,8 @@ const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Started {
     /// Where the API listens.
     pub listen: SocketAddr,
+    /// Where metrics are served, if they are.
+    pub metrics: Option<SocketAddr>,
     /// Whether the sandbox is embedded, and what was seeded from it.
     pub sandbox: Option<SandboxSeed>,
 }
@@ -137,7 +140,7 @@ impl App {
         let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&rng));
         let sources = settings::keys(&config, &config.data_dir);
         let ground = Ground::take(&config, &sources, (&clock, &rng, &ids)).await?;
-        let Ground { data_dir, keyring, embedded, http, server, early, address } = ground;
+        let Ground { data_dir, keyring, embedded, http, server, early, address, metrics } = ground;
 
         let upload_key = UploadKey::of(&keyring);
         let vault = keys::vault(&config, keyring);
@@ -182,6 +185,7 @@ impl App {
             bot,
         };
         let (services, operations) = wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled));
+        http.measure(measured(&root, &services));
         let events = operations.take_their_places(&root)?;
         root.add::<HttpActor>("http", server)?;
         // From here on the tree's own server takes the socket; what comes between waits in its backlog.
@@ -195,7 +199,7 @@ impl App {
             data_dir,
             embedded,
             events,
-            started: Started { listen: address, sandbox: seed },
+            started: Started { listen: address, metrics, sandbox: seed },
             settled,
             first_connect_wait: config.supervision.first_connect_wait,
             drain_deadline: config.supervision.drain_deadline,
@@ -245,6 +249,13 @@ impl App {
         }
         close_embedded(self.embedded).await;
     }
+}
+
+/// What a scraper is told.
+fn measured(root: &Root, services: &Services) -> Arc<Metrics> {
+    let (metrics, operator) = (Arc::new(Metrics::new()), root.operator());
+    metrics.watch(root.tree(), move || operator.alerts_lost(), Arc::clone(&services.admin));
+    metrics
 }
 
 /// What the server knows before there is a store: who the operator is, and whether it speaks TLS.

@@ -23,6 +23,8 @@ pub(super) struct Ground {
     /// Answers 503 until the tree's own server takes the port.
     pub(super) early: HttpHandle,
     pub(super) address: SocketAddr,
+    /// Where metrics are served.
+    pub(super) metrics: Option<SocketAddr>,
 }
 
 impl Ground {
@@ -39,16 +41,24 @@ impl Ground {
         // Before the port: of two daemons on one folder the second is told that, also where they share a port.
         let data_dir = DataDir::lock(&config.data_dir, ids)?;
         let (socket, address) = listen(config.http.listen)?;
+        let (metrics_socket, metrics) = match config.http.metrics_listen {
+            Some(address) => listen(address).map(|(socket, bound)| (Some(Arc::new(socket)), Some(bound)))?,
+            None => (None, None),
+        };
         let keyring = sources.load()?;
         let embedded = embed(config, &keyring).await?;
         let access = OperatorAccess::generate(address, rng.as_ref());
         let http = surface(config, &access, clock, rng)?;
-        let server =
-            HttpArgs { listener: Arc::new(socket), state: Arc::clone(&http), config: config.http.clone() };
+        let server = HttpArgs {
+            listener: Arc::new(socket),
+            metrics: metrics_socket,
+            state: Arc::clone(&http),
+            config: config.http.clone(),
+        };
         let early = serve_early(&server).map_err(|source| StartError::Listen { address, source })?;
         access
             .publish(data_dir.path())
             .map_err(|error| io("the operator's token cannot be written", error))?;
-        Ok(Self { data_dir, keyring, embedded, http, server, early, address })
+        Ok(Self { data_dir, keyring, embedded, http, server, early, address, metrics })
     }
 }

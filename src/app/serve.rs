@@ -120,7 +120,7 @@ impl Signals {
 
 fn report(started: &Started, data_dir: &std::path::Path) -> StartupReport {
     let sandbox = started.sandbox.as_ref().map(sandbox_report);
-    StartupReport { listen: started.listen, data_dir: data_dir.to_owned(), sandbox }
+    StartupReport { listen: started.listen, metrics: started.metrics, data_dir: data_dir.to_owned(), sandbox }
 }
 
 pub(super) fn sandbox_report(seed: &SandboxSeed) -> SandboxReport {

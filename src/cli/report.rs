@@ -14,6 +14,8 @@ const GREETING: &str = "Hello from the other side";
 pub struct StartupReport {
     /// Where the API listens.
     pub listen: SocketAddr,
+    /// Where metrics are served, if they are.
+    pub metrics: Option<SocketAddr>,
     /// The data folder.
     pub data_dir: PathBuf,
     /// The sandbox it works against, if it does.
@@ -54,6 +56,9 @@ impl StartupReport {
     pub fn render(&self) -> String {
         let mut text = format!("switchyard {} is up\n", env!("CARGO_PKG_VERSION"));
         entry(&mut text, "API", format_args!("http://{}", self.listen));
+        if let Some(address) = self.metrics {
+            entry(&mut text, "metrics", format_args!("http://{address}/metrics"));
+        }
         entry(&mut text, "data folder", self.data_dir.display());
         match &self.sandbox {
             Some(sandbox) => sandbox.describe(&mut text),
@@ -156,6 +161,7 @@ mod tests {
     fn a_daemon_with_a_sandbox_says_how_to_try_it() {
         let report = StartupReport {
             listen: "127.0.0.1:8080".parse().unwrap(),
+            metrics: Some("127.0.0.1:9464".parse().unwrap()),
             data_dir: "./switchyard-data".into(),
             sandbox: Some(sandbox(1)),
         };
@@ -163,6 +169,7 @@ mod tests {
         let expected = format!(
             "switchyard {version} is up
   API          http://127.0.0.1:8080
+  metrics      http://127.0.0.1:9464/metrics
   data folder  ./switchyard-data
   sandbox      http://127.0.0.1:7001/sandbox (limits: none)
   Telegram     127.0.0.1:7002
@@ -181,8 +188,12 @@ curl -s 'http://127.0.0.1:7001/sandbox/discord/chats/2001/messages?limit=1000'
 
     #[test]
     fn a_daemon_without_one_has_nothing_to_try() {
-        let report =
-            StartupReport { listen: "127.0.0.1:1".parse().unwrap(), data_dir: "d".into(), sandbox: None };
+        let report = StartupReport {
+            listen: "127.0.0.1:1".parse().unwrap(),
+            metrics: None,
+            data_dir: "d".into(),
+            sandbox: None,
+        };
         assert!(!report.render().contains("curl"));
     }
 

@@ -19,6 +19,9 @@ use crate::network::Network;
 pub struct HttpConfig {
     /// Address and port of the API; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Where metrics are served, on this machine only; none serves none. Port 0 picks a free one.
+    #[serde(deserialize_with = "units::address")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Whether an address outside loopback is meant.
     pub allow_public: bool,
     /// Proxies whose word about the caller's address counts.
@@ -83,6 +86,17 @@ impl HttpConfig {
             !self.listen.ip().is_loopback() && !self.allow_public,
             "http.listen",
             "it is not a loopback address: set http.allow_public to true when the network may reach the API",
+        );
+        check.refuse_if(
+            self.metrics_listen.is_some_and(|address| !address.ip().is_loopback()),
+            "http.metrics_listen",
+            "metrics are served without sign-in, so it must be a loopback address: a scraper elsewhere comes through a \
+             proxy of yours",
+        );
+        check.refuse_if(
+            self.metrics_listen.is_some_and(|address| address == self.listen && address.port() != 0),
+            "http.metrics_listen",
+            "it must be another port than that of http.listen",
         );
         check.refuse_if(
             self.tls.cert_file.is_some() != self.tls.key_file.is_some(),

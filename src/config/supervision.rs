@@ -56,6 +56,11 @@ pub struct SupervisionConfig {
     /// How long a start waits for the sessions' first attempts to connect.
     #[serde(deserialize_with = "units::positive")]
     pub first_connect_wait: Duration,
+    /// Of log lines of one signature the first in this time is written; none writes every line.
+    #[serde(deserialize_with = "units::maybe")]
+    pub log_window: Option<Duration>,
+    /// Signatures that are told apart in that time.
+    pub log_signatures_max: NonZeroUsize,
     /// Longest time for the whole tree to drain.
     #[serde(deserialize_with = "units::positive")]
     pub drain_deadline: Duration,

@@ -1,6 +1,7 @@
 //! Durations, sizes and optional texts as people write them: `"30s"`, `"64KiB"`, `""` for nothing.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,6 +79,16 @@ pub(super) fn maybe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 pub(super) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+/// For `deserialize_with`: an address with its port, of which `""` means that there is none.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let expected = "an address with its port, such as \"127.0.0.1:9464\", or \"\" for none";
+    text.parse().map(Some).map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), &expected))
 }
 
 /// For `deserialize_with`: a text, of which `""` means that there is none.

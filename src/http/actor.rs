@@ -10,7 +10,7 @@ use switchyard_actors::supervision::{Child, Cx, LoadEnv, LoadError, Loaded};
 
 use crate::config::HttpConfig;
 
-use super::server::{HttpHandle, HttpServer, serve};
+use super::server::{HttpHandle, HttpServer, Sockets, serve};
 use super::state::HttpState;
 use super::tls::ServerTls;
 
@@ -19,6 +19,8 @@ use super::tls::ServerTls;
 pub struct HttpArgs {
     /// The socket; kept here so that connections wait in its backlog while the actor restarts.
     pub listener: Arc<TcpListener>,
+    /// The socket of the metrics, where they are served.
+    pub metrics: Option<Arc<TcpListener>>,
     /// What it serves.
     pub state: Arc<HttpState>,
     /// Its bounds.
@@ -28,6 +30,7 @@ pub struct HttpArgs {
 /// The HTTP actor.
 pub struct HttpActor {
     address: SocketAddr,
+    metrics: Option<SocketAddr>,
     handle: HttpHandle,
     server: Option<HttpServer>,
     state: Arc<HttpState>,
@@ -43,11 +46,16 @@ impl Child for HttpActor {
         async move {
             let retry =
                 |error: std::io::Error| LoadError::Retry(format!("HTTP server cannot start: {error}"));
-            let listener = args.listener.try_clone().map_err(retry)?;
-            let server = serve(listener, Arc::clone(&args.state), &args.config).map_err(retry)?;
+            let api = args.listener.try_clone().map_err(retry)?;
+            let metrics =
+                args.metrics.as_ref().map(|socket| socket.try_clone()).transpose().map_err(retry)?;
+            let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose().map_err(retry)?;
+            let sockets = Sockets { api, metrics };
+            let server = serve(sockets, Arc::clone(&args.state), &args.config).map_err(retry)?;
             let (address, handle) = (server.address(), server.handle());
             Ok(Loaded::Ready(Self {
                 address,
+                metrics: metrics_address,
                 handle,
                 server: Some(server),
                 tls: args.state.tls().cloned(),
@@ -81,7 +89,8 @@ impl Child for HttpActor {
     }
 
     fn snapshot(&self) -> Value {
-        json!({ "listen": self.address.to_string() })
+        let metrics = self.metrics.map(|address| address.to_string());
+        json!({ "listen": self.address.to_string(), "metrics": metrics })
     }
 }
 

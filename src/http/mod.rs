@@ -23,6 +23,6 @@ pub use routes::{
     QueuesOrder, RemoveQuery, RemovedPair, RestartOrder, SessionsOrder, SupervisionPage, SuspendOrder, Taken,
     table,
 };
-pub use server::{HttpHandle, HttpServer, serve};
+pub use server::{HttpHandle, HttpServer, Sockets, serve};
 pub use state::{HttpState, Services};
 pub use tls::{ServerTls, TlsError};

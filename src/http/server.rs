@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
-use actix_server::{Server, ServerHandle};
+use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
@@ -65,12 +65,33 @@ impl HttpServer {
     }
 }
 
-/// Puts a server together on a socket that already listens.
+/// The sockets of a server, which already listen.
+#[derive(Debug)]
+pub struct Sockets {
+    /// Of the API.
+    pub api: TcpListener,
+    /// Of the metrics, on this machine only.
+    pub metrics: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Sockets {
+    /// The API alone.
+    fn from(api: TcpListener) -> Self {
+        Self { api, metrics: None }
+    }
+}
+
+/// Puts a server together. Metrics have a socket of their own and the same workers.
 ///
 /// # Errors
-/// What the socket says.
-pub fn serve(listener: TcpListener, state: Arc<HttpState>, config: &HttpConfig) -> io::Result<HttpServer> {
-    let address = listener.local_addr()?;
+/// What the sockets say.
+pub fn serve(
+    sockets: impl Into<Sockets>,
+    state: Arc<HttpState>,
+    config: &HttpConfig,
+) -> io::Result<HttpServer> {
+    let sockets = sockets.into();
+    let address = sockets.api.local_addr()?;
     let builder = Server::build()
         .workers(config.workers.get())
         .max_concurrent_connections(config.connections_max.get().div_ceil(config.workers.get()))
@@ -78,9 +99,13 @@ pub fn serve(listener: TcpListener, state: Arc<HttpState>, config: &HttpConfig) 
         .shutdown_timeout(config.stop_deadline.as_secs().max(1))
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
+    let builder = match sockets.metrics {
+        Some(listener) => serve_metrics(builder, listener, Arc::clone(&state), config)?,
+        None => builder,
+    };
     let config = config.clone();
     let server = builder
-        .listen("http", listener, move || {
+        .listen("http", sockets.api, move || {
             let (state, stopping, bounds) = (Arc::clone(&state), stopping.clone(), Bounds::from(&config));
             let app = App::new()
                 .app_data(web::Data::from(Arc::clone(&state)))
@@ -115,4 +140,44 @@ pub fn serve(listener: TcpListener, state: Arc<HttpState>, config: &HttpConfig) 
         })?
         .run();
     Ok(HttpServer { address, server })
+}
+
+/// Metrics are asked for on this machine: in plain text, whatever the API speaks.
+fn serve_metrics(
+    builder: ServerBuilder,
+    listener: TcpListener,
+    state: Arc<HttpState>,
+    config: &HttpConfig,
+) -> io::Result<ServerBuilder> {
+    let (address, config) = (listener.local_addr()?, config.clone());
+    let stopping = builder.graceful_shutdown_signal();
+    builder.listen("metrics", listener, move || {
+        let (state, stopping, bounds) = (Arc::clone(&state), stopping.clone(), Bounds::from(&config));
+        let app = App::new()
+            .app_data(web::Data::from(Arc::clone(&state)))
+            .app_data(web::Data::new(bounds))
+            .app_data(web::Data::new(TrustedProxies::from(&config)))
+            .app_data(web::Data::new(Edge::new(&config, false)))
+            .configure(routes::configure_metrics)
+            .wrap(from_fn(edge))
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(config.keep_alive)
+            .client_request_timeout(config.head_timeout)
+            .local_addr(address)
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: rt::net::TcpStream| {
+            let state = Arc::clone(&state);
+            async move {
+                let peer = stream.peer_addr().ok();
+                Ok::<_, DispatchError>((WireStream::new(stream, state), Protocol::Http1, peer))
+            }
+        })
+        .and_then(http)
+    })
 }

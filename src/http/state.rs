@@ -25,6 +25,7 @@ use crate::services::keys::Keys;
 use crate::services::limiter::CallLimits;
 use crate::services::linking::Linking;
 use crate::services::membership::Memberships;
+use crate::services::metrics::Metrics;
 use crate::services::monitor::Monitor;
 use crate::services::networks::Networks;
 use crate::services::operator::OperatorAccess;
@@ -108,6 +109,7 @@ pub struct HttpState {
     ids: IdSource,
     published: OnceLock<Published>,
     tls: OnceLock<Arc<ServerTls>>,
+    metrics: OnceLock<Arc<Metrics>>,
 }
 
 impl HttpState {
@@ -123,6 +125,7 @@ impl HttpState {
             ids,
             published: OnceLock::new(),
             tls: OnceLock::new(),
+            metrics: OnceLock::new(),
         })
     }
 
@@ -134,6 +137,17 @@ impl HttpState {
 
     pub(crate) fn tls(&self) -> Option<&Arc<ServerTls>> {
         self.tls.get()
+    }
+
+    /// From now on there are metrics to be told. The first call counts.
+    pub fn measure(&self, metrics: Arc<Metrics>) {
+        // Only a second call finds it taken, and the daemon makes one.
+        let _taken = self.metrics.set(metrics);
+    }
+
+    /// Metrics; none before there is a tree.
+    pub(crate) fn metrics(&self) -> Option<&Arc<Metrics>> {
+        self.metrics.get()
     }
 
     /// From now on requests are served.

@@ -19,6 +19,7 @@ pub mod keys;
 pub mod limiter;
 pub mod linking;
 pub mod membership;
+pub mod metrics;
 pub(crate) mod moment;
 pub mod monitor;
 pub mod networks;

@@ -130,6 +130,9 @@ fn a_wrong_type_is_named_with_its_layer() {
     for (variable, value, key) in [
         ("SWITCHYARD_HTTP__WORKERS", "many", "http.workers"),
         ("SWITCHYARD_HTTP__LISTEN", "8080", "http.listen"),
+        ("SWITCHYARD_HTTP__METRICS_LISTEN", "9464", "http.metrics_listen"),
+        ("SWITCHYARD_SUPERVISION__LOG_WINDOW", "60", "supervision.log_window"),
+        ("SWITCHYARD_SUPERVISION__LOG_SIGNATURES_MAX", "0", "supervision.log_signatures_max"),
         ("SWITCHYARD_HTTP__BODY_MAX", "256", "http.body_max"),
         ("SWITCHYARD_HTTP__ALLOW_PUBLIC", "perhaps", "http.allow_public"),
         ("SWITCHYARD_QUEUE__POLL_INTERVAL", "5", "queue.poll_interval"),

@@ -8,6 +8,7 @@ use switchyard::http::api::Access;
 use switchyard::http::problem::ProblemCode;
 use switchyard::http::table;
 use switchyard::services::admin::Health;
+use switchyard_actors::supervision::NodeState;
 
 use crate::http_support::{FakeAdmin, Harness, good, problem};
 
@@ -112,6 +113,52 @@ async fn the_tree_comes_in_pages() {
     .await;
     assert_eq!(branch["items"].as_array().unwrap().len(), 1);
     assert_eq!(branch["items"][0]["restarts_total"], 2, "counters are there");
+    harness.stop().await;
+}
+
+#[actix_web::test]
+async fn the_tree_is_asked_for_by_prefix_state_and_cursor() {
+    let mut admin = FakeAdmin::with_paths(&["root", "pairs", "pairs/1", "pairs/2", "queues"]);
+    for at in [2, 4] {
+        admin.nodes[at].state = NodeState::Parked;
+    }
+    let harness = Harness::start(admin);
+    let paths = async |query: &str| {
+        let path = format!("{SUPERVISION}?{query}");
+        let page = good(harness.operator(Method::GET, &path).send().await.unwrap(), 200).await;
+        let items = page["items"].as_array().unwrap().clone();
+        let paths = items.iter().map(|node| node["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        (paths.join(" "), page["next_cursor"].as_str().map(str::to_owned))
+    };
+    assert_eq!(paths("state=parked").await, ("pairs/1 queues".into(), None));
+    assert_eq!(paths("state=parked&limit=1").await, ("pairs/1".into(), Some("pairs/1".into())));
+    assert_eq!(paths("state=parked&limit=1&cursor=pairs/1").await, ("queues".into(), None));
+    assert_eq!(paths("prefix=pairs&state=running&cursor=pairs").await, ("pairs/2".into(), None));
+    assert_eq!(
+        paths("prefix=pairs&cursor=pairs/1gone").await,
+        ("pairs/2".into(), None),
+        "nothing needs to stand there"
+    );
+    for (query, name, word) in [
+        ("state=sleeping", "state", "`parked`"),
+        ("state=", "state", "`parked`"),
+        ("prefix=a//b", "prefix", "segment"),
+        ("prefix=", "prefix", "segment"),
+        ("cursor=%20", "cursor", "segment"),
+        ("prefix=pairs&cursor=queues", "cursor", "at or below pairs"),
+        ("prefix=pairs&cursor=pairs-old", "cursor", "at or below pairs"),
+        ("limit=0", "limit", "1 to 200"),
+        ("limit=201", "limit", "1 to 200"),
+        ("limit=-1", "limit", "number"),
+        ("status=parked", "status", "`state`"),
+    ] {
+        let path = format!("{SUPERVISION}?{query}");
+        let refused = problem(harness.operator(Method::GET, &path).send().await.unwrap()).await;
+        assert_eq!(refused.code, ProblemCode::InvalidRequest, "{query}");
+        let told = serde_json::to_value(&refused.errors).unwrap();
+        assert_eq!(told[0]["parameter"], name, "{query}: {told}");
+        println!("{query}: {told} {word}");
+    }
     harness.stop().await;
 }
 

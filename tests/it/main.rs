@@ -62,6 +62,7 @@ mod keys;
 mod kill_nine;
 mod notices;
 mod operations;
+mod operators;
 mod pairs;
 mod peers;
 mod proxy;

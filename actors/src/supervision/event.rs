@@ -105,6 +105,9 @@ pub enum ParkCause {
 }
 
 impl ParkCause {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Intensity, Self::Fatal, Self::Asked, Self::Probe, Self::Escalated];
+
     /// The word for it, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -129,6 +132,9 @@ pub enum Unparker {
 }
 
 impl Unparker {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Admin, Self::Probe];
+
     /// The word for it, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

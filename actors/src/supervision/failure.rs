@@ -36,6 +36,25 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Load,
+        Self::Started,
+        Self::Handler,
+        Self::Timer,
+        Self::Future,
+        Self::Drain,
+        Self::Stopped,
+        Self::Drop,
+        Self::Snapshot,
+        Self::Stuck,
+        Self::Declared,
+        Self::Escalation,
+    ];
+
+    /// Those of failures that change nothing by themselves.
+    pub const CONTAINED: [Self; 4] = [Self::Drain, Self::Stopped, Self::Drop, Self::Snapshot];
+
     /// The word for it, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -8,7 +8,10 @@
 use std::{
     collections::HashMap,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, Weak},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -80,11 +83,17 @@ pub(crate) struct LogBook {
     window: Option<Duration>,
     signatures_max: NonZeroUsize,
     open: Mutex<Open>,
+    withheld: AtomicU64,
 }
 
 impl LogBook {
     pub(crate) fn new(window: Option<Duration>, signatures_max: NonZeroUsize) -> Self {
-        Self { window, signatures_max, open: Mutex::default() }
+        Self { window, signatures_max, open: Mutex::default(), withheld: AtomicU64::new(0) }
+    }
+
+    /// Lines that were counted and not written.
+    pub(crate) fn withheld(&self) -> u64 {
+        self.withheld.load(Ordering::Relaxed)
     }
 
     /// Writes or counts the line of an event.
@@ -135,6 +144,7 @@ impl LogBook {
             let line = match open.windows.get_mut(&signature) {
                 Some(window) => {
                     window.more = window.more.saturating_add(1);
+                    self.withheld.fetch_add(1, Ordering::Relaxed);
                     window.last = path.clone();
                     Line::Counted(!awaited)
                 }

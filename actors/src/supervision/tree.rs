@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use chrono::{DateTime, Utc};
@@ -138,6 +138,18 @@ impl Tree {
     #[must_use]
     pub fn totals(&self) -> Vec<KindTotals> {
         self.world.tallies.totals()
+    }
+
+    /// Events that the sink did not take, because it panicked over them.
+    #[must_use]
+    pub fn events_lost(&self) -> u64 {
+        self.world.events_lost.load(Ordering::Relaxed)
+    }
+
+    /// Log lines that were counted and not written, because others of their signature were written in the same window.
+    #[must_use]
+    pub fn lines_withheld(&self) -> u64 {
+        self.world.log_book.withheld()
     }
 
     /// The verdict over the whole tree.

@@ -39,6 +39,7 @@ pub(crate) struct World {
     pub(crate) config: RuntimeConfig,
     pub(crate) tallies: Tallies,
     pub(crate) log_book: LogBook,
+    pub(crate) events_lost: AtomicU64,
     pub(crate) feeds: Feeds,
     clock: WallClock,
     sink: Arc<dyn SupervisionSink>,
@@ -70,6 +71,7 @@ impl World {
             log_book: LogBook::new(config.log_window, config.log_signatures_max),
             config,
             tallies: Tallies::default(),
+            events_lost: AtomicU64::new(0),
             feeds: Feeds::default(),
             clock,
             sink,
@@ -125,6 +127,7 @@ impl World {
             SupervisionEvent { at: self.wall(), path: node.path.clone(), kind: node.kind().to_owned(), what };
         self.log_book.write(&event, node);
         if let Err(caught) = panics::catch(|| self.sink.record(&event)) {
+            self.events_lost.fetch_add(1, Ordering::Relaxed);
             self.log_book.sink_panicked(&caught, node);
         }
     }

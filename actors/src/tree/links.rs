@@ -65,6 +65,7 @@ pub struct Links {
     store_lost: StoreLost,
     attempted: Attempted,
     connections: AtomicU64,
+    alerts_lost: AtomicU64,
 }
 
 /// Accounts whose session had its first attempt to connect.
@@ -99,8 +100,19 @@ impl Links {
             None => Some(alert),
         };
         if let Some(alert) = refused {
+            self.lose_alert();
             tracing::error!(kind = %alert.kind, subject = %alert.subject, text = %alert.text, "alert could not be queued");
         }
+    }
+
+    /// An alert was given up before it was written to the store.
+    pub(super) fn lose_alert(&self) {
+        self.alerts_lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Alerts that were given up before they were written to the store; each is in the log.
+    pub fn alerts_lost(&self) -> u64 {
+        self.alerts_lost.load(Ordering::Relaxed)
     }
 
     /// Something new is in the bot's outbox. A refusal loses nothing: the notifier looks there by itself too.

@@ -196,6 +196,12 @@ impl Operator {
         &self.roster.deps
     }
 
+    /// Alerts that were given up before they were written to the store; each is in the log.
+    #[must_use]
+    pub fn alerts_lost(&self) -> u64 {
+        self.roster.deps.links.alerts_lost()
+    }
+
     /// The sign-ins under way.
     #[must_use]
     pub const fn sign_ins(&self) -> &SignIns {

@@ -11,6 +11,7 @@ mod faults;
 mod health;
 mod keys;
 mod me;
+mod metrics;
 mod notifications;
 mod operations;
 mod pairs;
@@ -59,6 +60,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[must_use]
 pub fn table() -> Vec<EndpointSpec> {
     specs(&endpoints())
+}
+
+/// What is served on the socket of the metrics.
+pub(super) fn configure_metrics(config: &mut web::ServiceConfig) {
+    metrics::configure(config);
 }
 
 pub(super) fn configure(config: &mut web::ServiceConfig) {

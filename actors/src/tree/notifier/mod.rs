@@ -77,6 +77,7 @@ impl Handle<Raise> for Notifier {
             // The oldest is in the log; the newest tells more about now.
             self.backlog.pop_front();
             self.dropped += 1;
+            self.deps.links.lose_alert();
         }
         self.backlog.push_back(alert);
         self.write(cx);
