@@ -142,14 +142,14 @@ async fn the_tree_is_asked_for_by_prefix_state_and_cursor() {
     for (query, name, word) in [
         ("state=sleeping", "state", "`parked`"),
         ("state=", "state", "`parked`"),
-        ("prefix=a//b", "prefix", "segment"),
-        ("prefix=", "prefix", "segment"),
-        ("cursor=%20", "cursor", "segment"),
+        ("prefix=a//b", "prefix", "bad id"),
+        ("prefix=", "prefix", "bad id"),
+        ("cursor=%20", "cursor", "bad id"),
         ("prefix=pairs&cursor=queues", "cursor", "at or below pairs"),
         ("prefix=pairs&cursor=pairs-old", "cursor", "at or below pairs"),
         ("limit=0", "limit", "1 to 200"),
         ("limit=201", "limit", "1 to 200"),
-        ("limit=-1", "limit", "number"),
+        ("limit=-1", "limit", "invalid digit"),
         ("status=parked", "status", "`state`"),
     ] {
         let path = format!("{SUPERVISION}?{query}");
@@ -157,7 +157,8 @@ async fn the_tree_is_asked_for_by_prefix_state_and_cursor() {
         assert_eq!(refused.code, ProblemCode::InvalidRequest, "{query}");
         let told = serde_json::to_value(&refused.errors).unwrap();
         assert_eq!(told[0]["parameter"], name, "{query}: {told}");
-        println!("{query}: {told} {word}");
+        let detail = told[0]["detail"].as_str().unwrap();
+        assert!(detail.contains(word), "{query}: {detail}");
     }
     harness.stop().await;
 }

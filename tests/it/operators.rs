@@ -90,6 +90,9 @@ daemon_on_both_databases! {
         assert_eq!(parkings.len(), 1, "{parkings:?}");
         assert_eq!((&parkings[0]["why"], &parkings[0]["phase"]), (&json!("intensity"), &node["last_failure"]["phase"]));
 
+        let nobody = verb(&data, &["status", "--prefix", "pairs/nobody"]).await;
+        assert_eq!(nobody.status.code(), Some(64));
+        assert_eq!(String::from_utf8_lossy(&nobody.stderr), "switchyard: actor pairs/nobody not found\n");
         let health = text(&data, &["healthcheck", "--ready"]).await;
         assert_eq!(health, "ready\n", "one bad pair is no reason to send callers elsewhere");
         assert!(verb(&data, &["restart", &path]).await.status.success());
