@@ -38,16 +38,6 @@ pub(super) fn tree(config: &Config, quotas: Quotas) -> TreeConfig {
     }
 }
 
-/// Numbers of the supervision runtime.
-pub(super) fn runtime(config: &Config, seed: u64) -> RuntimeConfig {
-    RuntimeConfig {
-        seed,
-        log_window: config.supervision.log_window,
-        log_signatures_max: config.supervision.log_signatures_max,
-        ..RuntimeConfig::default()
-    }
-}
-
 /// What is wrong with them was found when the configuration was checked.
 pub(super) fn plans(config: &Config) -> Result<Plans, String> {
     let given = &config.plans;
@@ -82,6 +72,8 @@ pub(super) fn runtime(config: &Config, seed: u64) -> RuntimeConfig {
         seed,
         shards: asked.unwrap_or(spare),
         stall_limit: config.supervision.stall_limit,
+        log_window: config.supervision.log_window,
+        log_signatures_max: config.supervision.log_signatures_max,
         ..RuntimeConfig::default()
     }
 }

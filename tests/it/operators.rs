@@ -121,6 +121,8 @@ async fn metrics_count_what_failed_and_name_nobody() {
         "switchyard_supervision_children{kind=\"pair\",state=\"running\"} 3",
         "switchyard_supervision_unparks_total{kind=\"pair\",by=\"admin\"} 0",
         "switchyard_supervision_escalations_total 0",
+        "switchyard_supervision_storms_total 0",
+        "switchyard_supervision_stalls_total{kind=\"pair\"} 0",
         "switchyard_supervision_events_lost_total 0",
         "switchyard_daemon_ready 1",
         "switchyard_daemon_health{verdict=\"yellow\"} 1",

@@ -60,7 +60,8 @@ impl fmt::Display for Concern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.state {
             NodeState::Starting => "is starting",
-            NodeState::Running => "is up",
+            // In a list of concerns only for what it does to others.
+            NodeState::Running => "is up but holds others up",
             NodeState::Backoff => "failed and waits for its next start",
             NodeState::Parked => "is parked",
             NodeState::Suspended => "is suspended",

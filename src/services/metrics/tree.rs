@@ -8,7 +8,9 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeG
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use switchyard_actors::supervision::{KindTotals, ParkCause, Phase, Refusal, Tree, Unparker, Verdict};
+use switchyard_actors::supervision::{
+    KindHistory, KindTotals, ParkCause, Phase, Refusal, Tree, Unparker, Verdict,
+};
 
 use crate::services::admin::Admin;
 
@@ -144,8 +146,15 @@ fn happened(encoder: &mut DescriptorEncoder<'_>, totals: &[KindTotals]) -> fmt::
         Unparker::ALL.map(|by| ([kind(total), ("by", by.as_str())], count(by)))
     });
     counters(encoder, "unparks", "Parked actors started again, by whom", unparks)?;
-    let escalations = totals.iter().map(|total| total.history.escalations).fold(0, u64::saturating_add);
+    let sum = |of: fn(&KindHistory) -> u64| {
+        totals.iter().map(|total| of(&total.history)).fold(0, u64::saturating_add)
+    };
+    let escalations = sum(|history| history.escalations);
     counter(encoder, "escalations", "Branches that gave up over too many restarts", escalations)?;
+    let help = "Branches that began to start their children slower, because too many failed";
+    counter(encoder, "storms", help, sum(|history| history.storms))?;
+    let stalls = totals.iter().map(|total| ([kind(total)], total.history.stalls));
+    counters(encoder, "stalls", "Actors that did not give their thread back in time", stalls)?;
     let stops = totals.iter().flat_map(|total| {
         let unclean = total.history.unclean_stops;
         let clean = total.history.stops.saturating_sub(unclean);
