@@ -185,13 +185,12 @@ impl App {
             bot,
         };
         let (services, operations) = wiring::services(&config, seed.as_ref(), parts, Arc::clone(&settled));
-        http.measure(measured(&root, &services));
         let events = operations.take_their_places(&root)?;
         root.add::<HttpActor>("http", server)?;
         // From here on the tree's own server takes the socket; what comes between waits in its backlog.
         early.stop().await;
         root.start().await;
-        http.serve_with(services);
+        take_calls(&http, &root, services);
         Ok(Self {
             root,
             store,
@@ -251,11 +250,12 @@ impl App {
     }
 }
 
-/// What a scraper is told.
-fn measured(root: &Root, services: &Services) -> Arc<Metrics> {
-    let (metrics, operator) = (Arc::new(Metrics::new()), root.operator());
+/// From now on callers are answered, and scrapers too.
+fn take_calls(http: &HttpState, root: &Root, services: Services) {
+    let (metrics, operator) = (Metrics::new(), root.operator());
     metrics.watch(root.tree(), move || operator.alerts_lost(), Arc::clone(&services.admin));
-    metrics
+    http.measure(Arc::new(metrics));
+    http.serve_with(services);
 }
 
 /// What the server knows before there is a store: who the operator is, and whether it speaks TLS.
