@@ -33,7 +33,8 @@ pub(crate) enum Request {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doing {
     pub(crate) phase: Phase,
-    pub(crate) message: Option<&'static str>,
+    /// Names the message; asked only when something went wrong.
+    pub(crate) message: Option<fn() -> &'static str>,
 }
 
 /// How an instance is being ended.
@@ -82,7 +83,7 @@ impl<C: Child> Link<C> {
         self.me.node()
     }
 
-    pub(crate) fn doing(&self, phase: Phase, message: Option<&'static str>) {
+    pub(crate) fn doing(&self, phase: Phase, message: Option<fn() -> &'static str>) {
         self.doing.set(Doing { phase, message });
     }
 
@@ -123,7 +124,7 @@ impl<C: Receive<M>, M: Message> Handler<Packet<M>> for Host<C> {
         let link = &self.link;
         let Some((message, responder)) = packet.open() else { return };
         let responder = responder.taken(link.node().epoch());
-        link.doing(Phase::Handler, Some(short_type_name::<M>()));
+        link.doing(Phase::Handler, Some(short_type_name::<M>));
         link.with(host, |state, cx| state.receive(message, cx, responder));
         let left = link.budget.get().saturating_sub(1);
         link.budget.set(left);

@@ -110,7 +110,7 @@ impl<C: Child> Runner<C> {
 
     fn blame(&self, caught: Caught) -> Failure {
         let doing = self.link.doing.get();
-        failure_of(doing.phase, doing.message, caught)
+        failure_of(doing.phase, doing.message.map(|name| name()), caught)
     }
 
     fn is_busy(&self) -> bool {
