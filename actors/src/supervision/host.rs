@@ -8,25 +8,38 @@ use std::{
     task::Poll,
 };
 
-use actix::{Actor, AsyncContext, Context, Handler, Supervised};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Supervised};
 use tokio::time::Instant;
 
 use super::{
     child::{Child, Message, Receive},
-    contained::Contained,
+    contained::{Contained, failure_of},
     context::{Cx, Heartbeat},
-    failure::{Phase, short_type_name},
+    failure::{Failure, Phase, short_type_name},
+    panics::catch,
     message::Packet,
     node::Node,
     reference::ChildRef,
 };
 
-/// What a child asked for through its context.
+/// What a child asked for through its context, or what became of it.
 #[derive(Debug)]
 pub(crate) enum Request {
+    /// It panicked with a message in hand.
+    Crash(Failure),
     Fail(String),
     Stop,
     Park(String),
+}
+
+impl Request {
+    /// A request as such, or the failure that it is.
+    pub(crate) fn or_crash(self) -> Result<Option<Self>, Failure> {
+        match self {
+            Self::Crash(failure) => Err(failure),
+            request => Ok(Some(request)),
+        }
+    }
 }
 
 /// What a child is doing right now: names the culprit of a panic.
@@ -125,7 +138,13 @@ impl<C: Receive<M>, M: Message> Handler<Packet<M>> for Host<C> {
         let Some((message, responder)) = packet.open() else { return };
         let responder = responder.taken(link.node().epoch());
         link.doing(Phase::Handler, Some(short_type_name::<M>));
-        link.with(host, |state, cx| state.receive(message, cx, responder));
+        // Caught as close as can be: unwinding costs by the frame.
+        if let Err(caught) = catch(|| link.with(host, |state, cx| state.receive(message, cx, responder))) {
+            let failure = failure_of(Phase::Handler, Some(short_type_name::<M>()), caught);
+            // It counts for more than what the child asked for before.
+            *link.request.borrow_mut() = Some(Request::Crash(failure));
+            return host.terminate();
+        }
         let left = link.budget.get().saturating_sub(1);
         link.budget.set(left);
         if left == 0 {

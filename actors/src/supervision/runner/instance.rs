@@ -100,12 +100,12 @@ impl<C: Child> Runner<C> {
     pub(super) fn run(&mut self, task: &mut TaskContext<'_>) -> Result<Option<Request>, Failure> {
         let Some(context) = self.context.as_mut() else { return Ok(None) };
         if let Some(request) = self.link.request.borrow_mut().take() {
-            return Ok(Some(request));
+            return request.or_crash();
         }
         self.link.budget.set(self.link.node().world.config.messages_a_turn.get());
         let polled = catch(|| Pin::new(context).poll(task));
         let _pending = polled.map_err(|caught| self.blame(caught))?;
-        Ok(self.link.request.borrow_mut().take())
+        self.link.request.borrow_mut().take().map_or(Ok(None), Request::or_crash)
     }
 
     fn blame(&self, caught: Caught) -> Failure {

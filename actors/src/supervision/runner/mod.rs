@@ -315,6 +315,7 @@ impl<C: Child> Drop for Runner<C> {
 impl<C: Child> Runner<C> {
     fn requested(&mut self, request: Request) {
         match request {
+            Request::Crash(failure) => self.crashed(failure),
             Request::Fail(text) => self.crashed(Failure::new(super::failure::Phase::Declared, text)),
             Request::Stop => {
                 self.end_instance(&super::failure::ExitReason::Normal, Teardown::Stop);
