@@ -138,8 +138,9 @@ impl<C: Receive<M>, M: Message> Handler<Packet<M>> for Host<C> {
         let Some((message, responder)) = packet.open() else { return };
         let responder = responder.taken(link.node().epoch());
         link.doing(Phase::Handler, Some(short_type_name::<M>));
-        // Caught as close as can be: unwinding costs by the frame.
-        if let Err(caught) = catch(|| link.with(host, |state, cx| state.receive(message, cx, responder))) {
+        // Caught as close as can be: unwinding costs by the frame, and by what a frame has to clean up.
+        let caught = link.with(host, |state, cx| catch(|| state.receive(message, cx, responder)));
+        if let Some(Err(caught)) = caught {
             let failure = failure_of(Phase::Handler, Some(short_type_name::<M>()), caught);
             // It counts for more than what the child asked for before.
             *link.request.borrow_mut() = Some(Request::Crash(failure));
