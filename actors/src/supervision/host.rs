@@ -16,9 +16,9 @@ use super::{
     contained::{Contained, failure_of},
     context::{Cx, Heartbeat},
     failure::{Failure, Phase, short_type_name},
-    panics::catch,
     message::Packet,
     node::Node,
+    panics::catch,
     reference::ChildRef,
 };
 

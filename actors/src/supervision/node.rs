@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    cell::BranchCell,
     command::Command,
     contained::failure_of,
+    core::Key,
     failure::{Failure, Phase},
     panics::Caught,
     path::ChildPath,
@@ -64,17 +66,27 @@ pub(crate) enum Teardown {
     Stop,
 }
 
+/// Where a child belongs: its supervisor, its key there, and the thread on which it lives.
+pub(crate) struct Place {
+    pub(crate) parent: Weak<BranchCell>,
+    pub(crate) key: Key,
+    pub(crate) shard: u16,
+}
+
 /// The control word. Shared by the runner, every reference and the tree.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) path: ChildPath,
+    /// Its supervisor, and its key there.
+    pub(crate) parent: Weak<BranchCell>,
+    pub(crate) key: Key,
     /// The thread on which it lives.
     pub(crate) shard: u16,
     /// What is counted of its kind.
     tally: Arc<Tally>,
-    /// Counts of the children of a branch; `None` for any other child.
-    pub(crate) children: Option<Arc<Counts>>,
+    /// The supervisor that it is; `None` for any other child.
+    pub(crate) branch: Option<Arc<BranchCell>>,
     /// Counts of the branch it belongs to.
     family: Arc<Counts>,
     pub(crate) world: Arc<World>,
@@ -99,8 +111,9 @@ impl Node {
     pub(crate) fn new(
         world: &Arc<World>,
         path: ChildPath,
-        (kind, shard): (&'static str, u16),
-        (family, children): (&Arc<Counts>, Option<Arc<Counts>>),
+        kind: &'static str,
+        Place { parent, key, shard }: Place,
+        (family, branch): (&Arc<Counts>, Option<Arc<BranchCell>>),
         capacity: usize,
     ) -> Arc<Self> {
         let tally = world.tallies.of(kind);
@@ -109,9 +122,11 @@ impl Node {
         Arc::new(Self {
             id: world.next_id(),
             path,
+            parent,
+            key,
             shard,
             tally,
-            children,
+            branch,
             family: Arc::clone(family),
             capacity: AtomicUsize::new(capacity),
             state: AtomicU8::new(NodeState::Starting.code()),
@@ -264,7 +279,7 @@ impl Node {
     }
 
     pub(crate) const fn is_branch(&self) -> bool {
-        self.children.is_some()
+        self.branch.is_some()
     }
 
     pub(crate) fn epoch(&self) -> u64 {

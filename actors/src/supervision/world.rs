@@ -16,12 +16,13 @@ use super::{
     backoff::jitter_key,
     changes::Feeds,
     core::SlotPolicy,
-    directory::{Directory, Listed},
+    directory::Directory,
     event::{Happening, SupervisionEvent, SupervisionSink},
     log_book::LogBook,
     node::{Node, lock},
     panics,
     path::ChildPath,
+    reference::AnyChild,
     runtime::RuntimeConfig,
     scan::Scan,
     shards::Shards,
@@ -129,7 +130,7 @@ impl World {
         }
     }
 
-    pub(crate) fn list(&self, listed: Listed) {
+    pub(crate) fn list(&self, listed: AnyChild) {
         let before = lock(&self.directory).insert(listed);
         // Foreign code may run in its drop: never inside the lock.
         drop(before);
@@ -141,7 +142,7 @@ impl World {
         drop(gone);
     }
 
-    pub(crate) fn find(&self, path: &ChildPath) -> Option<Listed> {
+    pub(crate) fn find(&self, path: &ChildPath) -> Option<AnyChild> {
         lock(&self.directory).find(path)
     }
 
@@ -149,22 +150,22 @@ impl World {
     pub(crate) fn by_id(&self, id: u64) -> Option<Arc<Node>> {
         let mut found = None;
         self.walk(&ChildPath::root(), |listed| {
-            if listed.node.id == id {
-                found = Some(Arc::clone(&listed.node));
+            if listed.node().id == id {
+                found = Some(Arc::clone(listed.node()));
             }
         });
         found
     }
 
     /// The next slice of a scan, see [`Directory::slice`]: the directory is locked for that long only.
-    pub(crate) fn slice(&self, scan: &mut Scan, visit: &mut dyn FnMut(&Listed) -> bool) -> bool {
+    pub(crate) fn slice(&self, scan: &mut Scan, visit: &mut dyn FnMut(&AnyChild) -> bool) -> bool {
         lock(&self.directory).slice(scan, visit)
     }
 
     /// Everything at or below a path, in slices.
-    pub(crate) fn walk(&self, branch: &ChildPath, mut visit: impl FnMut(&Listed)) {
+    pub(crate) fn walk(&self, branch: &ChildPath, mut visit: impl FnMut(&AnyChild)) {
         let mut scan = Scan::new(branch, None, None);
-        let mut visit = |listed: &Listed| {
+        let mut visit = |listed: &AnyChild| {
             visit(listed);
             true
         };
@@ -172,7 +173,7 @@ impl World {
     }
 
     /// Supervisors and direct children of the root.
-    pub(crate) fn pillars(&self) -> Vec<Listed> {
+    pub(crate) fn pillars(&self) -> Vec<AnyChild> {
         lock(&self.directory).pillars()
     }
 
@@ -193,8 +194,8 @@ impl World {
     pub(crate) fn left_behind(&self) -> Vec<ChildPath> {
         let mut alive = Vec::new();
         self.walk(&ChildPath::root(), |listed| {
-            if !listed.node.is_branch() && listed.node.state() != NodeState::Stopped {
-                alive.push(listed.node.path.clone());
+            if !listed.node().is_branch() && listed.node().state() != NodeState::Stopped {
+                alive.push(listed.node().path.clone());
             }
         });
         alive

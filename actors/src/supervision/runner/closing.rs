@@ -204,7 +204,7 @@ impl<C: Child> Runner<C> {
             node.world.left_unfinished(node.path.clone());
         }
         if node.is_branch() {
-            self.parent.abandon(self.key);
+            self.parent.abandon(self.key());
         }
         node.world.emit(&node, Happening::Stopped { clean });
         if tell {

@@ -54,7 +54,7 @@ impl<C: Child> Runner<C> {
             Ok(Poll::Ready(Ok(Loaded::Ready(state)))) => self.install(state),
             Ok(Poll::Ready(Ok(Loaded::Ignore))) => {
                 self.phase = Phase::Idle(None);
-                self.parent.step(Event::Ignored { key: self.key });
+                self.parent.step(Event::Ignored { key: self.key() });
             }
             Ok(Poll::Ready(Err(LoadError::Retry(text)))) => self.crashed(Failure::new(Doing::Load, text)),
             Ok(Poll::Ready(Err(LoadError::Fatal(text)))) => {
@@ -91,7 +91,7 @@ impl<C: Child> Runner<C> {
         // A branch is up once its children are; it says so itself.
         if !self.node().is_branch() {
             self.node().set_state(NodeState::Running);
-            self.parent.step(Event::Up { key: self.key });
+            self.parent.step(Event::Up { key: self.key() });
         }
         self.publish(true);
     }

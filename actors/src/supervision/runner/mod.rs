@@ -87,7 +87,6 @@ pub(crate) struct Runner<C: Child> {
     link: Rc<Link<C>>,
     context: Option<ContextFut<Host<C>, Context<Host<C>>>>,
     parent: Arc<BranchCell>,
-    key: Key,
     limits: Limits,
     phase: Phase<C>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -98,7 +97,6 @@ impl<C: Child> Runner<C> {
     /// Makes the mailbox here and the runner on the actors' thread; it waits for its first command.
     pub(crate) fn launch(
         parent: &Arc<BranchCell>,
-        key: Key,
         node: Arc<Node>,
         spec: ChildSpec<C>,
     ) -> Result<ChildRef<C>, AddError> {
@@ -119,7 +117,6 @@ impl<C: Child> Runner<C> {
                 link,
                 context: Some(context),
                 parent,
-                key,
                 limits,
                 phase,
                 timer: None,
@@ -137,6 +134,10 @@ impl<C: Child> Runner<C> {
 
     fn node(&self) -> &Arc<Node> {
         self.link.node()
+    }
+
+    fn key(&self) -> Key {
+        self.node().key
     }
 
     fn obey(&mut self, command: Command) {
@@ -188,7 +189,7 @@ impl<C: Child> Runner<C> {
                 if due.take_if(|at| *at <= now).is_none() {
                     return Turn::Wait;
                 }
-                self.parent.step(Event::Due { key: self.key });
+                self.parent.step(Event::Due { key: self.key() });
                 Turn::Again
             }
             Phase::Loading { .. } => self.turn_loading(task, now),
@@ -246,7 +247,7 @@ impl<C: Child> Runner<C> {
     }
 
     fn report(&self, exit: Exit, because: Because) {
-        self.parent.exited(self.key, exit, because);
+        self.parent.exited(self.key(), exit, because);
     }
 }
 
