@@ -2,7 +2,9 @@
 
 use std::{io, time::Duration};
 
-use switchyard_actors::supervision::{Backoff, ChildPath, ChildRef, ChildSpec, Intensity, Policy};
+use switchyard_actors::supervision::{
+    Backoff, ChildPath, ChildRef, ChildSpec, Intensity, Policy, RuntimeConfig,
+};
 
 use super::{
     child::{Counter, Crash, Get, counter},
@@ -19,19 +21,40 @@ const ROUNDS: usize = 1_000;
 /// What is done before the clock starts, as a share of the measurement.
 const WARM_UP: usize = 10;
 
-/// What becomes of the log.
+/// What becomes of the log. What is formatted is thrown away.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
-    /// Lines are formatted as the daemon's are (JSON), and then thrown away.
-    Written,
+    /// Every restart has its line, as text.
+    Text,
+    /// Every restart has its line, as JSON.
+    Json,
+    /// As the daemon does it where there is no terminal: JSON, and of lines that are alike the first in a while.
+    Daemon,
     /// No subscriber.
     Off,
 }
 
-fn install(log: Log) {
-    if log == Log::Written {
-        let lines = tracing_subscriber::fmt().json().flatten_event(true).with_writer(io::sink);
-        lines.init();
+impl Log {
+    const fn metric(self) -> &'static str {
+        match self {
+            Self::Text => "crash",
+            Self::Json => "crash_json",
+            Self::Daemon => "crash_daemon",
+            Self::Off => "crash_quiet",
+        }
+    }
+
+    async fn scene(self) -> Scene {
+        match self {
+            Self::Text => tracing_subscriber::fmt().with_ansi(false).with_writer(io::sink).init(),
+            Self::Json | Self::Daemon => {
+                tracing_subscriber::fmt().json().flatten_event(true).with_writer(io::sink).init();
+            }
+            Self::Off => {}
+        }
+        let default = RuntimeConfig::default();
+        let log_window = default.log_window.filter(|_| self == Self::Daemon);
+        Scene::with(RuntimeConfig { log_window, ..default }).await
     }
 }
 
@@ -65,11 +88,10 @@ fn check_record(scene: &Scene, child: &ChildRef<Counter>) {
     assert!(last.failure.location.is_some_and(|place| place.contains("child.rs:")));
 }
 
-/// `crash`, `crash_quiet`: from the message that panics to the answer to the next one, with message type, text and
-/// place recorded.
+/// `crash` and the like: from the message that panics to the answer to the next one, with message type, text and place
+/// recorded, and the sink told.
 pub(crate) async fn one(log: Log) -> Report {
-    install(log);
-    let scene = Scene::new().await;
+    let scene = log.scene().await;
     for round in 0..ROUNDS / WARM_UP {
         crash_round(&scene, round).await;
     }
@@ -79,13 +101,12 @@ pub(crate) async fn one(log: Log) -> Report {
     }
     let each = micros_each(took, ROUNDS * CRASHES);
     scene.end().await;
-    Report::default().with(if log == Log::Written { "crash" } else { "crash_quiet" }, "us", each)
+    Report::default().with(log.metric(), "us", each)
 }
 
-/// `mass_crash`: all children panic at once, recorded and logged; per child, until every one has answered.
+/// `mass_crash`: all children panic at once, each recorded and logged as text; per child, until all have answered.
 pub(crate) async fn all(children: usize) -> Report {
-    install(Log::Written);
-    let scene = Scene::new().await;
+    let scene = Log::Text.scene().await;
     let all: Vec<ChildRef<Counter>> = scene
         .start(children, |branch| {
             (0..children).map(|number| branch.add(brave(number)).expect("a new child")).collect()

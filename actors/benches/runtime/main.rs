@@ -34,13 +34,15 @@ const PART_MAX: Duration = Duration::from_secs(300);
 /// A part: what it is called, and its work with that many children.
 type Part = (&'static str, fn(usize) -> Pin<Box<dyn Future<Output = Report>>>);
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 11] = [
     ("start", |children| Box::pin(start::run(children))),
     ("tell", |_| Box::pin(mailbox::tell())),
     ("tell_child", |_| Box::pin(mailbox::tell_child())),
     ("ask", |_| Box::pin(mailbox::ask())),
     ("ask_child", |_| Box::pin(mailbox::ask_child())),
-    ("crash", |_| Box::pin(crash::one(crash::Log::Written))),
+    ("crash", |_| Box::pin(crash::one(crash::Log::Text))),
+    ("crash_json", |_| Box::pin(crash::one(crash::Log::Json))),
+    ("crash_daemon", |_| Box::pin(crash::one(crash::Log::Daemon))),
     ("crash_quiet", |_| Box::pin(crash::one(crash::Log::Off))),
     ("mass_crash", |children| Box::pin(crash::all(children))),
     ("tree", |children| Box::pin(view::run(children))),

@@ -65,10 +65,15 @@ pub(crate) struct Scene {
 impl Scene {
     /// Made and started; the branch has no child yet.
     pub(crate) async fn new() -> Self {
+        Self::with(RuntimeConfig::default()).await
+    }
+
+    /// As [`new`](Self::new), with other numbers.
+    pub(crate) async fn with(config: RuntimeConfig) -> Self {
         let starts = Arc::new(Starts::default());
         let clock = Arc::new(wall);
         let sink: Arc<dyn SupervisionSink> = Arc::<Starts>::clone(&starts);
-        let runtime = Runtime::new(RuntimeConfig::default(), clock, sink).unwrap();
+        let runtime = Runtime::new(config, clock, sink).unwrap();
         let branch = runtime.root().add_branch(BranchSpec::dynamic("many")).unwrap();
         runtime.start().await;
         branch.settled().await;

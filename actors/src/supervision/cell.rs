@@ -16,7 +16,7 @@ use super::{
     node::{Node, Place, lock},
     path::ChildPath,
     reference::{AnyChild, ChildRef},
-    runner::Runner,
+    runner::{Limits, Runner},
     spec::{ChildSpec, SpecError},
     state::{Counts, Refusal},
     world::World,
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) core: Core,
     pub(crate) entries: BTreeMap<Key, AnyChild>,
     next: Key,
+    /// Those of the child that was added last.
+    limits: Option<Arc<Limits>>,
     pub(crate) outbox: Outbox,
     /// Why the branch is giving up.
     pub(crate) chain: Option<String>,
@@ -76,6 +78,7 @@ impl BranchCell {
                 core: Core::new(policy),
                 entries: BTreeMap::new(),
                 next: 0,
+                limits: None,
                 outbox: Outbox::default(),
                 chain: None,
                 settled: Vec::new(),
@@ -102,13 +105,13 @@ impl BranchCell {
         branch: Option<Arc<Self>>,
     ) -> Result<ChildRef<C>, AddError> {
         spec.policy.check()?;
-        let policy = spec.policy.clone();
+        let ChildSpec { args, policy, shard_key, .. } = spec;
         let (key, reference) = {
             let mut inner = lock(&self.inner);
             if !inner.core.accepts() || self.world.draining.load(Ordering::Acquire) {
                 return Err(AddError::Stopping);
             }
-            if spec.policy.significant && inner.core.policy().auto_shutdown == AutoShutdown::Never {
+            if policy.significant && inner.core.policy().auto_shutdown == AutoShutdown::Never {
                 return Err(SpecError::SignificantForNothing.into());
             }
             if self.find(&inner, &path).is_some() {
@@ -116,14 +119,15 @@ impl BranchCell {
             }
             let key = inner.next;
             inner.next = key.saturating_add(1);
-            let shard = self.world.shards.of(spec.shard_key);
+            let shard = self.world.shards.of(shard_key);
             let place = Place { parent: Arc::downgrade(self), key, shard };
             let family = (&self.counts, branch);
             let node = Node::new(&self.world, path.clone(), C::KIND, place, family, policy.mailbox.get());
             if let Some(cell) = &node.branch {
                 let _first = cell.own.set((Arc::downgrade(self), key, Arc::downgrade(&node)));
             }
-            let reference = Runner::launch(self, node, spec)?;
+            let limits = inner.share(Limits::new(&policy, node.is_branch()));
+            let reference = Runner::launch(self, node, limits, args)?;
             inner.entries.insert(key, reference.untyped());
             self.world.list(reference.untyped());
             (key, reference)
@@ -221,6 +225,14 @@ impl BranchCell {
 }
 
 impl Inner {
+    /// The same limits as the child before, if they are equal: in a dynamic branch nearly all are.
+    fn share(&mut self, limits: Limits) -> Arc<Limits> {
+        match &self.limits {
+            Some(before) if **before == limits => Arc::clone(before),
+            _ => Arc::clone(self.limits.insert(Arc::new(limits))),
+        }
+    }
+
     pub(crate) fn forget(&mut self, key: Key) {
         self.entries.remove(&key);
         for waiter in self.removed.remove(&key).unwrap_or_default() {

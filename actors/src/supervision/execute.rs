@@ -126,7 +126,7 @@ impl BranchCell {
                 self.world.emit(node, Happening::Parked { cause, reason, probe_in });
             }
             Action::Probe { delay, .. } => {
-                let reason = node.ledger().reason.clone();
+                let reason = node.ledger().rare().and_then(|rare| rare.reason.clone());
                 node.plan(Some(delay), reason);
                 node.command(Command::Wait { due_in: Some(delay) });
             }
@@ -257,7 +257,7 @@ impl BranchCell {
     fn fail(&self) {
         let chain = lock(&self.inner).chain.take().unwrap_or_default();
         if let Some((_, _, node)) = self.own() {
-            node.command(Command::Fail(Failure::new(Phase::Escalation, chain)));
+            node.command(Command::Fail(Box::new(Failure::new(Phase::Escalation, chain))));
         }
     }
 }

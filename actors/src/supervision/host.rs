@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     child::{Child, Message, Receive},
     contained::{Contained, failure_of},
-    context::{Cx, Heartbeat},
+    context::Cx,
     failure::{Failure, Phase, short_type_name},
     message::Packet,
     node::Node,
@@ -63,13 +63,13 @@ pub enum Ending {
 pub(crate) struct Link<C: Child> {
     pub(crate) me: ChildRef<C>,
     pub(crate) state: RefCell<Option<Contained<C>>>,
-    pub(crate) request: RefCell<Option<Request>>,
+    /// What the child asked for; it is over then.
+    asked: Cell<Option<Box<Request>>>,
     pub(crate) doing: Cell<Doing>,
     /// Futures that count as work in flight.
-    pub(crate) inflight: Rc<Cell<usize>>,
+    pub(crate) inflight: Cell<usize>,
     /// The child asked to be judged even when idle.
     pub(crate) vigil: Cell<bool>,
-    pub(crate) beat: Heartbeat,
     pub(crate) dirty: Cell<bool>,
     /// Messages it may still handle before it yields to its neighbours.
     pub(crate) budget: Cell<u32>,
@@ -81,11 +81,10 @@ impl<C: Child> Link<C> {
         Rc::new(Self {
             me,
             state: RefCell::new(None),
-            request: RefCell::new(None),
+            asked: Cell::new(None),
             doing: Cell::new(Doing { phase: Phase::Load, message: None }),
-            inflight: Rc::new(Cell::new(0)),
+            inflight: Cell::new(0),
             vigil: Cell::new(false),
-            beat: Heartbeat::new(),
             dirty: Cell::new(false),
             budget: Cell::new(0),
             ending: Cell::new(None),
@@ -101,7 +100,30 @@ impl<C: Child> Link<C> {
     }
 
     pub(crate) fn beat(&self) {
-        self.beat.beat();
+        self.node().beat();
+    }
+
+    /// Takes what the child asks for; the first counts.
+    pub(crate) fn request(&self, request: Request) {
+        let first = self.asked.take().unwrap_or_else(|| Box::new(request));
+        self.asked.set(Some(first));
+    }
+
+    /// The child crashed, which counts for more than what it asked for before.
+    fn crash(&self, failure: Failure) {
+        self.asked.set(Some(Box::new(Request::Crash(failure))));
+    }
+
+    pub(crate) fn take_request(&self) -> Option<Request> {
+        self.asked.take().map(|request| *request)
+    }
+
+    /// True once the child asked for its end.
+    pub(crate) fn is_over(&self) -> bool {
+        let asked = self.asked.take();
+        let over = asked.is_some();
+        self.asked.set(asked);
+        over
     }
 
     /// Runs `work` on the state, if there is one.
@@ -141,9 +163,7 @@ impl<C: Receive<M>, M: Message> Handler<Packet<M>> for Host<C> {
         // Caught as close as can be: unwinding costs by the frame, and by what a frame has to clean up.
         let caught = link.with(host, |state, cx| catch(|| state.receive(message, cx, responder)));
         if let Some(Err(caught)) = caught {
-            let failure = failure_of(Phase::Handler, Some(short_type_name::<M>()), caught);
-            // It counts for more than what the child asked for before.
-            *link.request.borrow_mut() = Some(Request::Crash(failure));
+            link.crash(failure_of(Phase::Handler, Some(short_type_name::<M>()), caught));
             return host.terminate();
         }
         let left = link.budget.get().saturating_sub(1);

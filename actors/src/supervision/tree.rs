@@ -262,8 +262,10 @@ impl Tree {
         let (reason, since, next_attempt, last_failure, observable) = {
             let ledger = node.ledger();
             let observable = ledger.observable.clone();
-            let failure = ledger.last_failure.as_deref().cloned();
-            (ledger.reason.clone(), ledger.since, ledger.next_attempt, failure, observable)
+            let rare = ledger.rare();
+            let failure = rare.and_then(|rare| rare.last_failure.clone());
+            let reason = rare.and_then(|rare| rare.reason.clone());
+            (reason, ledger.since, rare.and_then(|rare| rare.next_attempt), failure, observable)
         };
         NodeView {
             path: node.path.clone(),

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU64,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -34,6 +35,10 @@ use super::{
 
 /// The injected wall clock.
 pub type WallClock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// A moment in eight bytes: nanoseconds since the runtime was made (of which there are 584 years), and one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(NonZeroU64);
 
 /// See the module.
 pub(crate) struct World {
@@ -105,6 +110,15 @@ impl World {
 
     pub(crate) fn moment(&self, instant: Instant) -> Duration {
         instant.saturating_duration_since(self.origin)
+    }
+
+    pub(crate) fn stamp(&self, instant: Instant) -> Stamp {
+        let nanos = u64::try_from(self.moment(instant).as_nanos()).unwrap_or(u64::MAX);
+        Stamp(NonZeroU64::MIN.saturating_add(nanos))
+    }
+
+    pub(crate) fn stamped(&self, stamp: Stamp) -> Instant {
+        self.instant(Duration::from_nanos(stamp.0.get().saturating_sub(1)))
     }
 
     /// What decisions need of a policy.
