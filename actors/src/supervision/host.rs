@@ -158,11 +158,14 @@ impl<C: Receive<M>, M: Message> Handler<Packet<M>> for Host<C> {
     fn handle(&mut self, mut packet: Packet<M>, host: &mut Context<Self>) {
         let link = &self.link;
         let Some((message, responder)) = packet.open() else { return };
-        let responder = responder.taken(link.node().epoch());
+        let mut held = Some(responder.taken(link.node().epoch()));
         link.doing(Phase::Handler, Some(short_type_name::<M>));
         // Caught as close as can be: unwinding costs by the frame, and by what a frame has to clean up.
-        let caught = link.with(host, |state, cx| catch(|| state.receive(message, cx, responder)));
+        let caught = link.with(host, |state, cx| catch(|| state.receive_held(message, cx, &mut held)));
         if let Some(Err(caught)) = caught {
+            if let Some(responder) = held {
+                responder.crashed();
+            }
             link.crash(failure_of(Phase::Handler, Some(short_type_name::<M>()), caught));
             return host.terminate();
         }
