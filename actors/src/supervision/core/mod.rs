@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use event::{Action, EndHow, Event, Exit, Key, Moment};
 pub use policy::{AutoShutdown, CorePolicy, OnExceed, SlotPolicy, Storm, Strategy};
-use slot::{Policies, Slot};
 pub use slot::SlotView;
+use slot::{Policies, Slot};
 use spread::Spread;
 
 use super::window::SlidingWindow;

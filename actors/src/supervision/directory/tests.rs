@@ -116,7 +116,7 @@ proptest! {
                     }
                     Step::Remove(number) => {
                         let path = name(number);
-                        let Some(node) = model.get(&path).map(|listed| Arc::clone(&listed.node())) else { continue };
+                        let Some(node) = model.get(&path).map(|listed| Arc::clone(listed.node())) else { continue };
                         let gone: BTreeSet<String> =
                             directory.remove(&node).iter().map(|listed| listed.path().to_owned()).collect();
                         let all: Vec<String> = model.keys().cloned().collect();
