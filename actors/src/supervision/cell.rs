@@ -1,7 +1,6 @@
 //! A supervisor at work: its decision core and its children's entries.
 
 use std::{
-    any::Any,
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, OnceLock, Weak, atomic::Ordering},
@@ -13,12 +12,11 @@ use tokio::sync::oneshot;
 use super::{
     child::Child,
     core::{AutoShutdown, Core, CorePolicy, EndHow, Event, Key, SlotView},
-    directory::Listed,
     execute::Outbox,
-    node::{Node, lock},
+    node::{Node, Place, lock},
     path::ChildPath,
-    reference::ChildRef,
-    runner::Runner,
+    reference::{AnyChild, ChildRef},
+    runner::{Limits, Runner},
     spec::{ChildSpec, SpecError},
     state::{Counts, Refusal},
     world::World,
@@ -41,19 +39,12 @@ pub enum AddError {
     Gone,
 }
 
-#[derive(Clone)]
-pub(crate) struct Entry {
-    pub(crate) node: Arc<Node>,
-    /// Set when the child is itself a supervisor.
-    pub(crate) branch: Option<Arc<BranchCell>>,
-    reference: Arc<dyn Any + Send + Sync>,
-}
-
 pub(crate) struct Inner {
     pub(crate) core: Core,
-    pub(crate) entries: BTreeMap<Key, Entry>,
-    ids: HashMap<String, Key>,
+    pub(crate) entries: BTreeMap<Key, AnyChild>,
     next: Key,
+    /// Those of the child that was added last.
+    limits: Option<Arc<Limits>>,
     pub(crate) outbox: Outbox,
     /// Why the branch is giving up.
     pub(crate) chain: Option<String>,
@@ -67,7 +58,7 @@ pub(crate) struct BranchCell {
     pub(crate) world: Arc<World>,
     pub(crate) path: ChildPath,
     pub(crate) inner: Mutex<Inner>,
-    counts: Arc<Counts>,
+    pub(crate) counts: Arc<Counts>,
     own: OnceLock<(Weak<BranchCell>, Key, Weak<Node>)>,
     pub(crate) me: Weak<BranchCell>,
 }
@@ -86,8 +77,8 @@ impl BranchCell {
             inner: Mutex::new(Inner {
                 core: Core::new(policy),
                 entries: BTreeMap::new(),
-                ids: HashMap::new(),
                 next: 0,
+                limits: None,
                 outbox: Outbox::default(),
                 chain: None,
                 settled: Vec::new(),
@@ -114,34 +105,31 @@ impl BranchCell {
         branch: Option<Arc<Self>>,
     ) -> Result<ChildRef<C>, AddError> {
         spec.policy.check()?;
-        let policy = spec.policy.clone();
+        let ChildSpec { args, policy, shard_key, .. } = spec;
         let (key, reference) = {
             let mut inner = lock(&self.inner);
             if !inner.core.accepts() || self.world.draining.load(Ordering::Acquire) {
                 return Err(AddError::Stopping);
             }
-            if spec.policy.significant && inner.core.policy().auto_shutdown == AutoShutdown::Never {
+            if policy.significant && inner.core.policy().auto_shutdown == AutoShutdown::Never {
                 return Err(SpecError::SignificantForNothing.into());
             }
-            if inner.ids.contains_key(path.id()) {
+            if self.find(&inner, &path).is_some() {
                 return Err(AddError::Duplicate(path));
             }
-            let family = (&self.counts, branch.as_ref().map(|cell| Arc::clone(&cell.counts)));
-            let place = (C::KIND, self.world.shards.of(spec.shard_key));
-            let node = Node::new(&self.world, path.clone(), place, family, policy.mailbox.get());
             let key = inner.next;
             inner.next = key.saturating_add(1);
-            if let Some(cell) = &branch {
+            let shard = self.world.shards.of(shard_key);
+            let place = Place { parent: Arc::downgrade(self), key, shard };
+            let family = (&self.counts, branch);
+            let node = Node::new(&self.world, path.clone(), C::KIND, place, family, policy.mailbox.get());
+            if let Some(cell) = &node.branch {
                 let _first = cell.own.set((Arc::downgrade(self), key, Arc::downgrade(&node)));
             }
-            let reference = Runner::launch(self, key, node, spec)?;
-            let entry =
-                Entry { node: Arc::clone(reference.node()), branch, reference: Arc::new(reference.clone()) };
-            inner.ids.insert(path.id().to_owned(), key);
-            inner.entries.insert(key, entry.clone());
-            let listed =
-                Listed { node: entry.node, parent: Arc::downgrade(self), key, reference: entry.reference };
-            self.world.list(listed);
+            let limits = inner.share(Limits::new(&policy, node.is_branch()));
+            let reference = Runner::launch(self, node, limits, args)?;
+            inner.entries.insert(key, reference.untyped());
+            self.world.list(reference.untyped());
             (key, reference)
         };
         let policy = self.world.slot_policy(&policy, &path);
@@ -154,7 +142,7 @@ impl BranchCell {
         let (gone, receiver) = oneshot::channel();
         let key = {
             let mut inner = lock(&self.inner);
-            let key = *inner.ids.get(id)?;
+            let key = self.find(&inner, &self.path.join(id))?.node().key;
             inner.removed.entry(key).or_default().push(gone);
             key
         };
@@ -209,31 +197,44 @@ impl BranchCell {
 
     /// The supervisor that a child is.
     pub(crate) fn branch(&self, key: Key) -> Option<Arc<Self>> {
-        lock(&self.inner).entries.get(&key)?.branch.clone()
+        lock(&self.inner).entries.get(&key)?.branch().cloned()
+    }
+
+    /// A child of this supervisor that is not forgotten. The directory knows paths; it may still list one that is.
+    fn find(&self, inner: &Inner, path: &ChildPath) -> Option<AnyChild> {
+        let child = self.world.find(path)?;
+        let node = child.node();
+        let ours = inner.entries.get(&node.key).is_some_and(|entry| Arc::ptr_eq(entry.node(), node));
+        ours.then_some(child)
     }
 
     pub(crate) fn key(&self, id: &str) -> Option<Key> {
-        lock(&self.inner).ids.get(id).copied()
+        let found = self.find(&lock(&self.inner), &self.path.join(id));
+        found.map(|child| child.node().key)
     }
 
     pub(crate) fn get<C: Child>(&self, id: &str) -> Option<ChildRef<C>> {
-        let key = self.key(id)?;
-        lock(&self.inner).entries.get(&key)?.reference.downcast_ref::<ChildRef<C>>().cloned()
+        let found = self.find(&lock(&self.inner), &self.path.join(id));
+        found?.typed()
     }
 
+    /// In order of start, which is the order of keys.
     pub(crate) fn ids(&self) -> Vec<String> {
-        let inner = lock(&self.inner);
-        let mut ids: Vec<_> = inner.ids.iter().map(|(id, key)| (*key, id.clone())).collect();
-        ids.sort_unstable();
-        ids.into_iter().map(|(_, id)| id).collect()
+        lock(&self.inner).entries.values().map(|child| child.node().path.id().to_owned()).collect()
     }
 }
 
 impl Inner {
-    pub(crate) fn forget(&mut self, key: Key) {
-        if let Some(entry) = self.entries.remove(&key) {
-            self.ids.remove(entry.node.path.id());
+    /// The same limits as the child before, if they are equal: in a dynamic branch nearly all are.
+    fn share(&mut self, limits: Limits) -> Arc<Limits> {
+        match &self.limits {
+            Some(before) if **before == limits => Arc::clone(before),
+            _ => Arc::clone(self.limits.insert(Arc::new(limits))),
         }
+    }
+
+    pub(crate) fn forget(&mut self, key: Key) {
+        self.entries.remove(&key);
         for waiter in self.removed.remove(&key).unwrap_or_default() {
             tell(waiter);
         }

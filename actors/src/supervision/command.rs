@@ -18,7 +18,7 @@ pub(crate) enum Command {
     /// Go on after a suspension.
     Resume,
     /// The instance is to be treated as failed (a branch whose intensity was exceeded).
-    Fail(Failure),
+    Fail(Box<Failure>),
     /// The instance is to end normally (a branch whose significant children ended).
     Finish,
     /// End this instance in good order, keep the queue; one that is to stay `down` refuses messages from now on.

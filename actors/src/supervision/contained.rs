@@ -16,6 +16,13 @@ pub(crate) fn failure_of(phase: Phase, message: Option<&str>, caught: Caught) ->
     failure
 }
 
+/// Drops a value of a child; a panic in it is recorded as this child's.
+pub(crate) fn discard<T>(value: T, node: &Node) {
+    if let Err(caught) = catch(|| drop(value)) {
+        node.contain(Phase::Drop, None, caught);
+    }
+}
+
 /// A value whose drop cannot unwind into its owner: a panic in it is recorded as this child's.
 pub(crate) struct Contained<T> {
     value: Option<T>,
@@ -42,10 +49,8 @@ impl<T> Contained<T> {
 
     /// Drops the value now.
     pub(crate) fn clear(&mut self) {
-        if let Some(value) = self.value.take()
-            && let Err(caught) = catch(|| drop(value))
-        {
-            self.node.contain(Phase::Drop, None, caught);
+        if let Some(value) = self.value.take() {
+            discard(value, &self.node);
         }
     }
 }

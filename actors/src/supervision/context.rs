@@ -1,14 +1,6 @@
 //! What a child can do while it runs: futures, timers, declaring its own end.
 
-use std::{
-    future::Future,
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{ActorContext, AsyncContext, Context};
 use chrono::{DateTime, Utc};
@@ -19,6 +11,7 @@ use super::{
     child::Child,
     host::{Ending, Host, Link, Request},
     message::Responder,
+    node::Node,
     path::ChildPath,
     reference::ChildRef,
     task::{Service, Task, Ticker, Token, Work},
@@ -132,7 +125,7 @@ impl<'a, C: Child> Cx<'a, C> {
 
     fn request(&mut self, request: Request) {
         // The first one counts; after it this instance is over.
-        self.link.request.borrow_mut().get_or_insert(request);
+        self.link.request(request);
         self.host.terminate();
     }
 
@@ -144,7 +137,7 @@ impl<'a, C: Child> Cx<'a, C> {
     /// A handle with which a future says so from inside.
     #[must_use]
     pub fn heartbeat(&self) -> Heartbeat {
-        self.link.beat.clone()
+        Heartbeat(Arc::clone(self.link.node()))
     }
 
     /// While on, the child is judged by its progress even when nothing is in flight: it must report some within
@@ -193,27 +186,11 @@ impl<'a, C: Child> Cx<'a, C> {
 
 /// Reports progress from inside a future, or from another thread.
 #[derive(Clone, Debug)]
-pub struct Heartbeat(Arc<Beat>);
-
-#[derive(Debug)]
-struct Beat {
-    origin: Instant,
-    /// Microseconds from `origin` to the latest beat.
-    latest: AtomicU64,
-}
+pub struct Heartbeat(Arc<Node>);
 
 impl Heartbeat {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Beat { origin: Instant::now(), latest: AtomicU64::new(0) }))
-    }
-
     /// Work in flight goes on.
     pub fn beat(&self) {
-        let now = u64::try_from(self.0.origin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.0.latest.fetch_max(now, Ordering::AcqRel);
-    }
-
-    pub(crate) fn latest(&self) -> Instant {
-        self.0.origin + Duration::from_micros(self.0.latest.load(Ordering::Acquire))
+        self.0.beat();
     }
 }

@@ -4,14 +4,9 @@
 //! in that state without looking into it, so that the one parked child among 100,000 is found by looking at a thousand
 //! numbers. The price is paid by a change of state alone: two more additions to counters that nobody else touches.
 
-use std::{
-    any::Any,
-    collections::BTreeMap,
-    ops::Bound,
-    sync::{Arc, Weak},
-};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
-use super::{cell::BranchCell, core::Key, node::Node, path::ChildPath, scan::Scan, state::Counts};
+use super::{node::Node, path::ChildPath, reference::AnyChild, scan::Scan, state::Counts};
 
 /// Most children on one shelf: few enough that putting one between others moves little, and that a look into a shelf is
 /// short; enough that there are few shelves.
@@ -20,31 +15,16 @@ const SHELF: usize = 128;
 /// Most children looked at, and shelves passed over, while the directory is locked once.
 pub(crate) const SLICE: usize = 512;
 
-/// A child in the directory.
-#[derive(Clone)]
-pub(crate) struct Listed {
-    pub(crate) node: Arc<Node>,
-    pub(crate) parent: Weak<BranchCell>,
-    pub(crate) key: Key,
-    pub(crate) reference: Arc<dyn Any + Send + Sync>,
-}
-
-impl Listed {
-    fn path(&self) -> &str {
-        self.node.path.as_str()
-    }
-}
-
 /// Neighbours in order of paths.
 #[derive(Default)]
 struct Shelf {
-    items: Vec<Listed>,
+    items: Vec<AnyChild>,
     counts: Arc<Counts>,
 }
 
 impl Shelf {
     fn first(&self) -> Option<Arc<str>> {
-        self.items.first().map(|listed| listed.node.path.shared())
+        self.items.first().map(|listed| listed.node().path.shared())
     }
 
     fn search(&self, path: &str) -> Result<usize, usize> {
@@ -55,8 +35,8 @@ impl Shelf {
         self.items.binary_search_by(|listed| listed.path().cmp(path))
     }
 
-    fn put(&mut self, at: usize, listed: Listed) {
-        listed.node.shelve(&self.counts);
+    fn put(&mut self, at: usize, listed: AnyChild) {
+        listed.node().shelve(&self.counts);
         self.items.insert(at.min(self.items.len()), listed);
     }
 
@@ -65,15 +45,15 @@ impl Shelf {
         let items = self.items.split_off(at.min(self.items.len()));
         let counts = Arc::<Counts>::default();
         for listed in &items {
-            listed.node.shelve(&counts);
+            listed.node().shelve(&counts);
         }
         Self { items, counts }
     }
 
-    fn take(&mut self, first: usize, last: usize) -> Vec<Listed> {
+    fn take(&mut self, first: usize, last: usize) -> Vec<AnyChild> {
         let gone: Vec<_> = self.items.drain(first..last).collect();
         for listed in &gone {
-            listed.node.unlisted();
+            listed.node().unlisted();
         }
         gone
     }
@@ -81,11 +61,11 @@ impl Shelf {
 
 /// See the module.
 pub(crate) struct Directory {
-    root: Option<Listed>,
+    root: Option<AnyChild>,
     /// By a text that is not after the path of its first child; the first shelf's is empty, so that every path has one.
     shelves: BTreeMap<Arc<str>, Shelf>,
     /// Supervisors and direct children of the root: few, and looked at often.
-    pillars: BTreeMap<ChildPath, Listed>,
+    pillars: BTreeMap<ChildPath, AnyChild>,
 }
 
 impl Default for Directory {
@@ -97,9 +77,9 @@ impl Default for Directory {
 
 impl Directory {
     /// Puts a child in; answers with one that stood there under the same path, for the caller to drop.
-    pub(crate) fn insert(&mut self, listed: Listed) -> Option<Listed> {
-        let path = listed.node.path.clone();
-        if listed.node.is_branch() || !path.as_str().contains('/') {
+    pub(crate) fn insert(&mut self, listed: AnyChild) -> Option<AnyChild> {
+        let path = listed.node().path.clone();
+        if listed.node().is_branch() || !path.as_str().contains('/') {
             self.pillars.insert(path.clone(), listed.clone());
         }
         if path.is_root() {
@@ -133,8 +113,8 @@ impl Directory {
     }
 
     /// Takes this very child and everything below it out, for the caller to drop; a newer one of the same path stays.
-    pub(crate) fn remove(&mut self, node: &Node) -> Vec<Listed> {
-        if self.get(&node.path).is_none_or(|listed| listed.node.id != node.id) {
+    pub(crate) fn remove(&mut self, node: &Node) -> Vec<AnyChild> {
+        if self.get(&node.path).is_none_or(|listed| listed.node().id != node.id) {
             return Vec::new();
         }
         if node.path.is_root() {
@@ -144,7 +124,7 @@ impl Directory {
             self.shelves.insert(Arc::from(""), Shelf::default());
             let mut gone: Vec<_> = shelves.into_values().flat_map(|shelf| shelf.items).collect();
             gone.extend(root);
-            gone.iter().for_each(|listed| listed.node.unlisted());
+            gone.iter().for_each(|listed| listed.node().unlisted());
             return gone;
         }
         let path = node.path.as_str();
@@ -158,7 +138,7 @@ impl Directory {
     }
 
     /// Takes out what lies from a text to another.
-    fn cut(&mut self, from: &str, until: Bound<&str>) -> Vec<Listed> {
+    fn cut(&mut self, from: &str, until: Bound<&str>) -> Vec<AnyChild> {
         let (mut gone, mut empty) = (Vec::new(), Vec::new());
         let start = self.shelf_key(from);
         for (key, shelf) in self.shelves.range_mut::<str, _>((Bound::Included(&*start), until)) {
@@ -189,7 +169,7 @@ impl Directory {
             .map_or_else(|| Arc::from(""), |(key, _)| Arc::clone(key))
     }
 
-    fn get(&self, path: &ChildPath) -> Option<&Listed> {
+    fn get(&self, path: &ChildPath) -> Option<&AnyChild> {
         if path.is_root() {
             return self.root.as_ref();
         }
@@ -197,19 +177,19 @@ impl Directory {
         shelf.items.get(shelf.search(path.as_str()).ok()?)
     }
 
-    pub(crate) fn find(&self, path: &ChildPath) -> Option<Listed> {
+    pub(crate) fn find(&self, path: &ChildPath) -> Option<AnyChild> {
         self.get(path).cloned()
     }
 
-    pub(crate) fn pillars(&self) -> Vec<Listed> {
+    pub(crate) fn pillars(&self) -> Vec<AnyChild> {
         self.pillars.values().cloned().collect()
     }
 
     /// Shows `visit` the next children of a scan, until it has enough, the scan is at its end, or [`SLICE`] were looked
     /// at. Answers whether there may be more.
-    pub(crate) fn slice(&self, scan: &mut Scan, visit: &mut dyn FnMut(&Listed) -> bool) -> bool {
+    pub(crate) fn slice(&self, scan: &mut Scan, visit: &mut dyn FnMut(&AnyChild) -> bool) -> bool {
         if let Some(head) = scan.head() {
-            let listed = self.get(&head).filter(|listed| scan.wants(listed.node.state()));
+            let listed = self.get(&head).filter(|listed| scan.wants(listed.node().state()));
             if listed.is_some_and(|listed| !visit(listed)) {
                 return true;
             }
@@ -235,9 +215,9 @@ impl Directory {
                     break;
                 }
                 steps = steps.saturating_add(1);
-                let enough = scan.wants(listed.node.state()) && !visit(listed);
+                let enough = scan.wants(listed.node().state()) && !visit(listed);
                 if enough || steps >= SLICE {
-                    scan.go_on(Bound::Excluded(listed.node.path.shared()));
+                    scan.go_on(Bound::Excluded(listed.node().path.shared()));
                     return true;
                 }
             }

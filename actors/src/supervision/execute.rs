@@ -8,12 +8,13 @@ use std::{
 };
 
 use super::{
-    cell::{BranchCell, Entry, tell},
+    cell::{BranchCell, tell},
     command::Command,
     core::{Action, Event, Exit, Key},
     event::Happening,
     failure::{Failure, Phase},
     node::{Node, lock},
+    reference::AnyChild,
     state::NodeState,
 };
 
@@ -39,8 +40,8 @@ impl fmt::Display for Because {
 /// One thing to do, with the child it is about.
 enum Work {
     /// A child is up.
-    Up(Entry),
-    OnChild(Action, Entry, Because),
+    Up(AnyChild),
+    OnChild(Action, AnyChild, Because),
     OnBranch(Action),
 }
 
@@ -102,7 +103,7 @@ impl BranchCell {
             match work {
                 None => return,
                 Some(Work::Up(entry)) => {
-                    self.world.emit(&entry.node, Happening::Started { epoch: entry.node.epoch() });
+                    self.world.emit(entry.node(), Happening::Started { epoch: entry.node().epoch() });
                 }
                 Some(Work::OnChild(action, entry, because)) => self.on_child(action, &entry, because),
                 Some(Work::OnBranch(action)) => self.on_branch(action),
@@ -110,8 +111,8 @@ impl BranchCell {
         }
     }
 
-    fn on_child(&self, action: Action, entry: &Entry, because: Because) {
-        let node = &entry.node;
+    fn on_child(&self, action: Action, entry: &AnyChild, because: Because) {
+        let node = entry.node();
         match action {
             Action::Start { .. } => {
                 node.set_state(NodeState::Starting);
@@ -125,7 +126,7 @@ impl BranchCell {
                 self.world.emit(node, Happening::Parked { cause, reason, probe_in });
             }
             Action::Probe { delay, .. } => {
-                let reason = node.ledger().reason.clone();
+                let reason = node.ledger().rare().and_then(|rare| rare.reason.clone());
                 node.plan(Some(delay), reason);
                 node.command(Command::Wait { due_in: Some(delay) });
             }
@@ -231,10 +232,10 @@ impl BranchCell {
     }
 
     /// A child without an instance stays down; what is below a parked one refuses too.
-    fn take_down(&self, entry: &Entry, state: NodeState, due_in: Option<Duration>) {
-        entry.node.set_state(state);
-        entry.node.command(Command::Wait { due_in });
-        if let Some(branch) = entry.branch.as_ref().filter(|_| state == NodeState::Parked) {
+    fn take_down(&self, entry: &AnyChild, state: NodeState, due_in: Option<Duration>) {
+        entry.node().set_state(state);
+        entry.node().command(Command::Wait { due_in });
+        if let Some(branch) = entry.branch().filter(|_| state == NodeState::Parked) {
             branch.step(Event::Shelve);
         }
     }
@@ -256,15 +257,15 @@ impl BranchCell {
     fn fail(&self) {
         let chain = lock(&self.inner).chain.take().unwrap_or_default();
         if let Some((_, _, node)) = self.own() {
-            node.command(Command::Fail(Failure::new(Phase::Escalation, chain)));
+            node.command(Command::Fail(Box::new(Failure::new(Phase::Escalation, chain))));
         }
     }
 }
 
 /// A child ends for good without ceremony; so does everything below it.
-fn end(entry: &Entry, command: Command) {
-    entry.node.command(command);
-    if let Some(branch) = &entry.branch {
+fn end(entry: &AnyChild, command: Command) {
+    entry.node().command(command);
+    if let Some(branch) = entry.branch() {
         branch.step(Event::Abandon);
     }
 }

@@ -101,12 +101,11 @@ impl Failure {
     /// A failure without a message or a place.
     #[must_use]
     pub fn new(phase: Phase, text: impl AsRef<str>) -> Self {
-        Self {
-            phase,
-            message: None,
-            text: text.as_ref().chars().take(LONGEST_TEXT).collect(),
-            location: None,
-        }
+        let text = text.as_ref();
+        // Bytes are no fewer than characters: what is short enough needs no counting.
+        let short = text.len() <= LONGEST_TEXT;
+        let text = if short { text.to_owned() } else { text.chars().take(LONGEST_TEXT).collect() };
+        Self { phase, message: None, text, location: None }
     }
 
     /// True when both failures have the same phase, message type and place (and, without a place, the same text).

@@ -171,7 +171,7 @@ impl Health {
         let stalls = tree.world.stalls().into_iter();
         stalls
             .filter_map(|stall| {
-                let state = tree.world.find(&stall.path)?.node.state();
+                let state = tree.world.find(&stall.path)?.node().state();
                 Some(Concern { path: stall.path, state, reason: reason(stall.shard) })
             })
             .collect()

@@ -8,32 +8,46 @@ use std::{
     task::Poll,
 };
 
-use actix::{Actor, AsyncContext, Context, Handler, Supervised};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Supervised};
 use tokio::time::Instant;
 
 use super::{
     child::{Child, Message, Receive},
-    contained::Contained,
-    context::{Cx, Heartbeat},
-    failure::{Phase, short_type_name},
+    contained::{Contained, failure_of},
+    context::Cx,
+    failure::{Failure, Phase, short_type_name},
     message::Packet,
     node::Node,
+    panics::catch,
     reference::ChildRef,
 };
 
-/// What a child asked for through its context.
+/// What a child asked for through its context, or what became of it.
 #[derive(Debug)]
 pub(crate) enum Request {
+    /// It panicked with a message in hand.
+    Crash(Failure),
     Fail(String),
     Stop,
     Park(String),
+}
+
+impl Request {
+    /// A request as such, or the failure that it is.
+    pub(crate) fn or_crash(self) -> Result<Option<Self>, Failure> {
+        match self {
+            Self::Crash(failure) => Err(failure),
+            request => Ok(Some(request)),
+        }
+    }
 }
 
 /// What a child is doing right now: names the culprit of a panic.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doing {
     pub(crate) phase: Phase,
-    pub(crate) message: Option<&'static str>,
+    /// Names the message; asked only when something went wrong.
+    pub(crate) message: Option<fn() -> &'static str>,
 }
 
 /// How an instance is being ended.
@@ -49,13 +63,13 @@ pub enum Ending {
 pub(crate) struct Link<C: Child> {
     pub(crate) me: ChildRef<C>,
     pub(crate) state: RefCell<Option<Contained<C>>>,
-    pub(crate) request: RefCell<Option<Request>>,
+    /// What the child asked for; it is over then.
+    asked: Cell<Option<Box<Request>>>,
     pub(crate) doing: Cell<Doing>,
     /// Futures that count as work in flight.
-    pub(crate) inflight: Rc<Cell<usize>>,
+    pub(crate) inflight: Cell<usize>,
     /// The child asked to be judged even when idle.
     pub(crate) vigil: Cell<bool>,
-    pub(crate) beat: Heartbeat,
     pub(crate) dirty: Cell<bool>,
     /// Messages it may still handle before it yields to its neighbours.
     pub(crate) budget: Cell<u32>,
@@ -67,11 +81,10 @@ impl<C: Child> Link<C> {
         Rc::new(Self {
             me,
             state: RefCell::new(None),
-            request: RefCell::new(None),
+            asked: Cell::new(None),
             doing: Cell::new(Doing { phase: Phase::Load, message: None }),
-            inflight: Rc::new(Cell::new(0)),
+            inflight: Cell::new(0),
             vigil: Cell::new(false),
-            beat: Heartbeat::new(),
             dirty: Cell::new(false),
             budget: Cell::new(0),
             ending: Cell::new(None),
@@ -82,12 +95,35 @@ impl<C: Child> Link<C> {
         self.me.node()
     }
 
-    pub(crate) fn doing(&self, phase: Phase, message: Option<&'static str>) {
+    pub(crate) fn doing(&self, phase: Phase, message: Option<fn() -> &'static str>) {
         self.doing.set(Doing { phase, message });
     }
 
     pub(crate) fn beat(&self) {
-        self.beat.beat();
+        self.node().beat();
+    }
+
+    /// Takes what the child asks for; the first counts.
+    pub(crate) fn request(&self, request: Request) {
+        let first = self.asked.take().unwrap_or_else(|| Box::new(request));
+        self.asked.set(Some(first));
+    }
+
+    /// The child crashed, which counts for more than what it asked for before.
+    fn crash(&self, failure: Failure) {
+        self.asked.set(Some(Box::new(Request::Crash(failure))));
+    }
+
+    pub(crate) fn take_request(&self) -> Option<Request> {
+        self.asked.take().map(|request| *request)
+    }
+
+    /// True once the child asked for its end.
+    pub(crate) fn is_over(&self) -> bool {
+        let asked = self.asked.take();
+        let over = asked.is_some();
+        self.asked.set(asked);
+        over
     }
 
     /// Runs `work` on the state, if there is one.
@@ -122,9 +158,17 @@ impl<C: Receive<M>, M: Message> Handler<Packet<M>> for Host<C> {
     fn handle(&mut self, mut packet: Packet<M>, host: &mut Context<Self>) {
         let link = &self.link;
         let Some((message, responder)) = packet.open() else { return };
-        let responder = responder.taken(link.node().epoch());
-        link.doing(Phase::Handler, Some(short_type_name::<M>()));
-        link.with(host, |state, cx| state.receive(message, cx, responder));
+        let mut held = Some(responder.taken(link.node().epoch()));
+        link.doing(Phase::Handler, Some(short_type_name::<M>));
+        // Caught as close as can be: unwinding costs by the frame, and by what a frame has to clean up.
+        let caught = link.with(host, |state, cx| catch(|| state.receive_held(message, cx, &mut held)));
+        if let Some(Err(caught)) = caught {
+            if let Some(responder) = held {
+                responder.crashed();
+            }
+            link.crash(failure_of(Phase::Handler, Some(short_type_name::<M>()), caught));
+            return host.terminate();
+        }
         let left = link.budget.get().saturating_sub(1);
         link.budget.set(left);
         if left == 0 {

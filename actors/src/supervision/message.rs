@@ -60,6 +60,13 @@ impl<R> Responder<R> {
         self
     }
 
+    /// Says that the child crashed with the message in hand.
+    pub(crate) fn crashed(mut self) {
+        if let (Some(slot), Some(epoch)) = (self.slot.take(), self.epoch) {
+            let _gone = slot.send(Err(AskError::ChildCrashed { epoch }));
+        }
+    }
+
     /// Sends the answer. An asker that went away is no error.
     pub fn reply(mut self, reply: R) {
         if let Some(slot) = self.slot.take() {

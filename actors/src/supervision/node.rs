@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -13,10 +13,13 @@ use futures_util::task::AtomicWaker;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
+    cell::BranchCell,
     command::Command,
     contained::failure_of,
+    core::Key,
     failure::{Failure, Phase},
     panics::Caught,
     path::ChildPath,
@@ -42,18 +45,43 @@ pub struct LastFailure {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) since: DateTime<Utc>,
-    pub(crate) next_attempt: Option<DateTime<Utc>>,
-    /// Boxed: most children never fail.
-    pub(crate) last_failure: Option<Box<LastFailure>>,
-    pub(crate) reason: Option<String>,
     /// `None` stands for `null`.
     pub(crate) observable: Option<Arc<Value>>,
-    /// Limits that its runner has not read yet.
-    limits: Option<Box<Limits>>,
+    /// Apart, for most children never have any of it.
+    rare: Option<Box<Rare>>,
     /// Counts of the shelf of the directory on which it stands.
     shelf: Option<Arc<Counts>>,
     /// Its kind and its branch count it: until it is taken out of the directory, whoever holds a handle then.
     counted: bool,
+}
+
+/// What is known of a child that failed, waits, or got other limits.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) next_attempt: Option<DateTime<Utc>>,
+    pub(crate) last_failure: Option<LastFailure>,
+    pub(crate) reason: Option<String>,
+    /// Limits that its runner has not read yet.
+    limits: Option<Arc<Limits>>,
+}
+
+impl Ledger {
+    pub(crate) fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Says what a child waits for; nothing is allocated for one that does not.
+    fn plan(&mut self, next_attempt: Option<DateTime<Utc>>, reason: Option<String>) {
+        if self.rare.is_some() || next_attempt.is_some() || reason.is_some() {
+            let rare = self.rare_mut();
+            rare.next_attempt = next_attempt;
+            rare.reason = reason;
+        }
+    }
 }
 
 /// Why an instance's work is being dropped: decides what an unanswered ask is told.
@@ -64,30 +92,47 @@ pub(crate) enum Teardown {
     Stop,
 }
 
+/// Where a child belongs: its supervisor, its key there, and the thread on which it lives.
+pub(crate) struct Place {
+    pub(crate) parent: Weak<BranchCell>,
+    pub(crate) key: Key,
+    pub(crate) shard: u16,
+}
+
 /// The control word. Shared by the runner, every reference and the tree.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) path: ChildPath,
+    /// Its supervisor, and its key there.
+    pub(crate) parent: Weak<BranchCell>,
+    pub(crate) key: Key,
     /// The thread on which it lives.
     pub(crate) shard: u16,
     /// What is counted of its kind.
     tally: Arc<Tally>,
-    /// Counts of the children of a branch; `None` for any other child.
-    pub(crate) children: Option<Arc<Counts>>,
+    /// The supervisor that it is; `None` for any other child.
+    pub(crate) branch: Option<Arc<BranchCell>>,
     /// Counts of the branch it belongs to.
     family: Arc<Counts>,
     pub(crate) world: Arc<World>,
-    capacity: AtomicUsize,
+    capacity: AtomicU32,
     state: AtomicU8,
     teardown: AtomicU8,
-    depth: AtomicUsize,
+    depth: AtomicU32,
     epoch: AtomicU64,
     restarts: AtomicU64,
+    /// When it last made progress, in microseconds since the runtime was made.
+    beat: AtomicU64,
     command: Mutex<Option<Command>>,
     pub(crate) waker: AtomicWaker,
     ledger: Mutex<Ledger>,
     limits_changed: AtomicBool,
+}
+
+/// A mailbox's bound as it is counted; no machine holds as many messages as would not fit.
+fn bound(capacity: usize) -> u32 {
+    u32::try_from(capacity).unwrap_or(u32::MAX)
 }
 
 /// Locks; a panic elsewhere never makes the value unreadable.
@@ -99,8 +144,9 @@ impl Node {
     pub(crate) fn new(
         world: &Arc<World>,
         path: ChildPath,
-        (kind, shard): (&'static str, u16),
-        (family, children): (&Arc<Counts>, Option<Arc<Counts>>),
+        kind: &'static str,
+        Place { parent, key, shard }: Place,
+        (family, branch): (&Arc<Counts>, Option<Arc<BranchCell>>),
         capacity: usize,
     ) -> Arc<Self> {
         let tally = world.tallies.of(kind);
@@ -109,25 +155,25 @@ impl Node {
         Arc::new(Self {
             id: world.next_id(),
             path,
+            parent,
+            key,
             shard,
             tally,
-            children,
+            branch,
             family: Arc::clone(family),
-            capacity: AtomicUsize::new(capacity),
+            capacity: AtomicU32::new(bound(capacity)),
             state: AtomicU8::new(NodeState::Starting.code()),
             teardown: AtomicU8::new(0),
-            depth: AtomicUsize::new(0),
+            depth: AtomicU32::new(0),
             epoch: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            beat: AtomicU64::new(0),
             command: Mutex::new(None),
             waker: AtomicWaker::new(),
             ledger: Mutex::new(Ledger {
                 since: world.wall(),
-                next_attempt: None,
-                last_failure: None,
-                reason: None,
                 observable: None,
-                limits: None,
+                rare: None,
                 shelf: None,
                 counted: true,
             }),
@@ -158,8 +204,7 @@ impl Node {
             }
         }
         ledger.since = since;
-        ledger.next_attempt = None;
-        ledger.reason = None;
+        ledger.plan(None, None);
         drop(ledger);
         self.world.feeds.mark(&self.path);
     }
@@ -192,10 +237,7 @@ impl Node {
         let at = next_attempt
             .and_then(|delay| chrono::TimeDelta::from_std(delay).ok())
             .map(|delay| self.world.wall() + delay);
-        let mut ledger = lock(&self.ledger);
-        ledger.next_attempt = at;
-        ledger.reason = reason;
-        drop(ledger);
+        self.ledger().plan(at, reason);
         self.world.feeds.mark(&self.path);
     }
 
@@ -211,22 +253,23 @@ impl Node {
 
     /// Gives the mailbox another bound and the runner other limits.
     pub(crate) fn set_limits(&self, limits: Limits, capacity: usize) {
-        self.capacity.store(capacity, Ordering::Relaxed);
-        self.ledger().limits = Some(Box::new(limits));
+        self.capacity.store(bound(capacity), Ordering::Relaxed);
+        self.ledger().rare_mut().limits = Some(Arc::new(limits));
         self.limits_changed.store(true, Ordering::Release);
         self.waker.wake();
     }
 
     /// Limits that the runner is to go by from now on.
-    pub(crate) fn take_limits(&self) -> Option<Limits> {
-        if !self.limits_changed.swap(false, Ordering::AcqRel) {
+    pub(crate) fn take_limits(&self) -> Option<Arc<Limits>> {
+        if !self.limits_changed.load(Ordering::Acquire) {
             return None;
         }
-        self.ledger().limits.take().map(|limits| *limits)
+        self.limits_changed.store(false, Ordering::Release);
+        self.ledger().rare_mut().limits.take()
     }
 
     pub(crate) fn last_failure(&self) -> Option<Failure> {
-        self.ledger().last_failure.as_ref().map(|last| last.failure.clone())
+        self.ledger().rare()?.last_failure.as_ref().map(|last| last.failure.clone())
     }
 
     /// Counts a failure and keeps it for the tree view.
@@ -238,11 +281,12 @@ impl Node {
     fn keep(&self, failure: &Failure) {
         let at = self.world.wall();
         let mut ledger = self.ledger();
-        let count = match &ledger.last_failure {
+        let last_failure = &mut ledger.rare_mut().last_failure;
+        let count = match &last_failure {
             Some(last) if last.failure.same_signature(failure) => last.count.saturating_add(1),
             _ => 1,
         };
-        ledger.last_failure = Some(Box::new(LastFailure { at, failure: failure.clone(), count }));
+        *last_failure = Some(LastFailure { at, failure: failure.clone(), count });
     }
 
     /// Tells the sink of a panic that changes nothing by itself. It never hides the failure that is being cleaned up.
@@ -264,7 +308,7 @@ impl Node {
     }
 
     pub(crate) const fn is_branch(&self) -> bool {
-        self.children.is_some()
+        self.branch.is_some()
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -284,7 +328,18 @@ impl Node {
     }
 
     pub(crate) fn depth(&self) -> usize {
-        self.depth.load(Ordering::Acquire)
+        usize::try_from(self.depth.load(Ordering::Acquire)).unwrap_or(usize::MAX)
+    }
+
+    /// It made progress.
+    pub(crate) fn beat(&self) {
+        let now = u64::try_from(self.world.now().as_micros()).unwrap_or(u64::MAX);
+        self.beat.fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// When it last did.
+    pub(crate) fn latest_beat(&self) -> Instant {
+        self.world.instant(Duration::from_micros(self.beat.load(Ordering::Acquire)))
     }
 
     pub(crate) fn set_teardown(&self, teardown: Teardown) {

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use super::{
-    directory::Listed,
     path::ChildPath,
+    reference::AnyChild,
     scan::Scan,
     state::NodeState,
     tree::{NodeView, Tree},
@@ -61,7 +61,7 @@ impl Tree {
         loop {
             // One more than was asked for says that there are more.
             let wanted = limit.saturating_add(1).saturating_sub(items.len());
-            let mut found: Vec<Listed> = Vec::new();
+            let mut found: Vec<AnyChild> = Vec::new();
             let more = self.world.slice(&mut scan, &mut |listed| {
                 found.push(listed.clone());
                 found.len() < wanted
@@ -84,7 +84,7 @@ impl Tree {
     pub fn mailboxes(&self) -> BTreeMap<&'static str, MailboxLoad> {
         let mut loads: BTreeMap<&'static str, MailboxLoad> = BTreeMap::new();
         self.world.walk(&ChildPath::root(), |listed| {
-            let (load, depth) = (loads.entry(listed.node.kind()).or_default(), listed.node.depth());
+            let (load, depth) = (loads.entry(listed.node().kind()).or_default(), listed.node().depth());
             load.messages = load.messages.saturating_add(depth);
             load.deepest = load.deepest.max(depth);
         });

@@ -78,11 +78,12 @@ impl ChildPath {
     /// The path of a child of this node.
     #[must_use]
     pub fn child(&self, segment: &Segment) -> Self {
-        if self.is_root() {
-            Self(Arc::from(segment.as_str()))
-        } else {
-            Self(format!("{}/{segment}", self.0).into())
-        }
+        self.join(segment.as_str())
+    }
+
+    /// As [`child`](Self::child), for text that is only looked for.
+    pub(crate) fn join(&self, id: &str) -> Self {
+        Self(if self.is_root() { Arc::from(id) } else { Arc::from([self.as_str(), "/", id].concat()) })
     }
 
     /// True for the root supervisor's own path.

@@ -1,6 +1,7 @@
 //! Stable handles to children: they outlive restarts and may be used from any thread.
 
 use std::{
+    any::Any,
     fmt,
     future::Future,
     hash::{Hash, Hasher},
@@ -15,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::{
+    cell::BranchCell,
     child::{Child, Message, Receive},
     host::Host,
     message::{Answer, AskError, Packet},
@@ -84,6 +86,56 @@ struct Inner<C: Child> {
     node: Arc<Node>,
 }
 
+/// What a handle is, whatever the type of its child.
+trait Untyped: Any + Send + Sync {
+    fn node(&self) -> &Arc<Node>;
+}
+
+impl<C: Child> Untyped for Inner<C> {
+    fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+}
+
+/// A child as its supervisor and the directory know it: a handle to it without its type.
+#[derive(Clone)]
+pub(crate) struct AnyChild(Arc<dyn Untyped>);
+
+impl AnyChild {
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        self.0.node()
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.node().path.as_str()
+    }
+
+    /// The supervisor that it is, if it is one.
+    pub(crate) fn branch(&self) -> Option<&Arc<BranchCell>> {
+        self.node().branch.as_ref()
+    }
+
+    /// The handle, if the child is of this type.
+    pub(crate) fn typed<C: Child>(&self) -> Option<ChildRef<C>> {
+        let any: Arc<dyn Any + Send + Sync> = Arc::<dyn Untyped>::clone(&self.0);
+        any.downcast().ok().map(|inner| ChildRef { inner })
+    }
+}
+
+#[cfg(test)]
+impl AnyChild {
+    /// A child that nobody runs.
+    pub(crate) fn of_node(node: Arc<Node>) -> Self {
+        struct Bare(Arc<Node>);
+        impl Untyped for Bare {
+            fn node(&self) -> &Arc<Node> {
+                &self.0
+            }
+        }
+        Self(Arc::new(Bare(node)))
+    }
+}
+
 /// A handle to a child: cheap to clone, equal to every clone of itself, valid across restarts.
 pub struct ChildRef<C: Child> {
     inner: Arc<Inner<C>>,
@@ -96,6 +148,10 @@ impl<C: Child> ChildRef<C> {
 
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.inner.node
+    }
+
+    pub(crate) fn untyped(&self) -> AnyChild {
+        AnyChild(Arc::<Inner<C>>::clone(&self.inner))
     }
 
     /// Puts a message into the mailbox, or hands it back.

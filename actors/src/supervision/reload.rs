@@ -78,14 +78,14 @@ impl Tree {
         match change {
             Change::Policy(policy) => {
                 policy.check()?;
-                let parent = listed.parent.upgrade().ok_or(ReloadFault::NotFound)?;
+                let parent = listed.node().parent.upgrade().ok_or(ReloadFault::NotFound)?;
                 if policy.significant && parent.auto_shutdown() == AutoShutdown::Never {
                     return Err(SpecError::SignificantForNothing.into());
                 }
             }
             Change::Limits(limits) => {
                 check_limits(limits.intensity, limits.on_exceed)?;
-                if !listed.node.is_branch() {
+                if !listed.node().is_branch() {
                     return Err(ReloadFault::NoBranch);
                 }
             }
@@ -96,17 +96,17 @@ impl Tree {
     fn apply(&self, path: &ChildPath, change: &Change) {
         // Gone since the check: there is nothing to change any more.
         let Some(listed) = self.world.find(path) else { return };
-        let Some(parent) = listed.parent.upgrade() else { return };
+        let Some(parent) = listed.node().parent.upgrade() else { return };
         match change {
             Change::Policy(policy) => {
                 let policy_of_slot = self.world.slot_policy(policy, path);
-                parent.step(Event::Repolicy { key: listed.key, policy: policy_of_slot });
-                let limits = Limits::new(policy, listed.node.is_branch());
-                listed.node.set_limits(limits, policy.mailbox.get());
+                parent.step(Event::Repolicy { key: listed.node().key, policy: policy_of_slot });
+                let limits = Limits::new(policy, listed.node().is_branch());
+                listed.node().set_limits(limits, policy.mailbox.get());
             }
             Change::Limits(BranchLimits { intensity, on_exceed, auto_shutdown }) => {
                 let (intensity, on_exceed, auto_shutdown) = (*intensity, *on_exceed, *auto_shutdown);
-                if let Some(branch) = parent.branch(listed.key) {
+                if let Some(branch) = parent.branch(listed.node().key) {
                     branch.step(Event::Reconfigure { intensity, on_exceed, auto_shutdown });
                 }
             }

@@ -80,18 +80,18 @@ pub(crate) enum Work {
 }
 
 /// Counts one piece of work in flight while it lives.
-struct InFlight(Rc<Cell<usize>>);
+struct InFlight<C: Child>(Rc<Link<C>>);
 
-impl InFlight {
-    fn new(count: &Rc<Cell<usize>>) -> Self {
-        count.set(count.get().saturating_add(1));
-        Self(Rc::clone(count))
+impl<C: Child> InFlight<C> {
+    fn new(link: &Rc<Link<C>>) -> Self {
+        link.inflight.set(link.inflight.get().saturating_add(1));
+        Self(Rc::clone(link))
     }
 }
 
-impl Drop for InFlight {
+impl<C: Child> Drop for InFlight<C> {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        self.0.inflight.set(self.0.inflight.get().saturating_sub(1));
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) struct Task<C: Child, T, K> {
     phase: Phase,
     future: Contained<LocalBoxFuture<'static, T>>,
     then: Contained<K>,
-    _counted: Option<InFlight>,
+    _counted: Option<InFlight<C>>,
 }
 
 impl<C: Child, T, K> Task<C, T, K> {
@@ -120,7 +120,7 @@ impl<C: Child, T, K> Task<C, T, K> {
             phase: if work == Work::Timer { Phase::Timer } else { Phase::Future },
             future: Contained::new(Box::pin(future), Arc::clone(link.node())),
             then: Contained::new(then, Arc::clone(link.node())),
-            _counted: (work == Work::InFlight).then(|| InFlight::new(&link.inflight)),
+            _counted: (work == Work::InFlight).then(|| InFlight::new(link)),
         };
         (task, Token(flag))
     }
@@ -215,7 +215,7 @@ where
                     if let Some(each) = this.each.get_mut() {
                         this.link.with(host, |state, cx| each(state, item, cx));
                     }
-                    if this.link.request.borrow().is_some() {
+                    if this.link.is_over() {
                         return Poll::Pending;
                     }
                 }
@@ -280,7 +280,7 @@ where
             if let Some(each) = this.each.get_mut() {
                 this.link.with(host, |state, cx| each(state, cx));
             }
-            if this.link.request.borrow().is_some() {
+            if this.link.is_over() {
                 return Poll::Pending;
             }
         }

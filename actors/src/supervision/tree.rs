@@ -17,11 +17,10 @@ use super::{
     child::Child,
     command::Command,
     core::Event,
-    directory::Listed,
     health::Health,
     node::LastFailure,
     path::ChildPath,
-    reference::ChildRef,
+    reference::{AnyChild, ChildRef},
     state::{NodeState, Refusal},
     tally::KindTotals,
     world::World,
@@ -116,7 +115,7 @@ impl Tree {
         self.world.feeds.open(|| {
             let mut all = BTreeSet::new();
             self.world.walk(&ChildPath::root(), |listed| {
-                all.insert(listed.node.path.clone());
+                all.insert(listed.node().path.clone());
             });
             all
         })
@@ -125,7 +124,7 @@ impl Tree {
     /// A handle to the child at a path, if it is of this type.
     #[must_use]
     pub fn find<C: Child>(&self, path: &ChildPath) -> Option<ChildRef<C>> {
-        self.world.find(path)?.reference.downcast_ref::<ChildRef<C>>().cloned()
+        self.world.find(path)?.typed()
     }
 
     /// How many children, branches included, are in which state.
@@ -165,9 +164,9 @@ impl Tree {
     /// [`OrderError`] when there is nothing to restart.
     pub fn restart(&self, path: &ChildPath) -> Result<(), OrderError> {
         let listed = self.ordered(path)?;
-        match listed.node.state() {
+        match listed.node().state() {
             NodeState::Draining => Err(OrderError::Stopping),
-            _ => Self::give(&listed, Event::Restart { key: listed.key }),
+            _ => Self::give(&listed, Event::Restart { key: listed.node().key }),
         }
     }
 
@@ -178,9 +177,9 @@ impl Tree {
     /// [`OrderError`]; [`OrderError::NotNow`] when it is up, coming up or going down.
     pub fn start(&self, path: &ChildPath) -> Result<(), OrderError> {
         let listed = self.ordered(path)?;
-        match listed.node.state() {
+        match listed.node().state() {
             NodeState::Stopped | NodeState::Parked | NodeState::Backoff => {
-                Self::give(&listed, Event::Restart { key: listed.key })
+                Self::give(&listed, Event::Restart { key: listed.node().key })
             }
             state => Err(Self::not_now(&listed, state)),
         }
@@ -193,7 +192,7 @@ impl Tree {
     /// [`OrderError`].
     pub fn stop(&self, path: &ChildPath) -> Result<(), OrderError> {
         let listed = self.ordered(path)?;
-        Self::give(&listed, Event::Terminate { key: listed.key })
+        Self::give(&listed, Event::Terminate { key: listed.node().key })
     }
 
     /// Forgets a child that is down, with its queue (OTP's `delete_child`).
@@ -202,16 +201,16 @@ impl Tree {
     /// [`OrderError`]; [`OrderError::NotNow`] when it is neither stopped nor parked.
     pub fn delete(&self, path: &ChildPath) -> Result<(), OrderError> {
         let listed = self.ordered(path)?;
-        match listed.node.state() {
+        match listed.node().state() {
             NodeState::Stopped | NodeState::Parked => {
-                Self::give(&listed, Event::Remove { key: listed.key, deadline: None })
+                Self::give(&listed, Event::Remove { key: listed.node().key, deadline: None })
             }
             state => Err(Self::not_now(&listed, state)),
         }
     }
 
     /// A child that may be given orders.
-    fn ordered(&self, path: &ChildPath) -> Result<Listed, OrderError> {
+    fn ordered(&self, path: &ChildPath) -> Result<AnyChild, OrderError> {
         if path.is_root() {
             return Err(OrderError::Root);
         }
@@ -219,15 +218,15 @@ impl Tree {
     }
 
     /// Why an order does not fit: its state, unless its whole branch is down.
-    fn not_now(listed: &Listed, state: NodeState) -> OrderError {
-        match listed.parent.upgrade() {
+    fn not_now(listed: &AnyChild, state: NodeState) -> OrderError {
+        match listed.node().parent.upgrade() {
             Some(parent) if parent.is_live() => OrderError::NotNow(state),
             _ => OrderError::BranchDown,
         }
     }
 
-    fn give(listed: &Listed, order: Event) -> Result<(), OrderError> {
-        let parent = listed.parent.upgrade().ok_or(OrderError::NotFound)?;
+    fn give(listed: &AnyChild, order: Event) -> Result<(), OrderError> {
+        let parent = listed.node().parent.upgrade().ok_or(OrderError::NotFound)?;
         parent.order(order).map_err(|_: Refusal| OrderError::BranchDown)
     }
 
@@ -254,29 +253,31 @@ impl Tree {
 
     fn order(&self, path: &ChildPath, from: NodeState, command: Command) -> Result<(), OrderError> {
         let listed = self.world.find(path).ok_or(OrderError::NotFound)?;
-        if listed.node.is_branch() {
+        if listed.node().is_branch() {
             return Err(OrderError::Branch);
         }
-        let state = listed.node.state();
+        let state = listed.node().state();
         if state != from {
             return Err(OrderError::NotNow(state));
         }
-        listed.node.command(command);
+        listed.node().command(command);
         Ok(())
     }
 
-    pub(super) fn view_of(listed: &Listed) -> NodeView {
-        let node = &listed.node;
-        let restarts_in_window = listed
+    pub(super) fn view_of(listed: &AnyChild) -> NodeView {
+        let node = listed.node();
+        let restarts_in_window = node
             .parent
             .upgrade()
-            .and_then(|parent| parent.slot(listed.key))
+            .and_then(|parent| parent.slot(node.key))
             .map_or(0, |slot| slot.restarts_in_window);
         let (reason, since, next_attempt, last_failure, observable) = {
             let ledger = node.ledger();
             let observable = ledger.observable.clone();
-            let failure = ledger.last_failure.as_deref().cloned();
-            (ledger.reason.clone(), ledger.since, ledger.next_attempt, failure, observable)
+            let rare = ledger.rare();
+            let failure = rare.and_then(|rare| rare.last_failure.clone());
+            let reason = rare.and_then(|rare| rare.reason.clone());
+            (reason, ledger.since, rare.and_then(|rare| rare.next_attempt), failure, observable)
         };
         NodeView {
             path: node.path.clone(),
@@ -291,7 +292,7 @@ impl Tree {
             next_attempt,
             depth: node.depth(),
             last_failure,
-            children: node.children.as_ref().map(|counts| counts.by_state()),
+            children: node.branch.as_ref().map(|branch| branch.counts.by_state()),
             observable: observable.map_or(Value::Null, |value| Value::clone(&value)),
         }
     }

@@ -92,7 +92,7 @@ impl World {
         let over: Vec<Stall> = lock(&self.stalls).extract_if(.., |stall| stall.shard == shard).collect();
         for stall in over {
             if let Some(listed) = self.find(&stall.path) {
-                self.emit(&listed.node, Happening::StallOver { shard });
+                self.emit(listed.node(), Happening::StallOver { shard });
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU64,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -16,12 +17,13 @@ use super::{
     backoff::jitter_key,
     changes::Feeds,
     core::SlotPolicy,
-    directory::{Directory, Listed},
+    directory::Directory,
     event::{Happening, SupervisionEvent, SupervisionSink},
     log_book::LogBook,
     node::{Node, lock},
     panics,
     path::ChildPath,
+    reference::AnyChild,
     runtime::RuntimeConfig,
     scan::Scan,
     shards::Shards,
@@ -33,6 +35,10 @@ use super::{
 
 /// The injected wall clock.
 pub type WallClock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// A moment in eight bytes: nanoseconds since the runtime was made (of which there are 584 years), and one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(NonZeroU64);
 
 /// See the module.
 pub(crate) struct World {
@@ -108,6 +114,15 @@ impl World {
         instant.saturating_duration_since(self.origin)
     }
 
+    pub(crate) fn stamp(&self, instant: Instant) -> Stamp {
+        let nanos = u64::try_from(self.moment(instant).as_nanos()).unwrap_or(u64::MAX);
+        Stamp(NonZeroU64::MIN.saturating_add(nanos))
+    }
+
+    pub(crate) fn stamped(&self, stamp: Stamp) -> Instant {
+        self.instant(Duration::from_nanos(stamp.0.get().saturating_sub(1)))
+    }
+
     /// What decisions need of a policy.
     pub(crate) fn slot_policy(&self, policy: &Policy, path: &ChildPath) -> SlotPolicy {
         SlotPolicy {
@@ -132,7 +147,7 @@ impl World {
         }
     }
 
-    pub(crate) fn list(&self, listed: Listed) {
+    pub(crate) fn list(&self, listed: AnyChild) {
         let before = lock(&self.directory).insert(listed);
         // Foreign code may run in its drop: never inside the lock.
         drop(before);
@@ -144,7 +159,7 @@ impl World {
         drop(gone);
     }
 
-    pub(crate) fn find(&self, path: &ChildPath) -> Option<Listed> {
+    pub(crate) fn find(&self, path: &ChildPath) -> Option<AnyChild> {
         lock(&self.directory).find(path)
     }
 
@@ -152,22 +167,22 @@ impl World {
     pub(crate) fn by_id(&self, id: u64) -> Option<Arc<Node>> {
         let mut found = None;
         self.walk(&ChildPath::root(), |listed| {
-            if listed.node.id == id {
-                found = Some(Arc::clone(&listed.node));
+            if listed.node().id == id {
+                found = Some(Arc::clone(listed.node()));
             }
         });
         found
     }
 
     /// The next slice of a scan, see [`Directory::slice`]: the directory is locked for that long only.
-    pub(crate) fn slice(&self, scan: &mut Scan, visit: &mut dyn FnMut(&Listed) -> bool) -> bool {
+    pub(crate) fn slice(&self, scan: &mut Scan, visit: &mut dyn FnMut(&AnyChild) -> bool) -> bool {
         lock(&self.directory).slice(scan, visit)
     }
 
     /// Everything at or below a path, in slices.
-    pub(crate) fn walk(&self, branch: &ChildPath, mut visit: impl FnMut(&Listed)) {
+    pub(crate) fn walk(&self, branch: &ChildPath, mut visit: impl FnMut(&AnyChild)) {
         let mut scan = Scan::new(branch, None, None);
-        let mut visit = |listed: &Listed| {
+        let mut visit = |listed: &AnyChild| {
             visit(listed);
             true
         };
@@ -175,7 +190,7 @@ impl World {
     }
 
     /// Supervisors and direct children of the root.
-    pub(crate) fn pillars(&self) -> Vec<Listed> {
+    pub(crate) fn pillars(&self) -> Vec<AnyChild> {
         lock(&self.directory).pillars()
     }
 
@@ -196,8 +211,8 @@ impl World {
     pub(crate) fn left_behind(&self) -> Vec<ChildPath> {
         let mut alive = Vec::new();
         self.walk(&ChildPath::root(), |listed| {
-            if !listed.node.is_branch() && listed.node.state() != NodeState::Stopped {
-                alive.push(listed.node.path.clone());
+            if !listed.node().is_branch() && listed.node().state() != NodeState::Stopped {
+                alive.push(listed.node().path.clone());
             }
         });
         alive

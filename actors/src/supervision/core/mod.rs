@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use event::{Action, EndHow, Event, Exit, Key, Moment};
 pub use policy::{AutoShutdown, CorePolicy, OnExceed, SlotPolicy, Storm, Strategy};
-use slot::Slot;
 pub use slot::SlotView;
+use slot::{Policies, Slot};
 use spread::Spread;
 
 use super::window::SlidingWindow;
@@ -81,6 +81,7 @@ pub struct Core {
     policy: CorePolicy,
     mode: Mode,
     slots: BTreeMap<Key, Slot>,
+    policies: Policies,
     window: Option<SlidingWindow>,
     /// Too many children failed, and the branch lives on.
     storming: bool,
@@ -101,6 +102,7 @@ impl Core {
             policy,
             mode: Mode::Idle,
             slots: BTreeMap::new(),
+            policies: Policies::default(),
             window: policy.intensity.map(SlidingWindow::new),
             storming: false,
             spread: storm::spread(policy.on_exceed),
@@ -132,7 +134,7 @@ impl Core {
             }
             Event::Repolicy { key, policy } => {
                 if let Some(slot) = self.slots.get_mut(&key) {
-                    slot.reconfigure(policy);
+                    slot.reconfigure(self.policies.share(policy));
                 }
             }
         }

@@ -94,8 +94,8 @@ impl Core {
             }
             Status::Parked => {
                 slot.status = Status::Starting;
-                slot.half_open = true;
-                slot.probing = true;
+                let trouble = slot.trouble();
+                (trouble.half_open, trouble.probing) = (true, true);
                 actions.push(Action::Start { key });
             }
             _ => {}

@@ -1,6 +1,6 @@
 //! What a supervisor remembers about one child.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Key, Moment, SlotPolicy};
 use crate::supervision::window::SlidingWindow;
@@ -38,21 +38,59 @@ pub(super) enum Status {
     Ended,
 }
 
+/// Small, for there may be a hundred thousand: what children have in common is shared, and what only a child has that
+/// failed is apart.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
-    pub(super) policy: SlotPolicy,
+    pub(super) policy: Arc<SlotPolicy>,
+    /// The one part of the policy that no two children share.
+    pub(super) jitter_key: u64,
     pub(super) status: Status,
-    /// Failures in a row.
+    trouble: Option<Box<Trouble>>,
+    /// Its spec is to be forgotten once it ended.
+    pub(super) removing: bool,
+}
+
+/// What is remembered of failures.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    /// In a row.
     pub(super) failures: u32,
     pub(super) window: SlidingWindow,
     /// Started by a probe and not yet up for long enough: its next failure parks it again.
     pub(super) half_open: bool,
     /// The probe's start is under way.
     pub(super) probing: bool,
-    /// Interval before the next probe.
+    /// Interval before the next probe, after one that failed.
     pub(super) probe_next: Option<Duration>,
-    /// Its spec is to be forgotten once it ended.
-    pub(super) removing: bool,
+}
+
+impl Trouble {
+    fn new(policy: &SlotPolicy) -> Self {
+        Self {
+            failures: 0,
+            window: SlidingWindow::new(policy.intensity),
+            half_open: false,
+            probing: false,
+            probe_next: None,
+        }
+    }
+}
+
+/// Policies of children, each kept once while children that have the same are added one after the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Policies(Option<Arc<SlotPolicy>>);
+
+impl Policies {
+    /// The shared part, and the key of the jitter, which is the child's own.
+    pub(super) fn share(&mut self, policy: SlotPolicy) -> (Arc<SlotPolicy>, u64) {
+        let shared = SlotPolicy { jitter_key: 0, ..policy };
+        let shared = match &self.0 {
+            Some(before) if **before == shared => Arc::clone(before),
+            _ => Arc::clone(self.0.insert(Arc::new(shared))),
+        };
+        (shared, policy.jitter_key)
+    }
 }
 
 /// What is known about a child.
@@ -65,47 +103,64 @@ pub struct SlotView {
 }
 
 impl Slot {
-    pub(super) fn new(policy: SlotPolicy) -> Self {
-        Self {
-            policy,
-            status: Status::Held,
-            failures: 0,
-            window: SlidingWindow::new(policy.intensity),
-            half_open: false,
-            probing: false,
-            probe_next: policy.probe.map(|probe| probe.interval),
-            removing: false,
-        }
+    pub(super) fn new((policy, jitter_key): (Arc<SlotPolicy>, u64)) -> Self {
+        Self { policy, jitter_key, status: Status::Held, trouble: None, removing: false }
     }
 
     /// Goes by another policy from its next decision on.
-    pub(super) fn reconfigure(&mut self, policy: SlotPolicy) {
-        if self.policy.probe != policy.probe {
-            self.probe_next = policy.probe.map(|probe| probe.interval);
+    pub(super) fn reconfigure(&mut self, (policy, jitter_key): (Arc<SlotPolicy>, u64)) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.window.set_intensity(policy.intensity);
+            if self.policy.probe != policy.probe {
+                trouble.probe_next = None;
+            }
         }
-        self.window.set_intensity(policy.intensity);
-        self.policy = policy;
+        (self.policy, self.jitter_key) = (policy, jitter_key);
+    }
+
+    /// What is remembered of its failures, from now on if nothing was.
+    pub(super) fn trouble(&mut self) -> &mut Trouble {
+        let policy = &self.policy;
+        self.trouble.get_or_insert_with(|| Box::new(Trouble::new(policy)))
     }
 
     /// Forgets its failures.
     pub(super) fn forgive(&mut self) {
-        self.failures = 0;
-        self.window.clear();
-        self.half_open = false;
-        self.probing = false;
-        self.probe_next = self.policy.probe.map(|probe| probe.interval);
+        self.trouble = None;
+    }
+
+    /// Started by a probe and not yet up for long enough.
+    pub(super) fn is_half_open(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.half_open)
+    }
+
+    /// The start of a probe is no longer under way. Answers whether it was.
+    pub(super) fn probed(&mut self) -> bool {
+        self.trouble.as_mut().is_some_and(|trouble| std::mem::take(&mut trouble.probing))
+    }
+
+    /// Failures in a row are over.
+    pub(super) fn forget_failures(&mut self) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.failures = 0;
+        }
     }
 
     /// The time until its next probe; the one after will take twice as long, up to the cap.
     pub(super) fn next_probe(&mut self) -> Option<Duration> {
         let probe = self.policy.probe?;
-        let interval = self.probe_next.unwrap_or(probe.interval);
-        self.probe_next = Some(interval.saturating_mul(2).min(probe.cap));
+        let trouble = self.trouble();
+        let interval = trouble.probe_next.unwrap_or(probe.interval);
+        trouble.probe_next = Some(interval.saturating_mul(2).min(probe.cap));
         Some(interval)
     }
 
     pub(super) fn view(&self, now: Moment) -> SlotView {
-        SlotView { restarts_in_window: self.window.count(now), failures_in_row: self.failures }
+        let trouble = self.trouble.as_ref();
+        SlotView {
+            restarts_in_window: trouble.map_or(0, |trouble| trouble.window.count(now)),
+            failures_in_row: trouble.map_or(0, |trouble| trouble.failures),
+        }
     }
 
     /// True when an instance exists or will come by itself.

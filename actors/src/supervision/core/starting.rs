@@ -56,7 +56,7 @@ impl Core {
     }
 
     pub(super) fn added(&mut self, key: Key, policy: SlotPolicy, actions: &mut Vec<Action>) {
-        let mut slot = Slot::new(policy);
+        let mut slot = Slot::new(self.policies.share(policy));
         match self.mode {
             Mode::Running => {
                 slot.status = Status::Starting;
@@ -84,7 +84,7 @@ impl Core {
             return;
         }
         slot.status = Status::Up { since: now };
-        if std::mem::take(&mut slot.probing) {
+        if slot.probed() {
             actions.push(Action::Unparked { key, by: Unparker::Probe });
         }
         self.outcome(key, actions);
@@ -92,7 +92,7 @@ impl Core {
 
     pub(super) fn ignored(&mut self, key: Key, actions: &mut Vec<Action>) {
         if let Some(slot) = self.slots.get_mut(&key) {
-            slot.probing = false;
+            slot.probed();
             match self.mode {
                 Mode::Ending { how, .. } => self.settle_end(key, how, actions),
                 _ if slot.is_halting() => self.halted(key, actions),

@@ -67,21 +67,23 @@ impl Core {
             _ => None,
         };
         if up_for.is_some_and(|up_for| up_for >= slot.policy.backoff.reset_after) {
-            slot.failures = 0;
-            if slot.half_open {
+            slot.forget_failures();
+            if slot.is_half_open() {
                 slot.forgive();
             }
         }
-        if slot.half_open {
+        if slot.is_half_open() {
             return self.park(key, ParkCause::Probe, true, actions);
         }
-        let exceeded = slot.window.record(now);
+        let trouble = slot.trouble();
+        let exceeded = trouble.window.record(now);
         // A group stands and falls as one: none of its members is parked for failing too often.
         if exceeded && !grouped {
             return self.park(key, ParkCause::Intensity, true, actions);
         }
-        slot.failures = slot.failures.saturating_add(1);
-        let delay = slot.policy.backoff.delay(slot.failures, slot.policy.jitter_key);
+        trouble.failures = trouble.failures.saturating_add(1);
+        let failures = trouble.failures;
+        let delay = slot.policy.backoff.delay(failures, slot.jitter_key);
         if exceeded || self.branch_exceeded(now, actions) {
             return self.escalate(key, actions);
         }
@@ -98,8 +100,8 @@ impl Core {
     fn park(&mut self, key: Key, cause: ParkCause, probed: bool, actions: &mut Vec<Action>) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         slot.status = Status::Parked;
-        slot.failures = 0;
-        slot.probing = false;
+        slot.forget_failures();
+        slot.probed();
         let probe_in = if probed { slot.next_probe() } else { None };
         actions.push(Action::Park { key, cause, probe_in });
     }

@@ -2,24 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
+use std::sync::Weak;
 
 use actix_rt::{Arbiter, System};
 use proptest::prelude::*;
 
 use super::*;
 use crate::supervision::{
+    cell::BranchCell,
+    core::CorePolicy,
     event::NoSink,
+    node::Place,
     runtime::RuntimeConfig,
     shards::Shards,
+    spec::Order,
     state::{Counts, NodeState},
     world::World,
 };
 
-fn listed(world: &Arc<World>, path: &str, branch: bool) -> Listed {
+fn listed(world: &Arc<World>, path: &str, branch: bool) -> AnyChild {
     let family = Arc::<Counts>::default();
     let path = ChildPath::parse(path).unwrap();
-    let node = Node::new(world, path, ("test", 0), (&family, branch.then(Arc::default)), 1);
-    Listed { node, parent: Weak::new(), key: 0, reference: Arc::new(()) }
+    let cell = branch.then(|| BranchCell::new(world, path.clone(), CorePolicy::new(Order::Ordered)));
+    let place = Place { parent: Weak::new(), key: 0, shard: 0 };
+    AnyChild::of_node(Node::new(world, path, "test", place, (&family, cell), 1))
 }
 
 fn in_a_world<R>(test: impl FnOnce(Arc<World>) -> R) -> R {
@@ -53,7 +59,7 @@ impl Directory {
             assert!(shelf.items.len() <= SHELF && (key.is_empty() || !shelf.items.is_empty()));
             assert!(shelf.first().is_none_or(|first| *key <= first), "a shelf's key is not after its first");
             for state in NodeState::ALL {
-                let there = shelf.items.iter().filter(|listed| listed.node.state() == state).count();
+                let there = shelf.items.iter().filter(|listed| listed.node().state() == state).count();
                 assert_eq!(shelf.counts.of(state), there, "shelf {key:?} counts what is {state}");
             }
             for listed in &shelf.items {
@@ -106,11 +112,11 @@ proptest! {
                         let (path, branch) = (name(number), number < 5);
                         let new = listed(&world, &path, branch);
                         let before = directory.insert(new.clone());
-                        assert_eq!(before.map(|one| one.node.id), model.insert(path, new).map(|one| one.node.id));
+                        assert_eq!(before.map(|one| one.node().id), model.insert(path, new).map(|one| one.node().id));
                     }
                     Step::Remove(number) => {
                         let path = name(number);
-                        let Some(node) = model.get(&path).map(|listed| Arc::clone(&listed.node)) else { continue };
+                        let Some(node) = model.get(&path).map(|listed| Arc::clone(listed.node())) else { continue };
                         let gone: BTreeSet<String> =
                             directory.remove(&node).iter().map(|listed| listed.path().to_owned()).collect();
                         let all: Vec<String> = model.keys().cloned().collect();
@@ -122,14 +128,14 @@ proptest! {
                     }
                     Step::Turn(number, state) => {
                         if let Some(listed) = model.get(&name(number)) {
-                            listed.node.set_state(state);
+                            listed.node().set_state(state);
                         }
                     }
                 }
             }
             directory.check();
             for (state, counted) in world.tallies.by_state() {
-                let there = model.values().filter(|listed| listed.node.state() == state).count();
+                let there = model.values().filter(|listed| listed.node().state() == state).count();
                 let root = usize::from(state == NodeState::Starting);
                 assert_eq!(counted, there + root, "counted are those that stand here: {state}");
             }
@@ -143,9 +149,9 @@ proptest! {
                     let after = ChildPath::parse(&name(after)).unwrap();
                     for after in [None, Some(&root), Some(&after)] {
                         let found = read(&directory, &mut Scan::new(&prefix, state, after));
-                        let fits = |path: &ChildPath, listed: &Listed| {
+                        let fits = |path: &ChildPath, listed: &AnyChild| {
                             path.is_within(&prefix)
-                                && state.is_none_or(|state| state == listed.node.state())
+                                && state.is_none_or(|state| state == listed.node().state())
                                 && after.is_none_or(|after| after.is_root() || path > after)
                         };
                         let expected: Vec<_> = model
@@ -157,7 +163,7 @@ proptest! {
                     }
                 }
             }
-            assert_eq!(directory.find(&root).map(|root| root.node.is_branch()), Some(true));
+            assert_eq!(directory.find(&root).map(|root| root.node().is_branch()), Some(true));
             for path in model.keys() {
                 assert!(directory.find(&ChildPath::parse(path).unwrap()).is_some());
             }
@@ -178,7 +184,7 @@ fn a_rare_state_is_found_without_looking_at_everybody() {
             100_000 / SHELF + 1,
             "children added in order fill their shelves"
         );
-        all[99_000].node.set_state(NodeState::Parked);
+        all[99_000].node().set_state(NodeState::Parked);
         let mut scan = Scan::new(&ChildPath::root(), Some(NodeState::Parked), None);
         let (mut slices, mut found) = (1, Vec::new());
         while directory.slice(&mut scan, &mut |listed| {
@@ -204,13 +210,13 @@ fn a_branch_takes_along_what_is_below_it_and_nothing_else() {
             directory.insert(listed(&world, &format!("pairs-old/{n}"), false));
         }
         let pairs = directory.find(&ChildPath::parse("pairs").unwrap()).unwrap();
-        assert_eq!(directory.remove(&pairs.node).len(), 1_001);
-        assert!(directory.remove(&pairs.node).is_empty(), "once");
+        assert_eq!(directory.remove(pairs.node()).len(), 1_001);
+        assert!(directory.remove(pairs.node()).is_empty(), "once");
         directory.check();
         let left = read(&directory, &mut Scan::new(&ChildPath::root(), None, None));
         assert_eq!(left.len(), 1_003);
         let root = directory.find(&ChildPath::root()).unwrap();
-        assert_eq!(directory.remove(&root.node).len(), 1_003);
+        assert_eq!(directory.remove(root.node()).len(), 1_003);
         assert!(read(&directory, &mut Scan::new(&ChildPath::root(), None, None)).is_empty());
         assert!(directory.pillars().is_empty());
     });

@@ -58,7 +58,7 @@ impl<C: Child> Runner<C> {
                 self.node().set_state(state);
                 self.close(Ending::Restart, deadline);
             }
-            Phase::Loading { .. } | Phase::Idle(_) => {
+            Phase::Loading(_) | Phase::Idle(_) => {
                 self.phase = Phase::Idle(None);
                 self.report(Exit::Halted, Because::Nothing);
             }
@@ -84,7 +84,7 @@ impl<C: Child> Runner<C> {
                 closing.deadline = earliest(closing.deadline, deadline);
                 self.node().set_state(NodeState::Draining);
             }
-            Phase::Loading { .. } | Phase::Idle(_) => self.finish(true, true),
+            Phase::Loading(_) | Phase::Idle(_) => self.finish(true, true),
             Phase::Ended => {}
         }
     }
@@ -98,8 +98,12 @@ impl<C: Child> Runner<C> {
             let reserve = self.limits.stop.map_or(left / 2, |stop| stop.reserve.min(left / 2));
             deadline.checked_sub(reserve).unwrap_or(now)
         });
-        self.phase =
-            Phase::Closing(Closing { ending, deadline, stage: Stage::Working { until }, clean: true });
+        self.phase = Phase::Closing(Box::new(Closing {
+            ending,
+            deadline,
+            stage: Stage::Working { until },
+            clean: true,
+        }));
         if ending == Ending::Restart {
             // The queue is for the next instance.
             return self.begin_drain(true);
@@ -204,7 +208,7 @@ impl<C: Child> Runner<C> {
             node.world.left_unfinished(node.path.clone());
         }
         if node.is_branch() {
-            self.parent.abandon(self.key);
+            self.parent.abandon(self.key());
         }
         node.world.emit(&node, Happening::Stopped { clean });
         if tell {

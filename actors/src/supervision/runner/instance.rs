@@ -9,10 +9,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Phase, Runner, Turn};
+use super::{Loading, Phase, Runner, Turn};
 use crate::supervision::{
     child::{Child, LoadEnv, LoadError, Loaded},
-    contained::{Contained, failure_of},
+    contained::{Contained, discard, failure_of},
     core::{Event, Exit},
     execute::Because,
     failure::{ExitReason, Failure, Phase as Doing},
@@ -32,17 +32,19 @@ impl<C: Child> Runner<C> {
         let last_failure = node.last_failure();
         let env = LoadEnv { path: node.path.clone(), epoch: node.next_epoch(), last_failure };
         let until = Instant::now() + self.limits.load;
-        let Some(args) = self.args.get() else { return };
+        let Some(args) = self.args.as_deref() else { return };
         match catch(|| C::load(args.clone(), env)) {
             Ok(load) => {
-                self.phase = Phase::Loading { load: Contained::new(load, Arc::clone(self.node())), until }
+                let load = Contained::new(load, Arc::clone(self.node()));
+                self.phase = Phase::Loading(Box::new(Loading { load, until }));
             }
             Err(caught) => self.crashed(failure_of(Doing::Load, None, caught)),
         }
     }
 
     pub(super) fn turn_loading(&mut self, task: &mut TaskContext<'_>, now: Instant) -> Turn {
-        let Phase::Loading { load, until } = &mut self.phase else { return Turn::Again };
+        let Phase::Loading(loading) = &mut self.phase else { return Turn::Again };
+        let Loading { load, until } = &mut **loading;
         let late = *until <= now;
         let Some(future) = load.get_mut() else { return Turn::Wait };
         match catch(|| future.as_mut().poll(task)) {
@@ -54,7 +56,7 @@ impl<C: Child> Runner<C> {
             Ok(Poll::Ready(Ok(Loaded::Ready(state)))) => self.install(state),
             Ok(Poll::Ready(Ok(Loaded::Ignore))) => {
                 self.phase = Phase::Idle(None);
-                self.parent.step(Event::Ignored { key: self.key });
+                self.parent.step(Event::Ignored { key: self.key() });
             }
             Ok(Poll::Ready(Err(LoadError::Retry(text)))) => self.crashed(Failure::new(Doing::Load, text)),
             Ok(Poll::Ready(Err(LoadError::Fatal(text)))) => {
@@ -74,24 +76,25 @@ impl<C: Child> Runner<C> {
         let link = &self.link;
         let before = link.state.borrow_mut().replace(state);
         drop(before);
-        *link.request.borrow_mut() = None;
+        let _of_the_one_before = link.take_request();
         link.vigil.set(false);
         link.ending.set(None);
-        link.beat.beat();
+        link.beat();
         link.doing(Doing::Started, None);
         let Some(context) = self.context.as_mut() else { return };
         let started = catch(|| link.with(context.ctx(), |state, cx| state.started(cx)));
         if let Err(caught) = started {
             return self.crashed(failure_of(Doing::Started, None, caught));
         }
-        let failed = self.link.request.borrow_mut().take_if(|request| matches!(request, Request::Fail(_)));
-        if let Some(request) = failed {
-            return self.requested(request);
+        match self.link.take_request() {
+            Some(request @ Request::Fail(_)) => return self.requested(request),
+            Some(request) => self.link.request(request),
+            None => {}
         }
         // A branch is up once its children are; it says so itself.
         if !self.node().is_branch() {
             self.node().set_state(NodeState::Running);
-            self.parent.step(Event::Up { key: self.key });
+            self.parent.step(Event::Up { key: self.key() });
         }
         self.publish(true);
     }
@@ -99,18 +102,18 @@ impl<C: Child> Runner<C> {
     /// Polls the context once: messages, timers, futures.
     pub(super) fn run(&mut self, task: &mut TaskContext<'_>) -> Result<Option<Request>, Failure> {
         let Some(context) = self.context.as_mut() else { return Ok(None) };
-        if let Some(request) = self.link.request.borrow_mut().take() {
-            return Ok(Some(request));
+        if let Some(request) = self.link.take_request() {
+            return request.or_crash();
         }
         self.link.budget.set(self.link.node().world.config.messages_a_turn.get());
         let polled = catch(|| Pin::new(context).poll(task));
         let _pending = polled.map_err(|caught| self.blame(caught))?;
-        Ok(self.link.request.borrow_mut().take())
+        self.link.take_request().map_or(Ok(None), Request::or_crash)
     }
 
     fn blame(&self, caught: Caught) -> Failure {
         let doing = self.link.doing.get();
-        failure_of(doing.phase, doing.message, caught)
+        failure_of(doing.phase, doing.message.map(|name| name()), caught)
     }
 
     fn is_busy(&self) -> bool {
@@ -124,7 +127,7 @@ impl<C: Child> Runner<C> {
 
     pub(super) fn stuck_at(&self) -> Option<Instant> {
         let limit = self.limits.stuck.filter(|_| self.is_busy())?;
-        Some(self.link.beat.latest() + limit)
+        Some(self.node().latest_beat() + limit)
     }
 
     pub(super) fn stuck(&self) -> Option<Failure> {
@@ -141,7 +144,8 @@ impl<C: Child> Runner<C> {
 
     pub(super) fn publish_at(&self) -> Option<Instant> {
         let interval = self.node().world.config.publish_interval;
-        self.link.dirty.get().then(|| self.published.map_or_else(Instant::now, |last| last + interval))
+        let due = |last| self.node().world.stamped(last) + interval;
+        self.link.dirty.get().then(|| self.published.map_or_else(Instant::now, due))
     }
 
     /// Publishes the observable state when it changed and its interval is over.
@@ -151,7 +155,7 @@ impl<C: Child> Runner<C> {
             return;
         }
         self.link.dirty.set(false);
-        self.published = Some(at);
+        self.published = Some(self.node().world.stamp(at));
         let value = {
             let state = self.link.state.borrow();
             let Some(state) = state.as_ref().and_then(Contained::get) else { return };
@@ -185,7 +189,7 @@ impl<C: Child> Runner<C> {
             }
             state.clear();
         }
-        *self.link.request.borrow_mut() = None;
+        let _over = self.link.take_request();
         self.link.dirty.set(false);
         self.node().set_teardown(Teardown::None);
     }
@@ -208,7 +212,9 @@ impl<C: Child> Runner<C> {
         self.phase = Phase::Ended;
         let state = self.link.state.borrow_mut().take();
         drop(state);
-        self.args.clear();
+        if let Some(args) = self.args.take() {
+            discard(args, &node);
+        }
         self.timer = None;
         if let Some(mut context) = self.context.take() {
             // Terminated, so that its drop does not poll it once more.

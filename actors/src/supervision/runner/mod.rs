@@ -32,8 +32,9 @@ use super::{
     node::{Node, Teardown},
     reference::ChildRef,
     shards::Pulse,
-    spec::{ChildSpec, Policy, StopLimit},
+    spec::{Policy, StopLimit},
     state::NodeState,
+    world::Stamp,
 };
 
 /// State changes followed inside one poll before the neighbours get a turn.
@@ -43,7 +44,7 @@ const STEPS_A_POLL: u32 = 8;
 type Load<C> = LocalBoxFuture<'static, Result<Loaded<C>, LoadError>>;
 
 /// Limits of a child that its runner keeps; a branch has none of its own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     stop: Option<StopLimit>,
     load: Duration,
@@ -60,16 +61,20 @@ impl Limits {
     }
 }
 
+/// A load under way.
+struct Loading<C: Child> {
+    load: Contained<Load<C>>,
+    until: Instant,
+}
+
+/// What is not idle and does not last is boxed: a runner is as large as its largest phase, and most of them just run.
 enum Phase<C: Child> {
     /// No instance: not started, in backoff, parked, down; when to tell the supervisor that its time has come.
     Idle(Option<Instant>),
-    Loading {
-        load: Contained<Load<C>>,
-        until: Instant,
-    },
+    Loading(Box<Loading<C>>),
     Running,
     Suspended,
-    Closing(Closing),
+    Closing(Box<Closing>),
     Ended,
 }
 
@@ -83,24 +88,24 @@ enum Turn {
 
 /// See the module.
 pub(crate) struct Runner<C: Child> {
-    args: Contained<C::Args>,
+    /// Boxed, so that no type of child has a larger runner than another.
+    args: Option<Box<C::Args>>,
     link: Rc<Link<C>>,
     context: Option<ContextFut<Host<C>, Context<Host<C>>>>,
     parent: Arc<BranchCell>,
-    key: Key,
-    limits: Limits,
+    limits: Arc<Limits>,
     phase: Phase<C>,
     timer: Option<Pin<Box<Sleep>>>,
-    published: Option<Instant>,
+    published: Option<Stamp>,
 }
 
 impl<C: Child> Runner<C> {
     /// Makes the mailbox here and the runner on the actors' thread; it waits for its first command.
     pub(crate) fn launch(
         parent: &Arc<BranchCell>,
-        key: Key,
         node: Arc<Node>,
-        spec: ChildSpec<C>,
+        limits: Arc<Limits>,
+        args: C::Args,
     ) -> Result<ChildRef<C>, AddError> {
         let (sender, receiver) = channel::channel::<Host<C>>(0);
         let world = Arc::clone(&node.world);
@@ -111,15 +116,13 @@ impl<C: Child> Runner<C> {
         let launched = world.shards.run(shard, move || {
             let link = Link::new(me);
             let context = Context::with_receiver(receiver).into_future(Host { link: Rc::clone(&link) });
-            let limits = Limits::new(&spec.policy, link.node().is_branch());
             let phase = Phase::Idle(None);
-            let args = Contained::new(spec.args, Arc::clone(link.node()));
+            let args = Some(Box::new(args));
             let runner = Self {
                 args,
                 link,
                 context: Some(context),
                 parent,
-                key,
                 limits,
                 phase,
                 timer: None,
@@ -137,6 +140,10 @@ impl<C: Child> Runner<C> {
 
     fn node(&self) -> &Arc<Node> {
         self.link.node()
+    }
+
+    fn key(&self) -> Key {
+        self.node().key
     }
 
     fn obey(&mut self, command: Command) {
@@ -159,14 +166,14 @@ impl<C: Child> Runner<C> {
             }
             Command::Resume => {
                 if let Phase::Suspended = self.phase {
-                    self.link.beat.beat();
+                    self.link.beat();
                     self.phase = Phase::Running;
                     self.node().set_state(NodeState::Running);
                 }
             }
             Command::Fail(failure) => {
                 if let Phase::Running | Phase::Suspended = self.phase {
-                    self.crashed(failure);
+                    self.crashed(*failure);
                 }
             }
             Command::Finish => {
@@ -188,10 +195,10 @@ impl<C: Child> Runner<C> {
                 if due.take_if(|at| *at <= now).is_none() {
                     return Turn::Wait;
                 }
-                self.parent.step(Event::Due { key: self.key });
+                self.parent.step(Event::Due { key: self.key() });
                 Turn::Again
             }
-            Phase::Loading { .. } => self.turn_loading(task, now),
+            Phase::Loading(_) => self.turn_loading(task, now),
             Phase::Running => self.turn_running(task),
             Phase::Suspended | Phase::Ended => Turn::Wait,
             Phase::Closing(_) => self.turn_closing(task, now),
@@ -223,7 +230,7 @@ impl<C: Child> Runner<C> {
     fn deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Idle(due) => *due,
-            Phase::Loading { until, .. } => Some(*until),
+            Phase::Loading(loading) => Some(loading.until),
             Phase::Running => self.stuck_at().into_iter().chain(self.publish_at()).min(),
             Phase::Closing(closing) => closing.next(),
             Phase::Suspended | Phase::Ended => None,
@@ -246,7 +253,7 @@ impl<C: Child> Runner<C> {
     }
 
     fn report(&self, exit: Exit, because: Because) {
-        self.parent.exited(self.key, exit, because);
+        self.parent.exited(self.key(), exit, because);
     }
 }
 
@@ -315,6 +322,7 @@ impl<C: Child> Drop for Runner<C> {
 impl<C: Child> Runner<C> {
     fn requested(&mut self, request: Request) {
         match request {
+            Request::Crash(failure) => self.crashed(failure),
             Request::Fail(text) => self.crashed(Failure::new(super::failure::Phase::Declared, text)),
             Request::Stop => {
                 self.end_instance(&super::failure::ExitReason::Normal, Teardown::Stop);
