@@ -36,6 +36,8 @@ mod page;
 mod panics;
 #[path = "semantics/parking.rs"]
 mod parking;
+#[path = "semantics/properties.rs"]
+mod properties;
 #[path = "semantics/puppet.rs"]
 mod puppet;
 #[path = "semantics/reload.rs"]
@@ -44,6 +46,8 @@ mod reload;
 mod replay;
 #[path = "semantics/restart.rs"]
 mod restart;
+#[path = "semantics/runners.rs"]
+mod runners;
 #[path = "semantics/shards.rs"]
 mod shards;
 #[path = "semantics/significant.rs"]
