@@ -37,7 +37,7 @@ impl Core {
     pub(super) fn pump_end(&mut self, actions: &mut Vec<Action>) {
         let Mode::Ending { how, deadline, after } = self.mode else { return };
         while self.policy.order == Order::Concurrent || self.awaited.is_empty() {
-            let Some(key) = self.queue.pop_front() else { break };
+            let Some(key) = self.queue.pop_back() else { break };
             let Some(slot) = self.slots.get_mut(&key) else { continue };
             match how {
                 EndHow::Halt if !slot.is_active() => continue,

@@ -133,7 +133,7 @@ impl Core {
                 slot.status = Status::Starting;
                 actions.push(Action::Start { key });
             }
-            
+            Then::Hold if slot.policy.restart == RestartType::Temporary => self.forget(key, actions),
             Then::Hold => {
                 slot.status = Status::Held;
                 actions.push(Action::Hold { key });
