@@ -30,12 +30,18 @@ mod log;
 mod mailbox;
 #[path = "semantics/orders.rs"]
 mod orders;
+#[path = "semantics/otp.rs"]
+mod otp;
+#[path = "semantics/otp_endings.rs"]
+mod otp_endings;
 #[path = "semantics/page.rs"]
 mod page;
 #[path = "semantics/panics.rs"]
 mod panics;
 #[path = "semantics/parking.rs"]
 mod parking;
+#[path = "semantics/properties.rs"]
+mod properties;
 #[path = "semantics/puppet.rs"]
 mod puppet;
 #[path = "semantics/reload.rs"]
@@ -44,6 +50,8 @@ mod reload;
 mod replay;
 #[path = "semantics/restart.rs"]
 mod restart;
+#[path = "semantics/runners.rs"]
+mod runners;
 #[path = "semantics/shards.rs"]
 mod shards;
 #[path = "semantics/significant.rs"]
@@ -57,21 +65,53 @@ mod storms;
 #[path = "semantics/view.rs"]
 mod view;
 
+fn room() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Names of the tests in a folder.
+fn tests_in(folder: &str) -> Vec<String> {
+    let mut tests = Vec::new();
+    for file in std::fs::read_dir(room().join(folder)).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension() != Some("rs".as_ref()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(file).unwrap();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line.trim() == "#[test]" {
+                let name = lines.find_map(|line| line.trim().strip_prefix("fn "));
+                tests.extend(name.and_then(|line| line.split('(').next()).map(str::to_owned));
+            }
+        }
+    }
+    tests
+}
+
+/// The tests that show promises of the runtime.
+fn all_tests() -> Vec<String> {
+    let mut tests = tests_in("tests/semantics");
+    tests.extend(tests_in("tests/differential"));
+    // Of the domain's tests those that show a promise of the runtime at work have its number.
+    tests.extend(tests_in("tests/tree").into_iter().filter(|name| is_numbered(name)));
+    assert!(tests.len() > 80, "{}", tests.len());
+    tests
+}
+
+fn is_numbered(test: &str) -> bool {
+    test.strip_prefix('s').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// The words of code that look like names of tests.
+fn named(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).filter(|word| word.contains('_')).collect()
+}
+
 /// The promises and the tests name each other.
 #[test]
 fn every_promise_has_its_test() {
-    let room = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let promises = std::fs::read_to_string(room.join("SEMANTICS.md")).unwrap();
-    let mut tests = Vec::new();
-    for (folder, all) in [("tests/semantics", true), ("tests/tree", false)] {
-        for file in std::fs::read_dir(room.join(folder)).unwrap() {
-            let found = tests_in(&std::fs::read_to_string(file.unwrap().path()).unwrap());
-            // Of the domain's tests those that show a promise of the runtime at work have its number.
-            tests.extend(found.into_iter().filter(|name| all || is_numbered(name)));
-        }
-    }
-    assert!(tests.len() > 80, "{}", tests.len());
-    let named: Vec<_> = promises.split('`').skip(1).step_by(2).filter(|word| word.contains('_')).collect();
+    let promises = std::fs::read_to_string(room().join("SEMANTICS.md")).unwrap();
+    let (tests, named) = (all_tests(), named(&promises));
     // The words of code on that page that look like tests, and this test itself.
     let other = ["reset_after", "log_window", "log_signatures_max", "every_promise_has_its_test"];
     for name in named.iter().filter(|name| !other.contains(name)) {
@@ -82,17 +122,24 @@ fn every_promise_has_its_test() {
     }
 }
 
-fn tests_in(text: &str) -> Vec<String> {
-    let (mut lines, mut tests) = (text.lines(), Vec::new());
-    while let Some(line) = lines.next() {
-        if line.trim() == "#[test]" {
-            let name = lines.find_map(|line| line.trim().strip_prefix("fn "));
-            tests.extend(name.and_then(|line| line.split('(').next()).map(str::to_owned));
+/// Each case of OTP's own suite has a line: with tests that exist, or with the reason why there is none.
+#[test]
+fn every_case_of_otp_has_a_test_or_a_reason() {
+    let page = std::fs::read_to_string(room().join("tests/README.md")).unwrap();
+    let tests = all_tests();
+    let fields = |line: &str| line.split('|').map(|field| field.trim().to_owned()).collect::<Vec<_>>();
+    let cases: Vec<_> =
+        page.lines().map(fields).filter(|row| row.len() == 7 && row[1].parse::<u32>().is_ok()).collect();
+    let numbers: Vec<_> = cases.iter().map(|row| row[1].parse::<u32>().unwrap()).collect();
+    assert_eq!(numbers, (1..=88).collect::<Vec<_>>());
+    for row in &cases {
+        let [_, _, case, mark, witnesses, remark, _] = row.as_slice() else { panic!("{row:?}") };
+        assert!(["R", "A", "-"].contains(&mark.as_str()), "{case}: {mark}");
+        assert!(!witnesses.is_empty() || !remark.is_empty(), "{case} has neither a test nor a reason");
+        for name in named(witnesses) {
+            assert!(tests.iter().any(|test| test == name), "{case} names {name}, which is no test");
         }
     }
-    tests
-}
-
-fn is_numbered(test: &str) -> bool {
-    test.strip_prefix('s').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    let names: std::collections::BTreeSet<_> = cases.iter().map(|row| &row[2]).collect();
+    assert_eq!(names.len(), 88, "each case once");
 }

@@ -32,7 +32,7 @@ pub(crate) fn rust() -> Vec<File> {
 
 /// Every file that people read or write.
 pub(crate) fn text() -> Vec<File> {
-    with_ending(&["rs", "toml", "md", "py", "sh", "txt", "yml", "yaml", "json", "sql"])
+    with_ending(&["rs", "toml", "md", "py", "sh", "txt", "yml", "yaml", "json", "sql", "escript"])
 }
 
 /// Every `Cargo.toml`.

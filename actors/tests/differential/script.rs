@@ -285,6 +285,10 @@ impl Writer {
         let starts = if dynamic { 5 } else { 2 };
         match self.dice.weighed(&[(12, 0), (6, 1), (starts, 2), (3, 3), (3, 4), (2, 5)]) {
             0 => Action::Exit(self.id(), self.dice.reason()),
+            // Of one that is still to be started.
+            1 if dynamic && self.dice.one_in(3) => {
+                Action::Plan((self.named + 1).to_string(), vec![Outcome::Ignore])
+            }
             1 => Action::Plan(self.id(), self.dice.outcomes()),
             2 if dynamic => {
                 self.named += 1;

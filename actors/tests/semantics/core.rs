@@ -1,44 +1,14 @@
 //! The decision core alone: random histories against a model of what runners do.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use proptest::prelude::*;
 use switchyard_actors::supervision::{
-    AutoShutdown, Backoff, Intensity, OnExceed, Order, Probe, RestartType, Storm, Strategy as Group,
-    core::{Action, Core, CorePolicy, EndHow, Event, Exit, Key, SlotPolicy},
+    AutoShutdown, Intensity, OnExceed, Order, RestartType, Storm, Strategy as Group,
+    core::{Action, CorePolicy, EndHow, Event, Exit},
 };
 
-/// What a runner would be doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Runner {
-    Idle,
-    Loading,
-    Up,
-    Backoff,
-    /// Told to halt, has not ended yet.
-    Halting,
-    /// Told to stop, has not ended yet.
-    Stopping,
-    Gone,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    /// Restart type, with a probe, significant where that is legal.
-    Add(RestartType, bool, bool),
-    /// The child's runner gets on: load done, backoff over, halt or stop carried out.
-    Advance(u8),
-    Exit(u8, Exit),
-    Ignore(u8),
-    Restart(u8),
-    Terminate(u8),
-    Probe(u8),
-    Remove(u8),
-    Pass(u16),
-    Begin,
-    Halt,
-    Shelve,
-}
+use crate::runners::{Model, Runner, Step};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let restart =
@@ -65,178 +35,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Shelve),
     ];
     proptest::collection::vec(step, 1..200)
-}
-
-struct Model {
-    core: Core,
-    runners: BTreeMap<Key, Runner>,
-    now: Duration,
-    next: Key,
-    log: Vec<Action>,
-    ended: usize,
-}
-
-impl Model {
-    fn new(policy: CorePolicy) -> Self {
-        Self {
-            core: Core::new(policy),
-            runners: BTreeMap::new(),
-            now: Duration::ZERO,
-            next: 0,
-            log: Vec::new(),
-            ended: 0,
-        }
-    }
-
-    fn step(&mut self, event: Event) {
-        for action in self.core.step(event, self.now) {
-            self.carry_out(action);
-        }
-    }
-
-    /// Actions that need a runner without an instance.
-    fn leave_idle(&mut self, action: Action, key: Key, to: Runner) {
-        assert_eq!(self.runners[&key], Runner::Idle, "{action:?}: an instance exists");
-        self.runners.insert(key, to);
-    }
-
-    fn carry_out(&mut self, action: Action) {
-        self.log.push(action);
-        match action {
-            Action::Start { key } => match self.runners[&key] {
-                Runner::Backoff => drop(self.runners.insert(key, Runner::Loading)),
-                _ => self.leave_idle(action, key, Runner::Loading),
-            },
-            Action::Restart { key, .. } => self.leave_idle(action, key, Runner::Backoff),
-            // An admin does not wait for the end of a backoff.
-            Action::Hold { key } if self.runners[&key] == Runner::Backoff => {
-                self.runners.insert(key, Runner::Idle);
-            }
-            Action::Park { key, .. }
-            | Action::Hold { key }
-            | Action::Rest { key }
-            | Action::Shelve { key }
-            | Action::Probe { key, .. } => {
-                self.leave_idle(action, key, Runner::Idle);
-            }
-            Action::Retire { key } | Action::Forget { key } => {
-                if self.runners[&key] != Runner::Gone {
-                    self.leave_idle(action, key, Runner::Gone);
-                }
-            }
-            Action::Halt { key, .. } => {
-                let before = self.runners.insert(key, Runner::Halting).unwrap();
-                assert!(!matches!(before, Runner::Stopping | Runner::Gone), "{before:?}");
-            }
-            Action::Stop { key, .. } => {
-                let before = self.runners.insert(key, Runner::Stopping).unwrap();
-                assert_ne!(before, Runner::Gone);
-                let stopping = self.runners.values().filter(|runner| **runner == Runner::Stopping).count();
-                assert!(stopping > 0);
-            }
-            Action::Kill { key } => {
-                self.runners.insert(key, Runner::Gone);
-            }
-            Action::Ended => self.ended += 1,
-            Action::Unparked { .. }
-            | Action::Settled
-            | Action::Escalating { .. }
-            | Action::Fail { .. }
-            | Action::Finish
-            | Action::Storm { .. }
-            | Action::StormGoesOn { .. }
-            | Action::StormOver => {}
-        }
-    }
-
-    fn pick(&self, n: u8) -> Option<Key> {
-        let keys: Vec<_> = self.runners.keys().copied().collect();
-        (!keys.is_empty()).then(|| keys[usize::from(n) % keys.len()])
-    }
-
-    fn advance(&mut self, key: Key) {
-        let (to, event) = match self.runners[&key] {
-            Runner::Loading => (Runner::Up, Event::Up { key }),
-            Runner::Backoff => (Runner::Idle, Event::Due { key }),
-            Runner::Halting => (Runner::Idle, Event::Exited { key, exit: Exit::Halted }),
-            Runner::Stopping => (Runner::Gone, Event::Exited { key, exit: Exit::Stopped }),
-            Runner::Idle | Runner::Up | Runner::Gone => return,
-        };
-        self.runners.insert(key, to);
-        self.step(event);
-    }
-
-    fn play(&mut self, step: Step) {
-        match step {
-            Step::Add(restart, probe, significant) => {
-                let key = self.next;
-                self.next += 1;
-                self.runners.insert(key, Runner::Idle);
-                let probe =
-                    probe.then_some(Probe { interval: Duration::from_secs(5), cap: Duration::from_secs(60) });
-                let intensity = Intensity::new(2, Duration::from_secs(10));
-                let significant = significant && restart != RestartType::Permanent;
-                let backoff = Backoff::default();
-                let policy = SlotPolicy { restart, backoff, intensity, probe, significant, jitter_key: key };
-                self.step(Event::Added { key, policy });
-            }
-            Step::Advance(n) => {
-                if let Some(key) = self.pick(n) {
-                    self.advance(key);
-                }
-            }
-            Step::Exit(n, exit) => {
-                // Only what has an instance can end; a halting or stopping one may crash instead.
-                let able = [Runner::Loading, Runner::Up, Runner::Halting, Runner::Stopping];
-                if let Some(key) = self.pick(n).filter(|key| able.contains(&self.runners[key])) {
-                    self.runners.insert(key, Runner::Idle);
-                    self.step(Event::Exited { key, exit });
-                }
-            }
-            Step::Ignore(n) => {
-                if let Some(key) = self.pick(n).filter(|key| self.runners[key] == Runner::Loading) {
-                    self.runners.insert(key, Runner::Idle);
-                    self.step(Event::Ignored { key });
-                }
-            }
-            Step::Restart(n) => {
-                if let Some(key) = self.pick(n) {
-                    self.step(Event::Restart { key });
-                }
-            }
-            Step::Terminate(n) => {
-                if let Some(key) = self.pick(n) {
-                    self.step(Event::Terminate { key });
-                }
-            }
-            Step::Probe(n) => {
-                if let Some(key) = self.pick(n).filter(|key| self.runners[key] == Runner::Idle) {
-                    self.step(Event::Due { key });
-                }
-            }
-            Step::Remove(n) => {
-                if let Some(key) = self.pick(n).filter(|key| self.runners[key] != Runner::Gone) {
-                    self.step(Event::Remove { key, deadline: None });
-                }
-            }
-            Step::Pass(ms) => self.now += Duration::from_millis(u64::from(ms)),
-            Step::Begin => self.step(Event::Begin),
-            Step::Halt => self.step(Event::End { how: EndHow::Halt, deadline: None }),
-            Step::Shelve => self.step(Event::Shelve),
-        }
-    }
-
-    /// Lets every runner get on until nothing changes.
-    fn rest(&mut self) {
-        for _ in 0..10_000 {
-            let busy = |runner: &Runner| !matches!(runner, Runner::Idle | Runner::Up | Runner::Gone);
-            let Some(key) = self.runners.iter().find(|(_, runner)| busy(runner)).map(|(key, _)| *key) else {
-                return;
-            };
-            self.advance(key);
-        }
-        panic!("never comes to rest");
-    }
 }
 
 fn branches() -> impl Strategy<Value = CorePolicy> {
@@ -287,7 +85,7 @@ proptest! {
             model.play(Step::Probe(n));
             model.play(Step::Begin);
         }
-        prop_assert!(!model.log[after..].iter().any(|action| matches!(action, Action::Start { .. })), "a late start");
+        prop_assert!(!model.actions().skip(after).any(|action| matches!(action, Action::Start { .. })), "a late start");
     }
 
     /// A child that is added while its branch ends, or after, never stays behind.
@@ -347,11 +145,11 @@ proptest! {
         }
         model.step(Event::Begin);
         model.rest();
-        let starts: Vec<_> = model.log.iter().filter_map(|a| match a { Action::Start { key } => Some(*key), _ => None }).collect();
+        let starts: Vec<_> = model.actions().filter_map(|a| match a { Action::Start { key } => Some(key), _ => None }).collect();
         prop_assert_eq!(starts, (0..u64::from(count)).collect::<Vec<_>>());
         model.step(Event::End { how: EndHow::Stop, deadline: None });
         model.rest();
-        let stops: Vec<_> = model.log.iter().filter_map(|a| match a { Action::Stop { key, .. } => Some(*key), _ => None }).collect();
+        let stops: Vec<_> = model.actions().filter_map(|a| match a { Action::Stop { key, .. } => Some(key), _ => None }).collect();
         prop_assert_eq!(stops, (0..u64::from(count)).rev().collect::<Vec<_>>());
     }
 }

@@ -85,9 +85,12 @@ impl Core {
             return;
         }
         let in_group = matches!(self.mode, Mode::Regrouping(regroup) if regroup.culprit == key);
+        let going_down = self.is_going_down(key);
         let Some(slot) = self.slots.get_mut(&key) else { return };
         match slot.status {
             Status::Waiting if in_group => self.group_due(key, actions),
+            // An older one failed since then, and has the group halted: this one is down already.
+            Status::Waiting if going_down => self.ended_before_halt(key, actions),
             Status::Waiting => {
                 slot.status = Status::Starting;
                 actions.push(Action::Start { key });
