@@ -159,3 +159,19 @@ each_invariant_can_fail! {
     each_invariant_can_fail_clean_drain: CleanDrain by FarewellsHang in Calm with 1;
     each_invariant_can_fail_nothing_left: NothingLeft by StoresAreKept in Calm with 1;
 }
+
+#[test]
+fn zz_det() {
+    let storms = Options { profile: Some(Profile::Storm), nodes: Some(2), ..Options::default() };
+    let first = number("DET_FIRST").unwrap_or(7);
+    for seed in first..first + number("DET_SEEDS").unwrap_or(1) {
+        for turn in 0..number("DET_TURNS").unwrap_or(30) {
+            let (one, other) = (play(seed, storms), play(seed, storms));
+            if one.log != other.log {
+                std::fs::write("/tmp/det_a", &one.log).unwrap();
+                std::fs::write("/tmp/det_b", &other.log).unwrap();
+                panic!("seed {seed} turn {turn}");
+            }
+        }
+    }
+}

@@ -71,6 +71,7 @@ struct Play {
     tasks: RefCell<Vec<JoinHandle<()>>>,
     /// The person who puts things right does one thing after the other.
     busy: Rc<Cell<bool>>,
+    rounds: RefCell<Option<JoinHandle<()>>>,
 }
 
 impl Play {
@@ -100,7 +101,17 @@ impl Play {
         };
         let nodes = Rc::new(clocks.iter().enumerate().map(node).collect());
         let staff = Staff { weather: Arc::clone(&weather), nodes };
-        Self { seed, book, weather, staff, faults, begun, tasks: RefCell::default(), busy: Rc::default() }
+        Self {
+            seed,
+            book,
+            weather,
+            staff,
+            faults,
+            begun,
+            tasks: RefCell::default(),
+            busy: Rc::default(),
+            rounds: RefCell::default(),
+        }
     }
 
     fn plan(&self) -> &Plan {
@@ -126,6 +137,7 @@ impl Play {
             self.farewell().await;
         }
         self.tasks.borrow().iter().for_each(JoinHandle::abort);
+        self.rounds.borrow().iter().for_each(JoinHandle::abort);
         self.nodes().iter().for_each(Node::kill);
         self.weather.platform.set_wire(None);
         Outcome {
@@ -197,10 +209,11 @@ impl Play {
             return;
         }
         let (staff, weather, busy) = (self.staff.clone(), Arc::clone(&self.weather), Rc::clone(&self.busy));
-        self.under_way(async move {
+        let right = async move {
             staff.put_right(|account| weather.is_logged_out(account)).await;
             busy.set(false);
-        });
+        };
+        *self.rounds.borrow_mut() = Some(actix_rt::spawn(right));
     }
 
     fn under_way(&self, task: impl Future<Output = ()> + 'static) {

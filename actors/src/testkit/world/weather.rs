@@ -1,12 +1,13 @@
 //! What is wrong at the moment, and what that does to requests, connections and calls of the store.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::Sabotage;
 use super::book::Book;
@@ -28,13 +29,43 @@ const CURSED: &str = "this message is refused";
 pub(super) struct NodeView {
     pub(super) store: MemoryStore,
     pub(super) clock: Arc<dyn Clock>,
-    frozen: watch::Sender<bool>,
+    gate: Arc<Gate>,
 }
 
 impl NodeView {
     /// A node whose process runs.
     pub(super) fn new(store: MemoryStore, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, frozen: watch::Sender::new(false) }
+        Self { store, clock, gate: Arc::default() }
+    }
+}
+
+/// What holds everything that wants to leave or enter a process that stands still. It lets go in the order of arrival,
+/// which a watch channel does not.
+#[derive(Default)]
+struct Gate {
+    shut: AtomicBool,
+    opened: Notify,
+}
+
+impl Gate {
+    fn shut(&self, on: bool) {
+        self.shut.store(on, Ordering::Relaxed);
+        if !on {
+            self.opened.notify_waiters();
+        }
+    }
+
+    fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Relaxed)
+    }
+
+    async fn pass(&self) {
+        while self.is_shut() {
+            let opened = self.opened.notified();
+            tokio::pin!(opened);
+            opened.as_mut().enable();
+            opened.await;
+        }
     }
 }
 
@@ -124,24 +155,20 @@ impl Weather {
     /// A node's process stands still, or goes on.
     pub(super) fn freeze(&self, node: usize, on: bool) {
         if let Some(view) = self.views.get(node) {
-            view.frozen.send_replace(on);
+            view.gate.shut(on);
         }
     }
 
     /// Whether a node's process stands still.
     pub(super) fn is_frozen(&self, node: usize) -> bool {
-        self.views.get(node).is_some_and(|view| *view.frozen.borrow())
+        self.views.get(node).is_some_and(|view| view.gate.is_shut())
     }
 
     /// Ends when a node's process runs.
     pub(super) fn running(&self, node: usize) -> BoxFuture<'static, ()> {
         let Some(view) = self.views.get(node) else { return std::future::ready(()).boxed() };
-        let mut frozen = view.frozen.subscribe();
-        async move {
-            // An error means that the world is gone.
-            let _ = frozen.wait_for(|frozen| !frozen).await;
-        }
-        .boxed()
+        let gate = Arc::clone(&view.gate);
+        async move { gate.pass().await }.boxed()
     }
 
     /// How the next call of the store goes.
