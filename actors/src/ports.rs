@@ -152,6 +152,13 @@ pub trait Routes: Send + Sync {
     /// [`StoreError`].
     async fn claim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError>;
 
+    /// As [`claim`](Self::claim), for a pair that the store failed after it last claimed: no attempt is counted, since the
+    /// event was not what failed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn reclaim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError>;
+
     /// How many parts the pair made of a source message, counting deliveries that are still under way; `None` when it
     /// never forwarded it, gave it up, or deleted it again.
     ///
@@ -376,6 +383,12 @@ pub trait Lease: Send + Sync {
     /// [`StoreError::Fenced`] with the owner's fence while another node keeps the account;
     /// [`StoreError::Unavailable`] when this node holds no lease: renew first.
     async fn assign(&self, account: AccountId) -> Result<Fence, StoreError>;
+
+    /// Whether an account still belongs to an assignment: what is not written needs to ask.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when it does not.
+    async fn check(&self, fence: Fence) -> Result<(), StoreError>;
 }
 
 /// Credentials of an account, encrypted at rest: bot token, auth key, address, peers with access hashes.

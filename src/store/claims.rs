@@ -32,34 +32,11 @@ impl Routes for Store {
     }
 
     async fn claim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError> {
-        let pair = self.find_pair(pair).await?;
-        if !pair.paused.is_empty() {
-            return Ok(Vec::new());
-        }
-        let open = route::Entity::find()
-            .filter(route::Column::PairId.eq(pair.id.as_uuid()))
-            .filter(route::Column::State.eq(route_state::OPEN))
-            .order_by_asc(route::Column::EventSeq)
-            .limit(u64::from(limit));
-        let mut open = self.read(open.all(&self.readers)).await?;
-        let Some(first) = open.first_mut() else { return Ok(Vec::new()) };
-        self.count_attempt(first.id).await?;
-        first.attempts += 1;
-        let seqs: Vec<i64> = open.iter().map(|route| route.event_seq).collect();
-        let events = event::Entity::find().filter(event::Column::Seq.is_in(seqs));
-        let events = self.read(events.all(&self.readers)).await?;
-        let events: HashMap<i64, event::Model> = events.into_iter().map(|row| (row.seq, row)).collect();
-        let key = self.data_key(pair.user).await?;
-        let mut claimed = Vec::with_capacity(open.len());
-        for route in open {
-            match open_route(&key, &route, events.get(&route.event_seq)) {
-                Ok(open) => claimed.push(open),
-                // What comes before an unreadable event is still handled; then it is the first, and its error shows.
-                Err(_) if !claimed.is_empty() => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(claimed)
+        self.open_routes(pair, limit, true).await
+    }
+
+    async fn reclaim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError> {
+        self.open_routes(pair, limit, false).await
     }
 
     async fn forwarded(
@@ -121,6 +98,45 @@ enum Closing {
 }
 
 impl Store {
+    /// A pair's oldest open routes; the first is attempted once more, if that counts.
+    async fn open_routes(
+        &self,
+        pair: PairId,
+        limit: u32,
+        counts: bool,
+    ) -> Result<Vec<OpenRoute>, StoreError> {
+        let pair = self.find_pair(pair).await?;
+        if !pair.paused.is_empty() {
+            return Ok(Vec::new());
+        }
+        let open = route::Entity::find()
+            .filter(route::Column::PairId.eq(pair.id.as_uuid()))
+            .filter(route::Column::State.eq(route_state::OPEN))
+            .order_by_asc(route::Column::EventSeq)
+            .limit(u64::from(limit));
+        let mut open = self.read(open.all(&self.readers)).await?;
+        let Some(first) = open.first_mut() else { return Ok(Vec::new()) };
+        if counts {
+            self.count_attempt(first.id).await?;
+            first.attempts += 1;
+        }
+        let seqs: Vec<i64> = open.iter().map(|route| route.event_seq).collect();
+        let events = event::Entity::find().filter(event::Column::Seq.is_in(seqs));
+        let events = self.read(events.all(&self.readers)).await?;
+        let events: HashMap<i64, event::Model> = events.into_iter().map(|row| (row.seq, row)).collect();
+        let key = self.data_key(pair.user).await?;
+        let mut claimed = Vec::with_capacity(open.len());
+        for route in open {
+            match open_route(&key, &route, events.get(&route.event_seq)) {
+                Ok(open) => claimed.push(open),
+                // What comes before an unreadable event is still handled; then it is the first, and its error shows.
+                Err(_) if !claimed.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(claimed)
+    }
+
     async fn count_attempt(&self, route: Uuid) -> Result<(), StoreError> {
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {

@@ -32,8 +32,10 @@ pub(super) async fn check(
         .one(transaction)
         .await
         .map_err(|failure| run_time(&failure))?;
-    match row {
-        Some(row) if row.node_id == fence.node.as_uuid() && row.epoch == fence.epoch.get() => Ok(()),
-        _ => Err(StoreError::Fenced(fence)),
-    }
+    if row.is_some_and(|row| is_held(&row, fence)) { Ok(()) } else { Err(StoreError::Fenced(fence)) }
+}
+
+/// Whether this is the account's assignment.
+pub(super) fn is_held(row: &assignment::Model, fence: Fence) -> bool {
+    row.node_id == fence.node.as_uuid() && row.epoch == fence.epoch.get()
 }

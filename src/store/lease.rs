@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::entity::{account, assignment, node};
 use super::error::run_time;
-use super::{Store, rows, time_of};
+use super::{Store, fence, rows, time_of};
 
 /// How long after its owner's last renewal a Telegram session may go to another node: the owner's connection asked the
 /// server to close it after 75 s of silence (`ping_delay_disconnect`, core.telegram.org/api/pfs and
@@ -52,6 +52,16 @@ impl Lease for Store {
             .writer
             .run(move |transaction| Box::pin(async move { take(transaction, account, node, now).await }));
         write.await
+    }
+
+    async fn check(&self, fence: Fence) -> Result<(), StoreError> {
+        let row = assignment::Entity::find_by_id(fence.account.as_uuid());
+        let row = self.read(row.one(&self.readers)).await?;
+        if row.is_some_and(|row| fence::is_held(&row, fence)) {
+            Ok(())
+        } else {
+            Err(StoreError::Fenced(fence))
+        }
     }
 }
 

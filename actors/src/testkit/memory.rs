@@ -54,7 +54,9 @@ struct State {
     throttles: HashMap<String, String>,
     queue_pauses: pauses::QueuePausesKept,
     unavailable: bool,
+    unreadable: bool,
     slow_pair_reads: VecDeque<Duration>,
+    slow_marks: VecDeque<Duration>,
     users: standings::Known,
 }
 
@@ -125,6 +127,16 @@ impl MemoryStore {
     /// The next readings of pairs answer so much later what they found at first.
     pub fn slow_pair_reads(&self, waits: impl IntoIterator<Item = Duration>) {
         self.peek().slow_pair_reads.extend(waits);
+    }
+
+    /// What is known of messages that pairs read cannot be told while on; everything else goes on.
+    pub fn set_unreadable(&self, on: bool) {
+        self.peek().unreadable = on;
+    }
+
+    /// The next marks of parts that are to be sent are made so much later.
+    pub fn slow_marks(&self, waits: impl IntoIterator<Item = Duration>) {
+        self.peek().slow_marks.extend(waits);
     }
 
     /// Alerts raised so far.

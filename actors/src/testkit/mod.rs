@@ -3,6 +3,7 @@
 mod clock;
 mod memory;
 mod platform;
+pub mod world;
 
 pub use clock::{SeededRng, VirtualClock};
 pub use memory::{LedgerEnd, LedgerEntry, MemoryStore, TELEGRAM_TAKEOVER};

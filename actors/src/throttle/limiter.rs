@@ -227,6 +227,15 @@ impl Limiter {
         self.promote(now, key);
     }
 
+    /// Hears of a wait that the platform asked for with the answer to a send which this limiter knows nothing of.
+    pub fn told(&mut self, now: Duration, lane: Lane, scope: HoldScope, wait: Duration) {
+        let now = self.tick(now);
+        let key = self.profile.chat_of(lane);
+        self.hold(now, key, scope, wait);
+        self.sweep(now, key);
+        self.promote(now, key);
+    }
+
     fn settle(&mut self, now: Duration, key: ChatKey, grant: Grant, answer: Answer) {
         let floor = match answer {
             Answer::NotSent => {

@@ -1,7 +1,6 @@
 //! How actors of the tree find each other: references that survive restarts, by the id of what they stand for.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,18 +19,23 @@ use crate::supervision::ChildRef;
 
 /// A map of references.
 #[derive(Debug)]
-pub struct Refs<K, C>(RwLock<HashMap<K, C>>);
+pub struct Refs<K, C>(RwLock<BTreeMap<K, C>>);
 
 impl<K, C> Default for Refs<K, C> {
     fn default() -> Self {
-        Self(RwLock::new(HashMap::new()))
+        Self(RwLock::new(BTreeMap::new()))
     }
 }
 
-impl<K: Eq + Hash, C: Clone> Refs<K, C> {
+impl<K: Ord, C: Clone> Refs<K, C> {
     /// The reference for a key.
     pub fn get(&self, key: &K) -> Option<C> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// All references, in order of their keys.
+    pub fn all(&self) -> Vec<C> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Adds or replaces a reference.
@@ -155,6 +159,14 @@ impl Links {
         }
     }
 
+    /// The node has had no lease for so long that others may take its accounts: every session lets go of its connection.
+    pub(super) fn let_go(&self) {
+        for session in self.sessions.all() {
+            // One that does not take it holds no connection, or is told again.
+            let _ = session.tell(session::LeaseLost);
+        }
+    }
+
     /// A session's first attempt to connect is over, well or not.
     pub fn attempted(&self, account: AccountId) {
         self.attempted.0.send_if_modified(|accounts| accounts.insert(account));
@@ -206,5 +218,12 @@ impl Links {
     pub fn lease_lasts(&self, margin: Duration) -> bool {
         let until = *self.lease_until.read().unwrap_or_else(PoisonError::into_inner);
         until.is_some_and(|until| until > Instant::now() + margin)
+    }
+
+    /// Whether the node's lease ended at least so long ago.
+    #[must_use]
+    pub fn lease_over_for(&self, time: Duration) -> bool {
+        let until = *self.lease_until.read().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| until + time <= Instant::now())
     }
 }

@@ -50,6 +50,8 @@ pub struct PairActor {
     blame: Option<Arc<str>>,
     busy: bool,
     woken: bool,
+    /// The store failed the last round: the next is no other attempt.
+    failed_by_store: bool,
     planned: u64,
     skipped: u64,
 }
@@ -85,6 +87,7 @@ impl Child for PairActor {
                 blame,
                 busy,
                 woken,
+                failed_by_store: false,
                 planned,
                 skipped,
             }))
@@ -92,7 +95,7 @@ impl Child for PairActor {
     }
 
     fn started(&mut self, cx: &mut Cx<'_, Self>) {
-        cx.every(self.args.deps.config.poll_interval, |pair: &mut Self, cx| pair.step(cx));
+        cx.every(self.args.deps.config.poll_interval, |pair: &mut Self, cx| pair.look(cx));
         self.step(cx);
     }
 
@@ -119,6 +122,21 @@ impl Handle<Wake> for PairActor {
 
 impl Handle<Changed> for PairActor {
     fn handle(&mut self, Changed: Changed, cx: &mut Cx<'_, Self>) {
+        self.reread(cx, |error, cx| cx.fail(error.to_string()));
+    }
+}
+
+impl PairActor {
+    /// Looks for what nobody told of: routes, or the end of a pause.
+    fn look(&mut self, cx: &mut Cx<'_, Self>) {
+        if self.pair.paused.is_empty() {
+            return self.step(cx);
+        }
+        self.reread(cx, |error, _| tracing::warn!(%error, "pair waits for the store"));
+    }
+
+    /// Takes over what the store says of the pair.
+    fn reread(&mut self, cx: &mut Cx<'_, Self>, failed: fn(StoreError, &mut Cx<'_, Self>)) {
         let (store, id, reading) = (self.args.deps.store.clone(), self.args.id, self.readings.ask());
         cx.spawn(async move { store.pair(id).await }, move |pair: &mut Self, read, cx| match read {
             Ok(fresh) if pair.readings.take(reading) => {
@@ -126,12 +144,10 @@ impl Handle<Changed> for PairActor {
                 pair.step(cx);
             }
             Ok(_) => {}
-            Err(error) => cx.fail(error.to_string()),
+            Err(error) => failed(error, cx),
         });
     }
-}
 
-impl PairActor {
     fn step(&mut self, cx: &mut Cx<'_, Self>) {
         if self.busy {
             self.woken = true;
@@ -143,7 +159,8 @@ impl PairActor {
         self.busy = true;
         self.woken = false;
         let heartbeat = cx.heartbeat();
-        let claimed = claim(self.args.deps.clone(), self.pair.clone(), move || heartbeat.beat());
+        let again = self.failed_by_store;
+        let claimed = claim(self.args.deps.clone(), self.pair.clone(), again, move || heartbeat.beat());
         // A drain cuts this short: it may wait for the answer to somebody's send.
         cx.serve(claimed, |pair: &mut Self, claimed, cx| match claimed {
             Ok(Some(claimed)) => pair.write(claimed, cx),
@@ -169,6 +186,7 @@ impl PairActor {
 
     fn finished(&mut self, round: Result<Round, StoreError>, cx: &mut Cx<'_, Self>) {
         self.busy = false;
+        self.failed_by_store = matches!(round, Err(StoreError::Unavailable(_) | StoreError::DiskFull(_)));
         match round {
             Ok(round) => {
                 self.planned += round.planned;
@@ -215,9 +233,13 @@ fn given_up(deps: &Deps, pair: &Pair, message: MessageId, blame: Option<&str>) {
 }
 
 /// The first half of a round: claims what is open and learns what there is to know of it.
-async fn claim(deps: Deps, pair: Pair, beat: impl Fn()) -> Result<Option<Claimed>, StoreError> {
+async fn claim(deps: Deps, pair: Pair, again: bool, beat: impl Fn()) -> Result<Option<Claimed>, StoreError> {
     let limit = deps.config.claim_batch;
-    let mut routes = deps.store.claim(pair.id, limit).await?;
+    let mut routes = if again {
+        deps.store.reclaim(pair.id, limit).await?
+    } else {
+        deps.store.claim(pair.id, limit).await?
+    };
     let full = u32::try_from(routes.len()).is_ok_and(|claimed| claimed >= limit);
     let Some(first) = routes.first() else { return Ok(None) };
     if first.attempts > deps.config.poison_attempts {

@@ -91,7 +91,7 @@ impl Root {
         let throttles = dynamic("throttles")?;
         let egress = throttles.add_branch(BranchSpec::dynamic("egress"))?;
         let identity = Identity::Egress(Identity::DIRECT.to_owned());
-        let direct = ChildSpec::new(Identity::DIRECT, ThrottleArgs { identity, deps: deps.clone() });
+        let direct = ChildSpec::new(Identity::DIRECT, ThrottleArgs::new(identity, deps.clone()));
         let direct = egress.add::<ThrottleActor>(direct.policy(policy.clone()))?;
         deps.links.egress.set(Identity::DIRECT.to_owned(), direct);
         deps.links.set_notifier(

@@ -25,7 +25,7 @@ impl Roster {
     /// Adds the throttle, the queue and the session of an account of this user.
     pub(super) fn add_account(&self, id: AccountId, user: UserId) -> Result<(), AddError> {
         let (deps, links) = (&self.deps, &self.deps.links);
-        let throttle = ThrottleArgs { identity: Identity::Account(id), deps: deps.clone() };
+        let throttle = ThrottleArgs::new(Identity::Account(id), deps.clone());
         links.throttles.set(id, self.throttles.add::<ThrottleActor>(self.spec((id, user), throttle))?);
         let queue = QueueArgs { id, deps: deps.clone() };
         links.queues.set(id, self.queues.add::<QueueActor>(self.spec((id, user), queue))?);

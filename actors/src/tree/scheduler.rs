@@ -16,6 +16,10 @@ use crate::supervision::{Backoff, Child, Cx, LoadEnv, LoadError, Loaded};
 /// How often the scheduler looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
 
+/// A node that could not renew its lease for so long lets go of its connections, as a platform does of those of a silent
+/// client (`ping_delay_disconnect`): after 90 s another node may take a Telegram session.
+const LET_GO_AFTER: Duration = Duration::from_secs(75);
+
 /// Renewals in a row that a store answers with a failure that no waiting mends, after which it counts as lost.
 const STORE_LOST_AFTER: u32 = 3;
 
@@ -153,6 +157,9 @@ impl Child for Scheduler {
 
 impl Scheduler {
     fn tick(&mut self, cx: &mut Cx<'_, Self>) {
+        if self.deps.links.lease_over_for(LET_GO_AFTER.saturating_sub(self.deps.config.lease_ttl)) {
+            self.deps.links.let_go();
+        }
         // As the store keeps times.
         let now = self.deps.clock.now().trunc_subsecs(3);
         for entry in &mut self.entries {

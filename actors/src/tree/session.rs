@@ -2,21 +2,23 @@
 
 mod connection;
 mod message;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::LocalBoxFuture;
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::connection::{Made, Roles, Unplaced, connect, record};
+use self::connection::{Made, Roles, Unmade, Unplaced, connect, record};
 pub use self::message::{ConnectionId, GetChats};
 pub(super) use self::message::{
-    Dead, GetSender, IsConnected, Lent, Observe, OwnerChanged, PairsChanged, Reconnect, ReconnectAnswer,
+    Dead, GetSender, IsConnected, LeaseLost, Lent, Observe, OwnerChanged, PairsChanged, Reconnect,
+    ReconnectAnswer,
 };
-use super::deps::Deps;
+use self::standing::Standing;
+use super::deps::{Deps, until_stored};
 use crate::model::{Account, AccountId, AccountState, AlertSeverity, Fence, Place};
 use crate::ports::{
     ChatDirectory, ConnectionError, EventSource, IntakeUnit, MessageSender, Steering, StoreError,
@@ -30,47 +32,6 @@ pub struct SessionArgs {
     pub id: AccountId,
     /// Ports and siblings.
     pub deps: Deps,
-}
-
-/// How a session stands, in words that operators and users see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "connection", rename_all = "snake_case")]
-enum Standing {
-    Connecting,
-    Connected {
-        since: DateTime<Utc>,
-    },
-    WaitingToRetry {
-        until: DateTime<Utc>,
-        error: String,
-    },
-    WaitingForPlatform {
-        until: DateTime<Utc>,
-        error: String,
-    },
-    ContentIntentOff {
-        until: DateTime<Utc>,
-        error: String,
-    },
-    Suspended {
-        /// What the platform asked for before goes on.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        not_before: Option<DateTime<Utc>>,
-    },
-}
-
-impl Standing {
-    /// Why nothing can be asked of the platform now; none while it can.
-    fn why_not(&self) -> Option<String> {
-        match self {
-            Self::Connected { .. } => None,
-            Self::Connecting => Some("session is connecting".to_owned()),
-            Self::Suspended { .. } => Some("user is suspended".to_owned()),
-            Self::WaitingToRetry { error, .. }
-            | Self::WaitingForPlatform { error, .. }
-            | Self::ContentIntentOff { error, .. } => Some(error.clone()),
-        }
-    }
 }
 
 /// The actor of one account.
@@ -240,6 +201,14 @@ impl Handle<PairsChanged> for SessionActor {
     }
 }
 
+impl Handle<LeaseLost> for SessionActor {
+    fn handle(&mut self, LeaseLost: LeaseLost, cx: &mut Cx<'_, Self>) {
+        if matches!(self.standing, Standing::Connected { .. } | Standing::Connecting) {
+            self.disconnected(ConnectionError::Unreachable("node's lease has ended".to_owned()), cx);
+        }
+    }
+}
+
 impl Handle<Observe> for SessionActor {
     fn handle(&mut self, Observe: Observe, _cx: &mut Cx<'_, Self>) -> Value {
         self.snapshot()
@@ -281,7 +250,9 @@ impl SessionActor {
         let connect = connect(self.args.clone(), self.account.clone(), self.fence);
         self.link = Some(cx.serve(connect, |session: &mut Self, made, cx| match made {
             Ok(made) => session.connected(made, cx),
-            Err(error) => {
+            // Loaded anew, it asks for the account again.
+            Err(Unmade::Fenced(error)) => cx.fail(error.to_string()),
+            Err(Unmade::Failed(error)) => {
                 session.disconnected(error, cx);
                 session.behind = false;
                 session.settled();
@@ -482,7 +453,11 @@ impl SessionActor {
         );
         let subject = cx.path().to_string();
         deps.alert(AlertSeverity::Critical, "session.needs_login", &subject, Some(self.account.user), text);
-        let note = async move { deps.store.set_account_state(id, state).await };
+        let (fence, heartbeat) = (self.fence, cx.heartbeat());
+        // A need that is not noted is not seen, and nothing but a person ends it.
+        let note = async move {
+            until_stored(&deps, fence, &|| heartbeat.beat(), || deps.store.set_account_state(id, state)).await
+        };
         cx.wait(note, move |_: &mut Self, noted, cx| {
             if let Err(failed) = noted {
                 tracing::error!(error = %failed, "account state could not be noted");

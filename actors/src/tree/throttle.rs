@@ -1,21 +1,21 @@
 //! The throttle of one identity: grants permits from the pure limiter, one lane per destination chat.
 
-use std::collections::HashMap;
+mod permit;
+
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub(super) use self::permit::Permit;
+use self::permit::Tray;
 use super::deps::Deps;
-use crate::model::{AccountId, AccountKind, HoldScope, Place, SendOutcome};
-use crate::ports::SendReport;
-use crate::supervision::{
-    Child, ChildRef, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Receive, Responder, Token,
-};
-use crate::throttle::{Answer, Class, Done, GrantId, Lane, Limiter, Profile, TicketId};
+use crate::model::{AccountId, AccountKind, Place};
+use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Receive, Responder, Token};
+use crate::throttle::{Class, Lane, Limiter, Profile, TicketId};
 
 /// Whose requests a platform counts together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +51,15 @@ pub struct ThrottleArgs {
     pub identity: Identity,
     /// Ports and siblings.
     pub deps: Deps,
+    tray: Tray,
+}
+
+impl ThrottleArgs {
+    /// The throttle of an identity.
+    #[must_use]
+    pub fn new(identity: Identity, deps: Deps) -> Self {
+        Self { identity, deps, tray: Tray::default() }
+    }
 }
 
 /// Reserve a send; the answer comes when it may go.
@@ -74,72 +83,15 @@ impl Message for Returned {
     type Reply = ();
 }
 
-/// Grants that came back and wait to be told to the limiter. Bounded by the grants outstanding.
-type Basket = Arc<Mutex<Vec<(GrantId, Done)>>>;
-
-/// The right to hand one part to the platform. Dropped unused it gives its slot back; dropped after
-/// [`Permit::sending`] without [`Permit::done`] it counts as a send whose answer never came.
-pub struct Permit {
-    grant: GrantId,
-    basket: Basket,
-    throttle: ChildRef<ThrottleActor>,
-    /// Of a network address: only what the platform says of the address concerns it.
-    egress: bool,
-    sent_at: Option<Instant>,
-    settled: bool,
-}
-
-impl Permit {
-    /// The part is about to be handed over: from here on the slot is used.
-    #[must_use]
-    pub fn sending(mut self) -> Self {
-        self.sent_at = Some(Instant::now());
-        self
-    }
-
-    /// The answer came, or was given up.
-    pub fn done(mut self, report: &SendReport) {
-        let rtt = self.sent_at.map(|at| at.elapsed()).unwrap_or_default();
-        let answer = match &report.outcome {
-            SendOutcome::Unclear { .. } => Answer::GaveUp,
-            SendOutcome::Offline { .. } => Answer::NotSent,
-            _ => Answer::Answered { rtt },
-        };
-        let hold = match &report.outcome {
-            SendOutcome::RetryAfter { wait, scope } if (*scope == HoldScope::Egress) == self.egress => {
-                Some((*scope, *wait))
-            }
-            _ => None,
-        };
-        let hint = if self.egress { None } else { report.hint.clone() };
-        self.settle(Done { answer, hint, hold });
-    }
-
-    fn settle(&mut self, done: Done) {
-        if self.settled {
-            return;
-        }
-        self.settled = true;
-        self.basket.lock().unwrap_or_else(PoisonError::into_inner).push((self.grant, done));
-        // A full mailbox is fine: whatever is in it empties the basket as well.
-        let _ = self.throttle.tell(Returned);
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let answer = if self.sent_at.is_some() { Answer::GaveUp } else { Answer::NotSent };
-        self.settle(Done { answer, hint: None, hold: None });
-    }
-}
-
 /// The actor of one identity's limits.
 pub struct ThrottleActor {
     args: ThrottleArgs,
     limiter: Limiter,
     origin: Instant,
-    waiting: HashMap<TicketId, Responder<Permit>>,
-    basket: Basket,
+    /// In order of their reservations.
+    waiting: BTreeMap<TicketId, (Lane, Responder<Permit>)>,
+    /// Number of this instance.
+    epoch: u64,
     timer: Option<(Instant, Token)>,
 }
 
@@ -148,7 +100,7 @@ impl Child for ThrottleActor {
 
     const KIND: &'static str = "throttle";
 
-    fn load(args: ThrottleArgs, _env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
+    fn load(args: ThrottleArgs, env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
         Box::pin(async move {
             let retry = |error: crate::ports::StoreError| LoadError::Retry(error.to_string());
             let profile = match &args.identity {
@@ -171,8 +123,8 @@ impl Child for ThrottleActor {
                     Limiter::restore(profile, seed, Duration::ZERO, args.deps.now_ms(), state)
                 }
             };
-            let (waiting, basket, timer) = (HashMap::new(), Basket::default(), None);
-            Ok(Loaded::Ready(Self { args, limiter, origin, waiting, basket, timer }))
+            let (waiting, epoch, timer) = (BTreeMap::new(), env.epoch(), None);
+            Ok(Loaded::Ready(Self { args, limiter, origin, waiting, epoch, timer }))
         })
     }
 
@@ -201,7 +153,7 @@ impl Receive<Reserve> for ThrottleActor {
     fn receive(&mut self, reserve: Reserve, cx: &mut Cx<'_, Self>, responder: Responder<Permit>) {
         let lane = Lane::from(reserve.target);
         let ticket = self.limiter.reserve(self.now(), lane, reserve.cost, reserve.class);
-        self.waiting.insert(ticket, responder);
+        self.waiting.insert(ticket, (lane, responder));
         self.poll(cx);
     }
 }
@@ -223,14 +175,18 @@ impl ThrottleActor {
             return cx.fail(error);
         }
         let now = self.now();
-        let returned = std::mem::take(&mut *self.basket.lock().unwrap_or_else(PoisonError::into_inner));
-        for (grant, done) in returned {
-            self.limiter.done(now, grant, done);
+        for settled in self.args.tray.take() {
+            if settled.epoch == self.epoch {
+                self.limiter.done(now, settled.grant, settled.done);
+            } else if let Some((scope, wait)) = settled.done.hold {
+                // An earlier instance sent it; what the platform asked for concerns this one too.
+                self.limiter.told(now, settled.lane, scope, wait);
+            }
         }
         let given_up: Vec<TicketId> = self
             .waiting
             .iter()
-            .filter(|(_, responder)| !responder.is_wanted())
+            .filter(|(_, (_, responder))| !responder.is_wanted())
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in given_up {
@@ -244,17 +200,11 @@ impl ThrottleActor {
         }
         let polled = self.limiter.poll(now);
         for (ticket, grant) in polled.granted {
-            let permit = Permit {
-                grant,
-                basket: Arc::clone(&self.basket),
-                throttle: cx.me(),
-                egress: self.args.identity.is_egress(),
-                sent_at: None,
-                settled: false,
-            };
             // An asker that went away drops the permit, which gives the slot back.
-            if let Some(responder) = self.waiting.remove(&ticket) {
-                responder.reply(permit);
+            if let Some((lane, responder)) = self.waiting.remove(&ticket) {
+                let egress = self.args.identity.is_egress();
+                let grant = (grant, self.epoch, lane);
+                responder.reply(Permit::new(grant, self.args.tray.clone(), cx.me(), egress));
             }
         }
         self.wake_at(polled.wake_at, cx);

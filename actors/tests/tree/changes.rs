@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchyard_actors::model::{AccountState, PauseCause};
+use switchyard_actors::model::{AccountState, PauseCause, SendOutcome};
 use switchyard_actors::ports::{ConnectionError, Directory as _, Routes as _};
 use switchyard_actors::supervision::{ChildPath, NodeState};
 
@@ -185,5 +185,36 @@ fn a_pair_whose_source_needs_login_is_added_and_waits() {
         assert!(!world.root.operator().pair_added(pair(1), LIMIT).await.expect("added"));
         assert!(begun.elapsed() < LIMIT, "nobody waits for a session that is not up");
         assert!(stands(&world, &format!("pairs/{}", pair(1))));
+    });
+}
+
+#[test]
+fn the_end_of_a_pause_that_nobody_told_of_is_found() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        let operator = world.root.operator();
+        world.store.set_pause(pair(0), PauseCause::Admin, true).await.expect("noted");
+        operator.pair_changed(pair(0)).await.expect("told");
+        world.write(0, 1, "1");
+        world.pass(Duration::from_secs(60)).await;
+        assert!(world.platform.sent().is_empty());
+        world.store.set_pause(pair(0), PauseCause::Admin, false).await.expect("noted");
+        assert_eq!(world.arrived(0, 1).await, ["1"]);
+
+        world.store.pause_queue(account(1), PauseCause::User, true);
+        operator.queue_pauses_changed(account(1)).await.expect("told");
+        world.write(0, 2, "2");
+        world.pass(Duration::from_secs(60)).await;
+        assert_eq!(world.platform.sent().len(), 1);
+        world.store.pause_queue(account(1), PauseCause::User, false);
+        assert_eq!(world.arrived(0, 2).await, ["1", "2"]);
+
+        let flood = SendOutcome::Quarantine { error: "PEER_FLOOD".to_owned() };
+        world.platform.script(account(1), [flood]);
+        world.write(0, 3, "3");
+        world.pass(Duration::from_secs(120)).await;
+        assert_eq!(world.platform.sent().len(), 2, "a quarantine is not lifted by looking");
+        world.store.set_account_state(account(1), AccountState::Active).await.expect("noted");
+        assert_eq!(world.arrived(0, 3).await, ["1", "2", "3"]);
     });
 }

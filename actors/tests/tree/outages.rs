@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use switchyard_actors::model::{DeadReason, SendOutcome};
-use switchyard_actors::ports::ConnectionError;
+use switchyard_actors::model::{AccountState, DeadReason, SendOutcome};
+use switchyard_actors::ports::{ConnectionError, Directory as _};
 use switchyard_actors::supervision::NodeState;
 
 use crate::world::{World, account, run, target};
@@ -109,5 +109,34 @@ fn without_a_key_a_send_of_unknown_outcome_is_repeated_and_counted() {
         world.pass(Duration::from_secs(1)).await;
         let counted = |n| world.node(&format!("queues/{}", account(n))).observable["maybe_twice"].clone();
         assert_eq!((counted(1), counted(2)), (0.into(), 1.into()));
+    });
+}
+
+#[test]
+fn a_store_that_fails_between_claim_and_plan_makes_no_poison() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        world.store.set_unreadable(true);
+        world.write(0, 1, "sound");
+        world.pass(Duration::from_secs(120)).await;
+        world.store.set_unreadable(false);
+        assert_eq!(world.arrived(0, 1).await, ["sound"]);
+        assert_eq!(world.store.skips(), []);
+    });
+}
+
+#[test]
+fn a_need_for_login_is_noted_once_the_store_is_back() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        world.pass(Duration::from_secs(1)).await;
+        world.store.set_unavailable(true);
+        let over = ConnectionError::NeedsLogin("AUTH_KEY_UNREGISTERED".to_owned());
+        world.platform.hang_up(|caller| caller.account == account(0), &over);
+        world.pass(Duration::from_secs(60)).await;
+        world.store.set_unavailable(false);
+        world.state(&format!("sessions/{}", account(0)), NodeState::Parked).await;
+        let state = world.store.account(account(0)).await.expect("there").state;
+        assert_eq!(state, AccountState::NeedsLogin);
     });
 }

@@ -100,4 +100,8 @@ impl Lease for MemoryStore {
         state.assignments.insert(account, Assignment { node: self.node, epoch });
         Ok(Fence { account, node: self.node, epoch: Epoch::new(epoch) })
     }
+
+    async fn check(&self, fence: Fence) -> Result<(), StoreError> {
+        self.lock()?.check(fence)
+    }
 }

@@ -131,6 +131,10 @@ impl Outbox for MemoryStore {
     }
 
     async fn begin(&self, fence: Fence, delivery: DeliveryId, part: u16) -> Result<(), StoreError> {
+        let wait = self.lock()?.slow_marks.pop_front();
+        if let Some(wait) = wait {
+            tokio::time::sleep(wait).await;
+        }
         let now = self.now_ms();
         let mut state = self.lock()?;
         state.check(fence)?;

@@ -12,6 +12,18 @@ use crate::model::{
 use crate::ports::{Routes, StoreError};
 
 impl State {
+    /// A pair's oldest open routes; the first is attempted once more, if that counts.
+    fn claim(&mut self, pair: PairId, limit: u32, counts: bool) -> Vec<OpenRoute> {
+        if self.pairs.get(&pair).is_none_or(|pair| !pair.paused.is_empty()) {
+            return Vec::new();
+        }
+        let mut own = self.routes.values_mut().filter(|route| route.pair == pair).peekable();
+        if let Some(first) = own.peek_mut().filter(|_| counts) {
+            first.open.attempts += 1;
+        }
+        own.take(usize::try_from(limit).unwrap_or(usize::MAX)).map(|route| route.open.clone()).collect()
+    }
+
     /// Writes what became of a route.
     fn close(&mut self, pair: &Pair, seq: i64, event: &SourceEvent, verdict: &RouteVerdict) {
         match verdict {
@@ -68,16 +80,11 @@ impl Routes for MemoryStore {
     }
 
     async fn claim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError> {
-        let mut state = self.lock()?;
-        if state.pairs.get(&pair).is_none_or(|pair| !pair.paused.is_empty()) {
-            return Ok(Vec::new());
-        }
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut own = state.routes.values_mut().filter(|route| route.pair == pair);
-        let Some(first) = own.next() else { return Ok(Vec::new()) };
-        first.open.attempts += 1;
-        let first = first.open.clone();
-        Ok(std::iter::once(first).chain(own.map(|route| route.open.clone())).take(limit).collect())
+        Ok(self.lock()?.claim(pair, limit, true))
+    }
+
+    async fn reclaim(&self, pair: PairId, limit: u32) -> Result<Vec<OpenRoute>, StoreError> {
+        Ok(self.lock()?.claim(pair, limit, false))
     }
 
     async fn close(
@@ -130,6 +137,9 @@ impl Routes for MemoryStore {
         _: i64,
     ) -> Result<Vec<Origin>, StoreError> {
         let state = self.lock()?;
+        if state.unreadable {
+            return Err(StoreError::Unavailable("told so by the test".to_owned()));
+        }
         let sending = |part: &Part| part.state == PartState::Sending;
         let waiting = state.deliveries.values().filter(|delivery| delivery.target == place);
         let waiting = waiting.filter(|delivery| delivery.parts.iter().any(sending));

@@ -119,7 +119,12 @@ impl Notifier {
             Err((alert, error)) => {
                 self.failures = self.failures.saturating_add(1);
                 tracing::warn!(error, waiting = self.backlog.len(), "alert waits for the store");
-                self.backlog.push_front(alert);
+                if self.backlog.len() < self.deps.config.alert_backlog {
+                    self.backlog.push_front(alert);
+                } else {
+                    // It is the oldest of all, and in the log.
+                    self.dropped += 1;
+                }
                 let wait = self.deps.config.retry.delay(self.failures, self.deps.rng.next_u64());
                 cx.after(wait, |notifier: &mut Self, cx| {
                     notifier.writing = false;

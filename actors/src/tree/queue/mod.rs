@@ -5,7 +5,9 @@ mod lanes;
 mod transmit;
 mod verdict;
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -14,7 +16,7 @@ use tokio::time::Instant;
 
 use self::circuit::Circuit;
 use self::lanes::{Lanes, Step};
-use self::transmit::{Order, Ready, Tried, Unprepared, prepare, transmit};
+use self::transmit::{Attempt, Order, Ready, Tried, Unprepared, prepare, transmit};
 use self::verdict::Next;
 use super::allowance::Reservation;
 use super::deps::Deps;
@@ -72,10 +74,14 @@ pub struct QueueActor {
     lanes: Lanes,
     circuit: Circuit,
     quarantined: bool,
+    /// The quarantine is being written.
+    noting: bool,
     /// Of lanes whose head was tried and is not done: what is set aside for it of its owner's messages of the day.
     reserved: HashMap<PairId, Reservation>,
     /// Why somebody paused it; it begins no send while there is a cause.
     paused: BTreeSet<PauseCause>,
+    /// Whether there is one, for sends that are about to begin.
+    is_paused: Rc<Cell<bool>>,
     /// Readings of those causes: of two at once the later one counts, whichever comes first.
     readings: Latest,
     /// Parts handed to the platform whose outcome is not written yet.
@@ -111,6 +117,7 @@ impl Child for QueueActor {
             let circuit = Circuit::new(args.deps.config.circuit_failures);
             let quarantined = account.state == AccountState::Quarantined;
             let paused = args.deps.store.queue_pauses(args.id).await.map_err(retry)?;
+            let is_paused = Rc::new(Cell::new(!paused.is_empty()));
             let (timer, sent, retried, dead, maybe_twice, last_error) = (None, 0, 0, 0, 0, None);
             Ok(Loaded::Ready(Self {
                 args,
@@ -119,8 +126,10 @@ impl Child for QueueActor {
                 lanes,
                 circuit,
                 quarantined,
+                noting: false,
                 reserved: HashMap::new(),
                 paused,
+                is_paused,
                 readings: Latest::default(),
                 sending: 0,
                 timer,
@@ -200,7 +209,7 @@ impl Receive<PausesChanged> for QueueActor {
         cx.spawn(async move { store.queue_pauses(id).await }, move |queue: &mut Self, read, cx| match read {
             Ok(paused) => {
                 if queue.readings.take(reading) {
-                    queue.paused = paused;
+                    queue.set_pauses(paused);
                 }
                 responder.reply(Ok(()));
                 queue.run(cx);
@@ -211,8 +220,11 @@ impl Receive<PausesChanged> for QueueActor {
 }
 
 impl QueueActor {
-    /// Looks into the store for lanes nobody woke.
+    /// Looks into the store for what nobody told of: lanes, or the end of a pause or a quarantine.
     fn look(&mut self, cx: &mut Cx<'_, Self>) {
+        if self.quarantined || !self.paused.is_empty() {
+            return self.look_whether_it_goes_on(cx);
+        }
         let (store, id) = (self.args.deps.store.clone(), self.args.id);
         cx.spawn(async move { store.lanes(id).await }, |queue: &mut Self, lanes, cx| match lanes {
             Ok(lanes) => {
@@ -223,6 +235,28 @@ impl QueueActor {
             }
             Err(error) => tracing::warn!(queue = %queue.args.id, %error, "queue waits for the store"),
         });
+    }
+
+    fn look_whether_it_goes_on(&mut self, cx: &mut Cx<'_, Self>) {
+        let (store, id, reading) = (self.args.deps.store.clone(), self.args.id, self.readings.ask());
+        // What is only being noted cannot be read yet.
+        let noted = self.quarantined && !self.noting;
+        let read = async move { Ok((store.account(id).await?, store.queue_pauses(id).await?)) };
+        cx.spawn(read, move |queue: &mut Self, read: Result<_, StoreError>, cx| match read {
+            Ok((account, paused)) => {
+                queue.quarantined &= !noted || account.state == AccountState::Quarantined;
+                if queue.readings.take(reading) {
+                    queue.set_pauses(paused);
+                }
+                queue.run(cx);
+            }
+            Err(error) => tracing::warn!(queue = %queue.args.id, %error, "queue waits for the store"),
+        });
+    }
+
+    fn set_pauses(&mut self, paused: BTreeSet<PauseCause>) {
+        self.is_paused.set(!paused.is_empty());
+        self.paused = paused;
     }
 
     /// Takes every step that can be taken now.
@@ -312,15 +346,19 @@ impl QueueActor {
         ready: Ready,
         cx: &mut Cx<'_, Self>,
     ) {
-        let circuit_open = self.circuit.is_open();
         let heartbeat = cx.heartbeat();
         let deps = self.args.deps.clone();
-        let (fence, user) = (self.fence, self.account.user);
         let (pair, index, connection) = (delivery.pair, part.index, ready.connection);
-        let send = async move {
-            transmit(&deps, fence, user, &delivery, &part, failures, circuit_open, ready, || heartbeat.beat())
-                .await
+        let attempt = Attempt {
+            fence: self.fence,
+            user: self.account.user,
+            delivery,
+            part,
+            failures,
+            circuit_open: self.circuit.is_open(),
+            paused: Rc::clone(&self.is_paused),
         };
+        let send = async move { transmit(&deps, &attempt, ready, || heartbeat.beat()).await };
         self.sending += 1;
         cx.spawn(send, move |queue: &mut Self, tried, cx| {
             queue.tried(pair, index, connection, tried, cx);
@@ -437,7 +475,9 @@ impl QueueActor {
         self.args.deps.alert(AlertSeverity::Critical, "account.quarantined", &subject, user, text);
         let (deps, id) = (self.args.deps.clone(), self.args.id);
         let note = async move { deps.store.set_account_state(id, AccountState::Quarantined).await };
-        cx.spawn(note, |_: &mut Self, noted, cx| {
+        self.noting = true;
+        cx.spawn(note, |queue: &mut Self, noted, cx| {
+            queue.noting = false;
             if let Err(error) = noted {
                 cx.fail(error.to_string());
             }

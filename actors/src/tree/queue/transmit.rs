@@ -1,6 +1,9 @@
 //! One try of one part: connection, permit, durable mark, send, durable outcome.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::verdict::{Circumstances, Next, Verdict, judge};
 use crate::model::{
@@ -9,7 +12,7 @@ use crate::model::{
 };
 use crate::ports::{MessageSender, Operation, SendRequest, StoreError, TryResult};
 use crate::throttle::Class;
-use crate::tree::allowance::{Refusal, Reservation};
+use crate::tree::allowance::{Refusal, Reservation, Sending};
 use crate::tree::deps::{Deps, until_stored};
 use crate::tree::session::{ConnectionId, GetSender, Lent};
 use crate::tree::throttle::{Identity, Permit, Reserve};
@@ -139,44 +142,70 @@ pub(super) async fn prepare(deps: Deps, order: Order) -> Result<Ready, Unprepare
     Ok(Ready { sender, connection, permits: [own, shared], reserved })
 }
 
+/// A part that a queue is about to send.
+pub(super) struct Attempt {
+    /// Under which assignment.
+    pub fence: Fence,
+    /// Whose it is.
+    pub user: UserId,
+    /// The delivery, as last read.
+    pub delivery: Delivery,
+    /// The part.
+    pub part: Part,
+    /// Tries of this lane in a row that failed.
+    pub failures: u32,
+    /// The account fails as a whole.
+    pub circuit_open: bool,
+    /// Whether somebody has paused the queue, as it is at any moment.
+    pub paused: Rc<Cell<bool>>,
+}
+
+/// What a last look came to.
+enum Look {
+    Send(Sending),
+    /// Nothing may be sent now.
+    Wait(Next, &'static str),
+}
+
 /// Sends a part and writes how that ended.
 ///
 /// # Errors
 /// [`StoreError::Fenced`] and whatever makes the store unusable; a busy or full store is waited for.
-#[expect(clippy::too_many_arguments, reason = "one call, and each argument is another thing")]
 pub(super) async fn transmit(
     deps: &Deps,
-    fence: Fence,
-    user: UserId,
-    delivery: &Delivery,
-    part: &Part,
-    failures: u32,
-    circuit_open: bool,
+    attempt: &Attempt,
     ready: Ready,
     beat: impl Fn(),
 ) -> Result<Tried, StoreError> {
+    let Attempt { fence, user, delivery, part, .. } = attempt;
     deps.failpoints.hit("queue.attempt", &fence.account.to_string()).map_err(StoreError::Failed)?;
     let Ready { sender, permits, mut reserved, .. } = ready;
-    let operation = match operation(deps, fence, delivery, part, &beat).await? {
+    let operation = match operation(deps, *fence, delivery, part, &beat).await? {
         Ok(operation) => operation,
         // Nothing is sent for it, and the permits go back.
-        Err(result) => return settle(deps, fence, delivery, result, &beat).await,
+        Err(result) => return settle(deps, *fence, delivery, result, &beat).await,
     };
-    until_stored(deps, fence, &beat, || deps.store.begin(fence, delivery.id, part.index)).await?;
-    if !deps.links.lease_lasts(deps.config.lease_margin) {
-        // Marking may have waited for the store longer than the lease lasted.
-        drop(permits);
-        let next = Next::Retry(deps.config.lease_margin);
-        let error = Some("node's lease is about to end".to_owned());
-        return Ok(Tried { unclear_since: part.sending_since, error, reserved, ..Tried::unsent(next) });
-    }
     let removes = matches!(operation, Operation::Delete { .. });
     let knows_repeats = sender.knows_repeats();
-    let request = request(deps, fence, delivery, part, operation, knows_repeats, &beat).await?;
+    let request = request(deps, *fence, delivery, part, operation, knows_repeats, &beat).await?;
     let blind = request.unclear_since.is_some() && !knows_repeats;
-    // The last look: from here to the send nothing is waited for.
-    let Some(_under_way) = deps.links.allowances.enter(user) else {
-        return leave(deps, fence, delivery, part, &beat).await;
+    until_stored(deps, *fence, &beat, || deps.store.begin(*fence, delivery.id, part.index)).await?;
+    // From here to the send nothing is waited for.
+    let _under_way = match last_look(deps, *user, &attempt.paused, &permits) {
+        Look::Send(under_way) => under_way,
+        Look::Wait(next, why) => {
+            drop(permits);
+            return put_back(
+                deps,
+                *fence,
+                delivery,
+                part,
+                Tried { reserved, ..Tried::unsent(next) },
+                why,
+                &beat,
+            )
+            .await;
+        }
     };
     let handed_over = deps.now_ms();
     if let Some(reserved) = &mut reserved {
@@ -194,8 +223,8 @@ pub(super) async fn transmit(
         removes,
         unsent,
         tries: delivery.tries,
-        failures,
-        circuit_open,
+        failures: attempt.failures,
+        circuit_open: attempt.circuit_open,
         tries_max: deps.config.tries_max,
         retry: deps.config.retry,
         now_ms: deps.now_ms(),
@@ -205,7 +234,25 @@ pub(super) async fn transmit(
     // Once unclear, a part stays so until the platform says otherwise; the first time is the one that counts.
     let unclear_since = part.sending_since.or(unclear.then_some(handed_over));
     let tried = Tried { next, health, counted: false, unclear_since, error: None, maybe_twice, reserved };
-    record(deps, fence, delivery, part, result, tried, &beat).await
+    record(deps, *fence, delivery, part, result, tried, &beat).await
+}
+
+/// Whether the part may go. Since that was last asked the store may have been waited for, and much may have happened.
+fn last_look(deps: &Deps, user: UserId, paused: &Cell<bool>, permits: &[Permit]) -> Look {
+    if !deps.links.lease_lasts(deps.config.lease_margin) {
+        return Look::Wait(Next::Retry(deps.config.lease_margin), "node's lease is about to end");
+    }
+    if paused.get() {
+        return Look::Wait(Next::Retry(Duration::ZERO), "the queue is paused");
+    }
+    if !permits.iter().all(Permit::is_good) {
+        // Asked again, the throttle lets it wait for as long as it takes.
+        return Look::Wait(Next::Retry(Duration::ZERO), "platform asks to wait");
+    }
+    match deps.links.allowances.enter(user) {
+        Some(under_way) => Look::Send(under_way),
+        None => Look::Wait(Next::Leave, "the owner is suspended"),
+    }
 }
 
 /// Writes how a send ended.
@@ -241,19 +288,21 @@ fn completes(delivery: &Delivery, part: &Part, result: Option<&TryResult>) -> bo
         && others.into_iter().all(|other| other.state == PartState::Sent)
 }
 
-/// The owner was suspended between the mark and the send: the mark goes, and the delivery waits in the store.
-async fn leave(
+/// It was marked and may not go: the mark goes, and the delivery waits.
+async fn put_back(
     deps: &Deps,
     fence: Fence,
     delivery: &Delivery,
     part: &Part,
+    tried: Tried,
+    why: &str,
     beat: &impl Fn(),
 ) -> Result<Tried, StoreError> {
     let unsent = part.sending_since.is_none().then_some(part.index);
-    let error = "the owner is suspended".to_owned();
-    let later = TryResult::Later { not_before: deps.now_ms(), counts: false, error, unsent };
+    let error = why.to_owned();
+    let later = TryResult::Later { not_before: deps.now_ms(), counts: false, error: error.clone(), unsent };
     until_stored(deps, fence, beat, || deps.store.finish(fence, delivery.id, &later)).await?;
-    Ok(Tried::unsent(Next::Leave))
+    Ok(Tried { unclear_since: part.sending_since, error: Some(error), ..tried })
 }
 
 /// What is handed to the adapter, with what it needs to find an earlier try; where it cannot, the ledger says so.

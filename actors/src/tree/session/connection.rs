@@ -90,16 +90,34 @@ pub(super) struct Made {
     pub(super) unplaced: Unplaced,
 }
 
-/// Reads what the connection needs to know and makes it.
-pub(super) async fn connect(
-    args: SessionArgs,
-    account: Account,
-    fence: Fence,
-) -> Result<Made, ConnectionError> {
+/// Why there is no connection.
+pub(super) enum Unmade {
+    /// The account is another owner's by now, or this one's under another assignment.
+    Fenced(StoreError),
+    /// Anything else.
+    Failed(ConnectionError),
+}
+
+impl<E: Into<ConnectionError>> From<E> for Unmade {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Reads what the connection needs to know and makes it: only for an account that is still this node's.
+pub(super) async fn connect(args: SessionArgs, account: Account, fence: Fence) -> Result<Made, Unmade> {
     if !args.deps.links.lease_lasts(args.deps.config.lease_margin) {
-        return Err(ConnectionError::Unreachable("node's lease has ended".to_owned()));
+        return Err(ConnectionError::Unreachable("node's lease has ended".to_owned()).into());
     }
     let store = &args.deps.store;
+    match store.check(fence).await {
+        Ok(()) => {}
+        Err(error @ StoreError::Fenced(refused)) => {
+            args.deps.assignments.forget(refused).await;
+            return Err(Unmade::Fenced(error));
+        }
+        Err(error) => return Err(error.into()),
+    }
     let roles = Roles::read(store.as_ref(), account.id).await?;
     let (sources, targets) = roles.lists();
     let cursors = store.cursors(account.id).await?;

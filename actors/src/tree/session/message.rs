@@ -65,6 +65,13 @@ impl Message for PairsChanged {
     type Reply = ();
 }
 
+/// The node has had no lease for so long that another may take the account.
+pub struct LeaseLost;
+
+impl Message for LeaseLost {
+    type Reply = ();
+}
+
 /// The account's owner was suspended or restored.
 pub struct OwnerChanged;
 

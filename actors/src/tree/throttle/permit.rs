@@ -1,0 +1,138 @@
+//! The right to send, and what comes back of it: shared by all instances of a throttle, so that none of it is lost with one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Returned, ThrottleActor};
+use crate::model::{HoldScope, SendOutcome};
+use crate::ports::SendReport;
+use crate::supervision::ChildRef;
+use crate::throttle::{Answer, Done, GrantId, Lane};
+
+/// A grant that came back.
+pub(super) struct Settled {
+    /// The instance that made it.
+    pub(super) epoch: u64,
+    pub(super) grant: GrantId,
+    pub(super) lane: Lane,
+    pub(super) done: Done,
+}
+
+/// Grants that came back and wait to be told to the limiter, and the waits that platforms asked for with them. Bounded by
+/// the grants outstanding.
+#[derive(Clone, Default)]
+pub(super) struct Tray(Arc<Mutex<Contents>>);
+
+#[derive(Default)]
+struct Contents {
+    settled: Vec<Settled>,
+    /// Until when nothing goes: to a lane, or at all.
+    waits: HashMap<Option<Lane>, Instant>,
+}
+
+impl Tray {
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What came back since the last time.
+    pub(super) fn take(&self) -> Vec<Settled> {
+        std::mem::take(&mut self.lock().settled)
+    }
+
+    fn put(&self, settled: Settled) {
+        let now = Instant::now();
+        let mut contents = self.lock();
+        contents.waits.retain(|_, until| *until > now);
+        if let Some((scope, wait)) = settled.done.hold {
+            let whom = (scope == HoldScope::Chat).then_some(settled.lane);
+            let until = now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(86_400));
+            let known = contents.waits.entry(whom).or_insert(until);
+            *known = until.max(*known);
+        }
+        contents.settled.push(settled);
+    }
+
+    fn waits(&self, lane: Lane) -> bool {
+        let now = Instant::now();
+        let contents = self.lock();
+        [None, Some(lane)].iter().any(|whom| contents.waits.get(whom).is_some_and(|until| *until > now))
+    }
+}
+
+/// The right to hand one part to the platform. Dropped unused it gives its slot back; dropped after
+/// [`Permit::sending`] without [`Permit::done`] it counts as a send whose answer never came.
+pub struct Permit {
+    grant: GrantId,
+    epoch: u64,
+    lane: Lane,
+    tray: Tray,
+    throttle: ChildRef<ThrottleActor>,
+    /// Of a network address: only what the platform says of the address concerns it.
+    egress: bool,
+    sent_at: Option<Instant>,
+    settled: bool,
+}
+
+impl Permit {
+    /// A permit that this instance of a throttle grants.
+    pub(super) const fn new(
+        (grant, epoch, lane): (GrantId, u64, Lane),
+        tray: Tray,
+        throttle: ChildRef<ThrottleActor>,
+        egress: bool,
+    ) -> Self {
+        Self { grant, epoch, lane, tray, throttle, egress, sent_at: None, settled: false }
+    }
+
+    /// Whether it still holds: the platform may have asked to wait since it was granted.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        !self.tray.waits(self.lane)
+    }
+
+    /// The part is about to be handed over: from here on the slot is used.
+    #[must_use]
+    pub fn sending(mut self) -> Self {
+        self.sent_at = Some(Instant::now());
+        self
+    }
+
+    /// The answer came, or was given up.
+    pub fn done(mut self, report: &SendReport) {
+        let rtt = self.sent_at.map(|at| at.elapsed()).unwrap_or_default();
+        let answer = match &report.outcome {
+            SendOutcome::Unclear { .. } => Answer::GaveUp,
+            SendOutcome::Offline { .. } => Answer::NotSent,
+            _ => Answer::Answered { rtt },
+        };
+        let hold = match &report.outcome {
+            SendOutcome::RetryAfter { wait, scope } if (*scope == HoldScope::Egress) == self.egress => {
+                Some((*scope, *wait))
+            }
+            _ => None,
+        };
+        let hint = if self.egress { None } else { report.hint.clone() };
+        self.settle(Done { answer, hint, hold });
+    }
+
+    fn settle(&mut self, done: Done) {
+        if self.settled {
+            return;
+        }
+        self.settled = true;
+        self.tray.put(Settled { epoch: self.epoch, grant: self.grant, lane: self.lane, done });
+        // A full mailbox is fine: whatever is in it empties the tray as well.
+        let _ = self.throttle.tell(Returned);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let answer = if self.sent_at.is_some() { Answer::GaveUp } else { Answer::NotSent };
+        self.settle(Done { answer, hint: None, hold: None });
+    }
+}

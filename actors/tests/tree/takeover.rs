@@ -1,0 +1,59 @@
+//! An account that goes to another node: never are two connected, and what the first knew does not count any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use switchyard_actors::model::{Fence, NodeId};
+use switchyard_actors::ports::Lease as _;
+use switchyard_actors::supervision::ChildPath;
+use uuid::Uuid;
+
+use crate::world::{World, account, config, run};
+
+/// Another node takes account 0; this one did not renew its lease for so long.
+async fn taken_over(world: &World) -> Fence {
+    let scheduler = ChildPath::parse("scheduler").expect("a path");
+    world.root.tree().suspend(&scheduler).expect("held");
+    world.pass(Duration::from_secs(95)).await;
+    let node = NodeId::from_uuid(Uuid::from_u128(99));
+    let other = world.store.on_node(node, Arc::clone(&world.clock) as _);
+    other.renew(config().lease_ttl).await.expect("a lease");
+    let fence = other.assign(account(0)).await.expect("taken");
+    world.root.tree().resume(&scheduler).expect("goes on");
+    world.pass(Duration::from_secs(10)).await;
+    fence
+}
+
+#[test]
+fn a_session_whose_account_went_to_another_node_does_not_connect_again() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        world.pass(Duration::from_secs(1)).await;
+        let fence = taken_over(&world).await;
+        assert!(world.root.operator().lease_lasts(), "the lease came back, the account did not");
+        world.pass(Duration::from_secs(300)).await;
+        assert_eq!(world.platform.connects(account(0)), 1);
+        assert_eq!(world.platform.connects(account(1)), 2, "nobody else wanted it");
+        assert_eq!(world.store.owner(account(0)), Some(fence));
+        let node = world.node(&format!("sessions/{}", account(0)));
+        let failure = node.last_failure.expect("a failure").failure.text;
+        assert!(failure.contains("no longer ours"), "{failure}");
+    });
+}
+
+#[test]
+fn a_node_that_cannot_renew_its_lease_lets_go_before_others_may_connect() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        world.pass(Duration::from_secs(1)).await;
+        world.store.set_unavailable(true);
+        world.pass(Duration::from_secs(60)).await;
+        assert_eq!(world.platform.connected().len(), 2, "a short outage costs no connection");
+        world.pass(Duration::from_secs(20)).await;
+        assert!(world.platform.connected().is_empty(), "others may connect after 90 s");
+        world.store.set_unavailable(false);
+        world.write(0, 1, "after");
+        assert_eq!(world.arrived(0, 1).await, ["after"]);
+        assert_eq!(world.platform.connected().len(), 2);
+    });
+}
