@@ -184,7 +184,7 @@ proptest! {
             .map(|key| match key {
                 _ if !all && key < culprit => 1,
                 _ if key == second => 3,
-                _ if key < second => if all { 3 } else { 2 },
+                _ if all && key < second => 3,
                 _ => 2,
             })
             .collect();

@@ -1,6 +1,5 @@
 //! An account that goes to another node: never are two connected, and what the first knew does not count any more.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use switchyard_actors::model::{Fence, NodeId};
@@ -16,7 +15,7 @@ async fn taken_over(world: &World) -> Fence {
     world.root.tree().suspend(&scheduler).expect("held");
     world.pass(Duration::from_secs(95)).await;
     let node = NodeId::from_uuid(Uuid::from_u128(99));
-    let other = world.store.on_node(node, Arc::clone(&world.clock) as _);
+    let other = world.store.on_node(node, world.clock.clone());
     other.renew(config().lease_ttl).await.expect("a lease");
     let fence = other.assign(account(0)).await.expect("taken");
     world.root.tree().resume(&scheduler).expect("goes on");

@@ -137,7 +137,9 @@ impl Staff {
         let Some(store) = self.store() else { return };
         for account in store.accounts().await.unwrap_or_default() {
             match account.state {
-                AccountState::NeedsLogin if !logged_out(account.id) => self.renew(account.id, account.user).await,
+                AccountState::NeedsLogin if !logged_out(account.id) => {
+                    self.renew(account.id, account.user).await
+                }
                 AccountState::Quarantined => {
                     if let Some(node) = self.owner(account.id) {
                         self.reconnect(node, account.id).await;

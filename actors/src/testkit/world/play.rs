@@ -50,7 +50,7 @@ impl Clock for SkewedClock {
 pub fn run(seed: u64, options: Options) -> std::io::Result<Outcome> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let system = actix::System::with_tokio_rt(move || tokio);
-    Ok(system.block_on(async move { Play::new(seed, options).to_the_end().await }))
+    Ok(system.block_on(async move { Play::new(seed, options).play_out().await }))
 }
 
 /// What happens at a given time.
@@ -126,7 +126,7 @@ impl Play {
         self.book.broken().is_some()
     }
 
-    async fn to_the_end(self) -> Outcome {
+    async fn play_out(self) -> Outcome {
         self.introduce();
         self.nodes().iter().for_each(Node::start);
         self.trouble().await;

@@ -39,7 +39,7 @@ impl Play {
             while let Some(writing) = last.next_if(|writing| self.begun + writing.at <= Instant::now()) {
                 self.write(writing);
             }
-            if seconds % ROUND.as_secs() == 0 {
+            if seconds.is_multiple_of(ROUND.as_secs()) {
                 self.round();
             }
             if self.is_broken() || (last.peek().is_none() && self.unsettled().is_empty()) {
