@@ -1,7 +1,6 @@
 //! Traits the domain needs from outside. `src/store` and `src/adapters` implement them; tests bring their own.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -10,14 +9,15 @@ use thiserror::Error;
 
 use crate::model::{
     Account, AccountId, AccountState, Alert, ChatId, Cursor, DeadReason, Delivery, DeliveryId, Fence,
-    MessageCopy, MessageId, NodeId, OpenRoute, Origin, Pair, PairId, PauseCause, Place, RouteId,
-    RouteVerdict, SourceEvent, UserId,
+    MessageCopy, MessageId, OpenRoute, Origin, Pair, PairId, PauseCause, Place, RouteId, RouteVerdict,
+    SourceEvent, UserId,
 };
 pub use bot::{
     BotChannel, BotChatKind, BotEvent, BotFault, BotIdentity, BotInbox, BotOutcome, BotUpdate, ClaimedNotice,
     DueNotice, NoticeBox, NoticeId, NoticeVerdict, Promise,
 };
 pub use chats::{ChatDirectory, ChatKind, KnownChat};
+pub use lease::Lease;
 pub use login::{Identified, Login, LoginError, LoginStep, NewCredential, SignIn};
 pub use mail::{Letter, MailError, Mailer};
 pub use platform::{
@@ -29,6 +29,7 @@ pub use standing::Standings;
 
 mod bot;
 mod chats;
+mod lease;
 mod login;
 mod mail;
 mod platform;
@@ -362,33 +363,6 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn set_account_state(&self, id: AccountId, state: AccountState) -> Result<(), StoreError>;
-}
-
-/// Node lease and account assignments: no two nodes ever use one account.
-#[async_trait]
-pub trait Lease: Send + Sync {
-    /// This daemon's node.
-    fn node(&self) -> NodeId;
-
-    /// Takes or renews the node's lease for `ttl`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn renew(&self, ttl: Duration) -> Result<DateTime<Utc>, StoreError>;
-
-    /// Assigns an account to this node under a new epoch. The same node retakes its own at once; another node only
-    /// after the owner's lease has ended, and a Telegram session no earlier than 90 s after the owner last renewed.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`] with the owner's fence while another node keeps the account;
-    /// [`StoreError::Unavailable`] when this node holds no lease: renew first.
-    async fn assign(&self, account: AccountId) -> Result<Fence, StoreError>;
-
-    /// Whether an account still belongs to an assignment: what is not written needs to ask.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`] when it does not.
-    async fn check(&self, fence: Fence) -> Result<(), StoreError>;
 }
 
 /// Credentials of an account, encrypted at rest: bot token, auth key, address, peers with access hashes.
