@@ -44,7 +44,7 @@ impl Log {
         }
     }
 
-    async fn scene(self) -> Scene {
+    pub(crate) async fn scene(self) -> Scene {
         match self {
             Self::Text => tracing_subscriber::fmt().with_ansi(false).with_writer(io::sink).init(),
             Self::Json | Self::Daemon => {

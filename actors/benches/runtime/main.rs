@@ -18,6 +18,7 @@ mod crash;
 mod mailbox;
 mod report;
 mod scene;
+mod soak;
 mod start;
 mod view;
 
@@ -34,7 +35,7 @@ const PART_MAX: Duration = Duration::from_secs(300);
 /// A part: what it is called, and its work with that many children.
 type Part = (&'static str, fn(usize) -> Pin<Box<dyn Future<Output = Report>>>);
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("start", |children| Box::pin(start::run(children))),
     ("tell", |_| Box::pin(mailbox::tell())),
     ("tell_child", |_| Box::pin(mailbox::tell_child())),
@@ -46,6 +47,7 @@ const PARTS: [Part; 11] = [
     ("crash_quiet", |_| Box::pin(crash::one(crash::Log::Off))),
     ("mass_crash", |children| Box::pin(crash::all(children))),
     ("tree", |children| Box::pin(view::run(children))),
+    ("soak", |children| Box::pin(soak::run(children))),
 ];
 
 fn main() {
