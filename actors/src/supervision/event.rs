@@ -1,6 +1,6 @@
 //! The stream of supervision events: delivered to an injected sink, each of them.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct SupervisionEvent {
     /// Which child.
     pub path: ChildPath,
     /// Its kind, `supervisor` for a branch.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// What happened.
     pub what: Happening,
 }

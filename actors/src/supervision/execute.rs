@@ -19,8 +19,9 @@ use super::{
 };
 
 /// Why an instance ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Because {
+    #[default]
     Nothing,
     /// What it said.
     Said(String),
@@ -64,7 +65,7 @@ impl BranchCell {
         self.decide(Event::Exited { key, exit }, because);
     }
 
-    fn decide(&self, event: Event, because: Because) {
+    fn decide(&self, event: Event, mut because: Because) {
         let now = self.world.now();
         {
             let mut inner = lock(&self.inner);
@@ -74,13 +75,17 @@ impl BranchCell {
             {
                 inner.outbox.waiting.push_back(Work::Up(entry));
             }
-            for action in actions {
+            let last = actions.len().saturating_sub(1);
+            for (n, action) in actions.into_iter().enumerate() {
                 let entry = key_of(action).and_then(|key| inner.entries.get(&key).cloned());
                 if let Action::Forget { key } = action {
                     inner.forget(key);
                 }
                 let work = match entry {
-                    Some(entry) => Work::OnChild(action, entry, because.clone()),
+                    Some(entry) => {
+                        let because = if n == last { mem::take(&mut because) } else { because.clone() };
+                        Work::OnChild(action, entry, because)
+                    }
                     None => Work::OnBranch(action),
                 };
                 inner.outbox.waiting.push_back(work);
@@ -219,16 +224,15 @@ impl BranchCell {
     }
 
     fn restart_later(&self, node: &Arc<Node>, key: Key, delay: Duration, because: Because) {
-        node.set_state(NodeState::Backoff);
-        node.plan(Some(delay), None);
-        node.count_restart();
+        let now = self.world.wall();
+        node.back_off(delay, now);
         node.command(Command::Wait { due_in: Some(delay) });
         let restarts_in_window = self.slot(key).map_or(0, |slot| slot.restarts_in_window);
         let failure = match because {
             Because::Failed(failure) => Some(failure),
             Because::Nothing | Because::Said(_) => None,
         };
-        self.world.emit(node, Happening::Restarting { failure, delay, restarts_in_window });
+        self.world.emit_at(node, Happening::Restarting { failure, delay, restarts_in_window }, now);
     }
 
     /// A child without an instance stays down; what is below a parked one refuses too.

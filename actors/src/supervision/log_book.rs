@@ -6,6 +6,7 @@
 //! the counters and goes to the sink all the same.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     num::NonZeroUsize,
     sync::{
@@ -98,11 +99,18 @@ impl LogBook {
 
     /// Writes or counts the line of an event.
     pub(crate) fn write(&self, event: &SupervisionEvent, node: &Node) {
-        let failure = failure_of(event, node);
         let Some((name, why)) = name(&event.what) else { return quiet(event) };
-        let signature = Signature::new(name, why, node, failure.as_ref());
-        match self.admit(signature, &event.path, node.world.now()) {
-            Line::Full => full(event, failure.as_ref()),
+        let failure = failure_of(event, node);
+        let failure = failure.as_deref();
+        let line = match self.window {
+            None => Line::Full,
+            Some(window) => {
+                let signature = Signature::new(name, why, node, failure);
+                self.admit(signature, window, &event.path, node.world.now())
+            }
+        };
+        match line {
+            Line::Full => full(event, failure),
             Line::Counted(true) => self.wait_for_the_end(&node.world),
             Line::Counted(false) => {}
         }
@@ -113,7 +121,9 @@ impl LogBook {
         let location = caught.location.clone();
         let signature =
             Signature { event: "sink_panic", kind: "sink", location, ..Signature::new("", None, node, None) };
-        match self.admit(Signature { branch: None, ..signature }, &node.path, node.world.now()) {
+        let signature = Signature { branch: None, ..signature };
+        let admit = |window| self.admit(signature, window, &node.path, node.world.now());
+        match self.window.map_or(Line::Full, admit) {
             Line::Full => {
                 let Caught { text, location } = caught;
                 error!(
@@ -129,8 +139,7 @@ impl LogBook {
         }
     }
 
-    fn admit(&self, signature: Signature, path: &ChildPath, now: Duration) -> Line {
-        let Some(length) = self.window else { return Line::Full };
+    fn admit(&self, signature: Signature, length: Duration, path: &ChildPath, now: Duration) -> Line {
         let (line, told) = {
             let mut open = lock(&self.open);
             let mut told = open.end_of(&signature, now).into_iter().collect::<Vec<_>>();
@@ -252,20 +261,22 @@ const fn name(what: &Happening) -> Option<(&'static str, Option<&'static str>)> 
 }
 
 /// The failure behind an event.
-fn failure_of(event: &SupervisionEvent, node: &Node) -> Option<Failure> {
+fn failure_of<'a>(event: &'a SupervisionEvent, node: &Node) -> Option<Cow<'a, Failure>> {
     match &event.what {
-        Happening::Restarting { failure, .. } => failure.clone(),
-        Happening::Contained { failure } => Some(failure.clone()),
+        Happening::Restarting { failure, .. } => failure.as_ref().map(Cow::Borrowed),
+        Happening::Contained { failure } => Some(Cow::Borrowed(failure)),
         // A child may be parked for something else than its latest failure.
         Happening::Parked { reason, .. } => {
-            node.last_failure().filter(|failure| failure.text == *reason || failure.to_string() == *reason)
+            let failure = node.last_failure();
+            let told = failure.filter(|failure| failure.text == *reason || failure.to_string() == *reason);
+            told.map(Cow::Owned)
         }
         _ => None,
     }
 }
 
 fn quiet(event: &SupervisionEvent) {
-    let (path, kind) = (event.path.as_str(), event.kind.as_str());
+    let (path, kind) = (event.path.as_str(), &*event.kind);
     match event.what {
         Happening::Started { epoch } => debug!(path, kind, epoch, "child is up"),
         _ => debug!(path, kind, "child stopped"),
@@ -278,7 +289,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 fn full(event: &SupervisionEvent, failure: Option<&Failure>) {
-    let (path, kind) = (event.path.as_str(), event.kind.as_str());
+    let (path, kind) = (event.path.as_str(), &*event.kind);
     let phase = failure.map(|failure| failure.phase.as_str());
     let handling = failure.and_then(|failure| failure.message.as_deref());
     let location = failure.and_then(|failure| failure.location.as_deref());
@@ -336,7 +347,7 @@ fn full(event: &SupervisionEvent, failure: Option<&Failure>) {
 
 /// What is said of a whole branch or a whole thread, and of an unclean end.
 fn weather(event: &SupervisionEvent) {
-    let (path, kind) = (event.path.as_str(), event.kind.as_str());
+    let (path, kind) = (event.path.as_str(), &*event.kind);
     match &event.what {
         Happening::Storm { restarts_in_window } => warn!(
             event = "storm",

@@ -125,6 +125,10 @@ pub(crate) struct Node {
     /// When it last made progress, in microseconds since the runtime was made.
     beat: AtomicU64,
     command: Mutex<Option<Command>>,
+    /// There is one, or was a moment ago.
+    commanded: AtomicBool,
+    /// Its runner takes turns right now, and looks for commands before it stops.
+    at_it: AtomicBool,
     pub(crate) waker: AtomicWaker,
     ledger: Mutex<Ledger>,
     limits_changed: AtomicBool,
@@ -169,6 +173,8 @@ impl Node {
             restarts: AtomicU64::new(0),
             beat: AtomicU64::new(0),
             command: Mutex::new(None),
+            commanded: AtomicBool::new(false),
+            at_it: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             ledger: Mutex::new(Ledger {
                 since: world.wall(),
@@ -187,10 +193,12 @@ impl Node {
     }
 
     pub(crate) fn set_state(&self, state: NodeState) {
-        if self.state() == state {
-            return;
+        if self.state() != state {
+            self.set_state_at(state, self.world.wall());
         }
-        let since = self.world.wall();
+    }
+
+    fn set_state_at(&self, state: NodeState, since: DateTime<Utc>) {
         // Inside the lock, so that a move to another shelf never comes between the change and its counting.
         let mut ledger = lock(&self.ledger);
         let before = NodeState::from_code(self.state.swap(state.code(), Ordering::AcqRel));
@@ -233,10 +241,20 @@ impl Node {
         ledger.shelf = None;
     }
 
+    /// It failed, and waits for its next start.
+    pub(crate) fn back_off(&self, delay: Duration, now: DateTime<Utc>) {
+        self.set_state_at(NodeState::Backoff, now);
+        self.plan_at(Some(delay), None, now);
+        self.restarts.fetch_add(1, Ordering::AcqRel);
+    }
+
     pub(crate) fn plan(&self, next_attempt: Option<Duration>, reason: Option<String>) {
-        let at = next_attempt
-            .and_then(|delay| chrono::TimeDelta::from_std(delay).ok())
-            .map(|delay| self.world.wall() + delay);
+        self.plan_at(next_attempt, reason, self.world.wall());
+    }
+
+    fn plan_at(&self, next_attempt: Option<Duration>, reason: Option<String>, now: DateTime<Utc>) {
+        let at =
+            next_attempt.and_then(|delay| chrono::TimeDelta::from_std(delay).ok()).map(|delay| now + delay);
         self.ledger().plan(at, reason);
         self.world.feeds.mark(&self.path);
     }
@@ -323,10 +341,6 @@ impl Node {
         self.restarts.load(Ordering::Acquire)
     }
 
-    pub(crate) fn count_restart(&self) {
-        self.restarts.fetch_add(1, Ordering::AcqRel);
-    }
-
     pub(crate) fn depth(&self) -> usize {
         usize::try_from(self.depth.load(Ordering::Acquire)).unwrap_or(usize::MAX)
     }
@@ -387,11 +401,31 @@ impl Node {
             None => *slot = Some(command),
         }
         drop(slot);
-        self.waker.wake();
+        self.commanded.store(true, Ordering::SeqCst);
+        // Either the runner sees the command when it stops taking turns, or this sees that it stopped: one order of all
+        // four, so that it is never neither.
+        if !self.at_it.load(Ordering::SeqCst) {
+            self.waker.wake();
+        }
     }
 
     pub(crate) fn take_command(&self) -> Option<Command> {
+        if !self.commanded.load(Ordering::Acquire) {
+            return None;
+        }
+        self.commanded.store(false, Ordering::SeqCst);
         lock(&self.command).take()
+    }
+
+    /// The runner takes turns: nobody needs to wake it.
+    pub(crate) fn begin_turns(&self) {
+        self.at_it.store(true, Ordering::SeqCst);
+    }
+
+    /// The runner takes no more turns. False when a command came meanwhile, which nobody woke it for.
+    pub(crate) fn end_turns(&self) -> bool {
+        self.at_it.store(false, Ordering::SeqCst);
+        !self.commanded.load(Ordering::SeqCst)
     }
 }
 

@@ -51,8 +51,7 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
         open.get() == 0
     });
     let caught = outcome.map_err(|payload| {
-        let text = text_of(payload.as_ref());
-        forget(payload);
+        let text = text_of(payload);
         let location = PLACES.with(|places| places.borrow_mut().pop()).filter(|place| !place.is_empty());
         Caught { text, location }
     });
@@ -63,12 +62,15 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
     caught
 }
 
-fn text_of(payload: &(dyn Any + Send)) -> String {
-    payload
-        .downcast_ref::<&'static str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "panic with a payload that is no text".to_owned())
+fn text_of(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<String>().map_err(|payload| payload.downcast::<&'static str>()) {
+        Ok(text) => *text,
+        Err(Ok(text)) => (*text).to_owned(),
+        Err(Err(payload)) => {
+            forget(payload);
+            "panic with a payload that is no text".to_owned()
+        }
+    }
 }
 
 /// Drops a panic's payload; one whose own drop panics is leaked instead.

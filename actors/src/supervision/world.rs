@@ -137,9 +137,13 @@ impl World {
 
     /// Counts an event, logs it and hands it to the sink, whose panic is contained.
     pub(crate) fn emit(&self, node: &Node, what: Happening) {
+        self.emit_at(node, what, self.wall());
+    }
+
+    /// As [`emit`](Self::emit), of something that happened then.
+    pub(crate) fn emit_at(&self, node: &Node, what: Happening, at: DateTime<Utc>) {
         node.tally().happened(&what);
-        let event =
-            SupervisionEvent { at: self.wall(), path: node.path.clone(), kind: node.kind().to_owned(), what };
+        let event = SupervisionEvent { at, path: node.path.clone(), kind: node.kind().into(), what };
         self.log_book.write(&event, node);
         if let Err(caught) = panics::catch(|| self.sink.record(&event)) {
             self.events_lost.fetch_add(1, Ordering::Relaxed);

@@ -31,28 +31,29 @@ impl<C: Child> Runner<C> {
         node.set_state(NodeState::Starting);
         let last_failure = node.last_failure();
         let env = LoadEnv { path: node.path.clone(), epoch: node.next_epoch(), last_failure };
-        let until = Instant::now() + self.limits.load;
         let Some(args) = self.args.as_deref() else { return };
         match catch(|| C::load(args.clone(), env)) {
             Ok(load) => {
                 let load = Contained::new(load, Arc::clone(self.node()));
-                self.phase = Phase::Loading(Box::new(Loading { load, until }));
+                self.phase = Phase::Loading(Box::new(Loading { load, until: None }));
             }
             Err(caught) => self.crashed(failure_of(Doing::Load, None, caught)),
         }
     }
 
-    pub(super) fn turn_loading(&mut self, task: &mut TaskContext<'_>, now: Instant) -> Turn {
+    pub(super) fn turn_loading(&mut self, task: &mut TaskContext<'_>) -> Turn {
         let Phase::Loading(loading) = &mut self.phase else { return Turn::Again };
         let Loading { load, until } = &mut **loading;
-        let late = *until <= now;
         let Some(future) = load.get_mut() else { return Turn::Wait };
         match catch(|| future.as_mut().poll(task)) {
-            Ok(Poll::Pending) if late => {
+            Ok(Poll::Pending) => {
+                let now = Instant::now();
+                if *until.get_or_insert_with(|| now + self.limits.load) > now {
+                    return Turn::Wait;
+                }
                 let text = format!("load took longer than {:?}", self.limits.load);
                 self.crashed(Failure::new(Doing::Load, text));
             }
-            Ok(Poll::Pending) => return Turn::Wait,
             Ok(Poll::Ready(Ok(Loaded::Ready(state)))) => self.install(state),
             Ok(Poll::Ready(Ok(Loaded::Ignore))) => {
                 self.phase = Phase::Idle(None);
@@ -143,15 +144,18 @@ impl<C: Child> Runner<C> {
     }
 
     pub(super) fn publish_at(&self) -> Option<Instant> {
-        let interval = self.node().world.config.publish_interval;
-        let due = |last| self.node().world.stamped(last) + interval;
-        self.link.dirty.get().then(|| self.published.map_or_else(Instant::now, due))
+        let last = self.published.filter(|_| self.link.dirty.get())?;
+        Some(self.node().world.stamped(last) + self.node().world.config.publish_interval)
     }
 
     /// Publishes the observable state when it changed and its interval is over.
     pub(super) fn publish(&mut self, now: bool) {
+        let due = if now { None } else { self.publish_at() };
+        if !now && due.is_none() {
+            return;
+        }
         let at = Instant::now();
-        if !now && self.publish_at().is_none_or(|due| due > at) {
+        if due.is_some_and(|due| due > at) {
             return;
         }
         self.link.dirty.set(false);
@@ -171,8 +175,11 @@ impl<C: Child> Runner<C> {
     pub(super) fn crashed(&mut self, failure: Failure) {
         self.node().record(&failure);
         let exit = if failure.phase == Doing::Escalation { Exit::Escalated } else { Exit::Failed };
-        self.end_instance(&ExitReason::Failed(failure.clone()), Teardown::Crash);
-        self.report(exit, Because::Failed(failure));
+        let reason = ExitReason::Failed(failure);
+        self.end_instance(&reason, Teardown::Crash);
+        if let ExitReason::Failed(failure) = reason {
+            self.report(exit, Because::Failed(failure));
+        }
     }
 
     /// Drops futures, timers and state; the mailbox stays.

@@ -64,7 +64,8 @@ impl Limits {
 /// A load under way.
 struct Loading<C: Child> {
     load: Contained<Load<C>>,
-    until: Instant,
+    /// None as long as it was never pending: most loads need no clock.
+    until: Option<Instant>,
 }
 
 /// What is not idle and does not last is boxed: a runner is as large as its largest phase, and most of them just run.
@@ -189,19 +190,18 @@ impl<C: Child> Runner<C> {
     }
 
     fn turn(&mut self, task: &mut TaskContext<'_>) -> Turn {
-        let now = Instant::now();
         match &mut self.phase {
             Phase::Idle(due) => {
-                if due.take_if(|at| *at <= now).is_none() {
+                if due.take_if(|at| *at <= Instant::now()).is_none() {
                     return Turn::Wait;
                 }
                 self.parent.step(Event::Due { key: self.key() });
                 Turn::Again
             }
-            Phase::Loading(_) => self.turn_loading(task, now),
+            Phase::Loading(_) => self.turn_loading(task),
             Phase::Running => self.turn_running(task),
             Phase::Suspended | Phase::Ended => Turn::Wait,
-            Phase::Closing(_) => self.turn_closing(task, now),
+            Phase::Closing(_) => self.turn_closing(task, Instant::now()),
         }
     }
 
@@ -230,7 +230,7 @@ impl<C: Child> Runner<C> {
     fn deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Idle(due) => *due,
-            Phase::Loading(loading) => Some(loading.until),
+            Phase::Loading(loading) => loading.until,
             Phase::Running => self.stuck_at().into_iter().chain(self.publish_at()).min(),
             Phase::Closing(closing) => closing.next(),
             Phase::Suspended | Phase::Ended => None,
@@ -285,6 +285,7 @@ impl<C: Child> Runner<C> {
     /// Takes turns until there is nothing to do, or the neighbours are to have theirs.
     fn turns(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
         self.node().waker.register(task.waker());
+        self.node().begin_turns();
         if let Some(limits) = self.node().take_limits() {
             self.limits = limits;
         }
@@ -298,9 +299,11 @@ impl<C: Child> Runner<C> {
             match self.turn(task) {
                 Turn::Again => {}
                 Turn::Wait if self.is_due(task) => {}
-                Turn::Wait => return Poll::Pending,
+                Turn::Wait if self.node().end_turns() => return Poll::Pending,
+                Turn::Wait => self.node().begin_turns(),
             }
         }
+        self.node().end_turns();
         task.waker().wake_by_ref();
         Poll::Pending
     }
