@@ -25,7 +25,7 @@ use secrecy::SecretString;
 use switchyard_actors::model::{IdSource, NodeId};
 use switchyard_actors::ports::{Clock, Login, PlatformConnector, Rng};
 use switchyard_actors::supervision::ChildPath;
-use switchyard_actors::tree::{Assignments, Deps, Failpoints, Links, Root};
+use switchyard_actors::tree::{Assignments, Deps, Failpoints, Links, Root, SuperviseError};
 use tokio::runtime::Handle;
 
 use self::ground::Ground;
@@ -165,7 +165,7 @@ impl App {
             post: bot.post.clone(),
         };
         let runtime = settings::runtime(&config, rng.next_u64());
-        let root = Root::build(deps, settings::policy(&config), runtime)?;
+        let root = Root::build(deps, settings::supervision(&config), runtime)?;
         root.fill().await?;
         let settled = Arc::new(AtomicBool::new(false));
         let keeper = keys::keeper(&config, &store, &vault, sources, embedded.is_some());
@@ -225,6 +225,14 @@ impl App {
     /// Ends, with the error, when the store cannot be used any more.
     pub fn store_lost(&self) -> impl Future<Output = String> + Send + use<> {
         self.root.store_lost()
+    }
+
+    /// Goes by the limits of supervision of another configuration from now on; what runs is not disturbed.
+    ///
+    /// # Errors
+    /// [`SuperviseError`]; then nothing is changed.
+    pub fn supervise(&self, config: &Config) -> Result<(), SuperviseError> {
+        self.root.operator().supervise(settings::supervision(config))
     }
 
     /// Ends everything at once, from a second signal.

@@ -55,16 +55,40 @@ pub(super) async fn run(args: &ServeArgs, console: &mut Console) -> ExitCode {
         return end(app, None, &mut signals, console).await;
     }
     console.say(report(app.started(), &args.base.data.data_dir).render());
-    until_ended(app, &mut signals, console).await
+    until_ended(app, &sources, &mut signals, console).await
 }
 
-/// Waits for a signal or a lost store, then drains.
-async fn until_ended(app: App, signals: &mut Signals, console: &mut Console) -> ExitCode {
-    let lost = tokio::select! {
-        () = signals.stop() => None,
-        error = app.store_lost() => Some(error),
+/// Waits for a signal or a lost store, then drains. At SIGHUP it reads the configuration again.
+async fn until_ended(app: App, sources: &Sources, signals: &mut Signals, console: &mut Console) -> ExitCode {
+    let lost = {
+        let store_lost = app.store_lost();
+        tokio::pin!(store_lost);
+        loop {
+            tokio::select! {
+                error = &mut store_lost => break Some(error),
+                asked = signals.next() => match asked {
+                    Asked::Stop => break None,
+                    Asked::Reload => reload(&app, sources).await,
+                },
+            }
+        }
     };
     end(app, lost, signals, console).await
+}
+
+/// Takes what may change while the daemon runs; of a configuration that is not sound, nothing.
+async fn reload(app: &App, sources: &Sources) {
+    let sources = sources.clone();
+    let read = tokio::task::spawn_blocking(move || Config::load(&sources)).await;
+    let taken = match read {
+        Ok(Ok(config)) => app.supervise(&config).map_err(|error| error.to_string()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match taken {
+        Ok(()) => tracing::info!("the limits of section supervision were read again and are in force"),
+        Err(error) => tracing::error!(error, "the configuration is not taken, what was in force stays"),
+    }
 }
 
 /// Drains. A second signal ends everything at once.
@@ -100,21 +124,44 @@ async fn end(app: App, lost: Option<String>, signals: &mut Signals, console: &mu
     ExitCode::Software
 }
 
+/// What a signal asks for.
+enum Asked {
+    Stop,
+    Reload,
+}
+
 struct Signals {
+    hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
-    async fn stop(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            () = either(&mut self.terminate, &mut self.interrupt) => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
         }
+    }
+
+    /// Another signal keeps until somebody asks for it.
+    async fn stop(&mut self) {
+        either(&mut self.terminate, &mut self.interrupt).await;
+    }
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
     }
 }
 

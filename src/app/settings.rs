@@ -6,8 +6,10 @@ use std::path::Path;
 use secrecy::SecretString;
 use switchyard_actors::model::{Plans, Quotas};
 use switchyard_actors::pipeline::PipelineLimits;
-use switchyard_actors::supervision::{Backoff, Intensity, Policy, Probe, RuntimeConfig, StopLimit};
-use switchyard_actors::tree::TreeConfig;
+use switchyard_actors::supervision::{
+    Backoff, BranchLimits, Intensity, OnExceed, Policy, Probe, RuntimeConfig, StopLimit, Storm,
+};
+use switchyard_actors::tree::{Supervision, TreeConfig};
 
 use crate::config::{Config, SandboxMode};
 use crate::crypto::KeySources;
@@ -44,7 +46,21 @@ pub(super) fn plans(config: &Config) -> Result<Plans, String> {
     Plans::new(given.list.clone(), &given.default, &given.operator)
 }
 
-pub(super) fn policy(config: &Config) -> Policy {
+pub(super) fn supervision(config: &Config) -> Supervision {
+    let given = &config.supervision;
+    let storm = Storm { floor: given.storm_floor, starts_per_second: given.storm_starts_per_second };
+    let branch = match given.storm_restarts {
+        0 => BranchLimits::default(),
+        restarts => BranchLimits {
+            intensity: Some(Intensity::new(restarts, given.storm_window)),
+            on_exceed: OnExceed::Storm(storm),
+            ..BranchLimits::default()
+        },
+    };
+    Supervision { child: policy(config), branch }
+}
+
+fn policy(config: &Config) -> Policy {
     let given = &config.supervision;
     let backoff = Backoff {
         base: given.backoff_base,

@@ -1,6 +1,6 @@
 //! Section `supervision`: how children are restarted, parked, judged and stopped.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -39,6 +39,16 @@ pub struct SupervisionConfig {
     /// Longest time between two attempts to un-park.
     #[serde(deserialize_with = "units::positive")]
     pub probe_cap: Duration,
+    /// Restarts of a branch's children together within `storm_window`; one more begins a storm. 0 knows no storms.
+    pub storm_restarts: u32,
+    /// The window.
+    #[serde(deserialize_with = "units::positive")]
+    pub storm_window: Duration,
+    /// Shortest delay before a restart while a storm lasts.
+    #[serde(deserialize_with = "units::positive")]
+    pub storm_floor: Duration,
+    /// Restarts of a branch's children in any second.
+    pub storm_starts_per_second: NonZeroU32,
     /// Messages that a mailbox holds.
     pub mailbox: NonZeroUsize,
     /// Longest time for a child to load its state.

@@ -70,6 +70,7 @@ mod published_limits;
 mod quota;
 mod rate_limits;
 mod refusals;
+mod reload;
 mod rotation;
 mod sealed_upload;
 mod secrets;

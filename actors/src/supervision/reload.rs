@@ -7,6 +7,7 @@ use super::{
     core::{AutoShutdown, Event, OnExceed},
     node::lock,
     path::ChildPath,
+    reference::AnyChild,
     runner::Limits,
     spec::{Policy, SpecError, check_limits},
     tree::Tree,
@@ -14,7 +15,7 @@ use super::{
 };
 
 /// The limits of a branch that may change while it runs; its strategy and its order may not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BranchLimits {
     /// Restarts of all its children together before `on_exceed`; `None` never exceeds.
     pub intensity: Option<Intensity>,
@@ -22,6 +23,16 @@ pub struct BranchLimits {
     pub on_exceed: OnExceed,
     /// Whether it ends with its significant children.
     pub auto_shutdown: AutoShutdown,
+}
+
+impl BranchLimits {
+    /// Whether they go together.
+    ///
+    /// # Errors
+    /// The [`SpecError`] naming what is at fault.
+    pub fn check(&self) -> Result<(), SpecError> {
+        check_limits(self.intensity, self.on_exceed)
+    }
 }
 
 /// One change.
@@ -73,6 +84,34 @@ impl Tree {
         Ok(())
     }
 
+    /// Gives every child that is no branch this policy, as [`reload`](Self::reload) does. Children that come or go meanwhile
+    /// are no error. Answers how many there were.
+    ///
+    /// # Errors
+    /// [`SpecError`]; then nothing is changed. Significance is said of single children, never of all.
+    pub fn reload_children(&self, policy: &Policy) -> Result<usize, SpecError> {
+        policy.check()?;
+        if policy.significant {
+            return Err(SpecError::SignificantForNothing);
+        }
+        let mut children = Vec::new();
+        self.world.walk(&ChildPath::root(), |listed| {
+            if !listed.node().is_branch() {
+                children.push(listed.clone());
+            }
+        });
+        children.iter().for_each(|listed| self.repolicy(listed, policy));
+        Ok(children.len())
+    }
+
+    fn repolicy(&self, listed: &AnyChild, policy: &Policy) {
+        let node = listed.node();
+        let Some(parent) = node.parent.upgrade() else { return };
+        let policy_of_slot = self.world.slot_policy(policy, &node.path);
+        parent.step(Event::Repolicy { key: node.key, policy: policy_of_slot });
+        node.set_limits(Limits::new(policy, node.is_branch()), policy.mailbox.get());
+    }
+
     fn check(&self, path: &ChildPath, change: &Change) -> Result<(), ReloadFault> {
         let listed = self.world.find(path).ok_or(ReloadFault::NotFound)?;
         match change {
@@ -84,7 +123,7 @@ impl Tree {
                 }
             }
             Change::Limits(limits) => {
-                check_limits(limits.intensity, limits.on_exceed)?;
+                limits.check()?;
                 if !listed.node().is_branch() {
                     return Err(ReloadFault::NoBranch);
                 }
@@ -96,15 +135,10 @@ impl Tree {
     fn apply(&self, path: &ChildPath, change: &Change) {
         // Gone since the check: there is nothing to change any more.
         let Some(listed) = self.world.find(path) else { return };
-        let Some(parent) = listed.node().parent.upgrade() else { return };
         match change {
-            Change::Policy(policy) => {
-                let policy_of_slot = self.world.slot_policy(policy, path);
-                parent.step(Event::Repolicy { key: listed.node().key, policy: policy_of_slot });
-                let limits = Limits::new(policy, listed.node().is_branch());
-                listed.node().set_limits(limits, policy.mailbox.get());
-            }
+            Change::Policy(policy) => self.repolicy(&listed, policy),
             Change::Limits(BranchLimits { intensity, on_exceed, auto_shutdown }) => {
+                let Some(parent) = listed.node().parent.upgrade() else { return };
                 let (intensity, on_exceed, auto_shutdown) = (*intensity, *on_exceed, *auto_shutdown);
                 if let Some(branch) = parent.branch(listed.node().key) {
                     branch.step(Event::Reconfigure { intensity, on_exceed, auto_shutdown });

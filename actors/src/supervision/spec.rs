@@ -9,6 +9,7 @@ use super::{
     child::Child,
     core::{AutoShutdown, CorePolicy, OnExceed, Strategy},
     path::Segment,
+    reload::BranchLimits,
     window::Intensity,
 };
 
@@ -220,6 +221,16 @@ impl BranchSpec {
     #[must_use]
     pub const fn intensity(mut self, intensity: Option<Intensity>) -> Self {
         self.core.intensity = intensity;
+        self
+    }
+
+    /// All limits at once.
+    #[must_use]
+    pub const fn limits(mut self, limits: BranchLimits) -> Self {
+        let BranchLimits { intensity, on_exceed, auto_shutdown } = limits;
+        self.core.intensity = intensity;
+        self.core.on_exceed = on_exceed;
+        self.core.auto_shutdown = auto_shutdown;
         self
     }
 

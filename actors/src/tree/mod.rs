@@ -15,6 +15,7 @@ mod roster;
 mod scheduler;
 mod session;
 mod sign_in;
+mod supervision;
 mod throttle;
 
 pub use allowance::{AllowanceView, Allowances};
@@ -30,3 +31,4 @@ pub use sign_in::{
     Admission, AdmissionError, Admitted, SignInBounds, SignInError, SignInInput, SignInOrder, SignInStage,
     SignInStatus, SignInWay, SignIns,
 };
+pub use supervision::{SuperviseError, Supervision};

@@ -15,12 +15,13 @@ use super::roster::Roster;
 use super::scheduler::Scheduler;
 use super::session::{GetChats, Reconnect, ReconnectAnswer};
 use super::sign_in::SignIns;
+use super::supervision::{InForce, SuperviseError, Supervision};
 use super::throttle::{Identity, ThrottleActor, ThrottleArgs};
 use crate::model::{AccountId, AccountState, PairId, PauseCause};
 use crate::ports::{ChatDirectory, StoreError};
 use crate::supervision::{
     AddError, AskError, BranchSpec, Child, ChildPath, ChildRef, ChildSpec, DrainReport, NodeState,
-    OrderError, Policy, Runtime, RuntimeConfig, RuntimeError, Tree,
+    OrderError, Runtime, RuntimeConfig, RuntimeError, Tree,
 };
 
 /// Why the tree could not be built or filled.
@@ -82,27 +83,28 @@ impl Root {
     ///
     /// # Errors
     /// [`RootError`].
-    pub fn build(deps: Deps, policy: Policy, config: RuntimeConfig) -> Result<Self, RootError> {
+    pub fn build(deps: Deps, supervision: Supervision, config: RuntimeConfig) -> Result<Self, RootError> {
         let clock = Arc::clone(&deps.clock);
         let sink = Arc::new(AlertSink::new(&deps));
         let runtime = Runtime::new(config, Arc::new(move || clock.now()), sink)?;
         let root = runtime.root();
         let dynamic = |id: &str| root.add_branch(BranchSpec::dynamic(id));
-        let throttles = dynamic("throttles")?;
+        let users = |id: &str| root.add_branch(BranchSpec::dynamic(id).limits(supervision.branch));
+        let in_force = InForce::new(supervision.clone());
+        let throttles = users("throttles")?;
         let egress = throttles.add_branch(BranchSpec::dynamic("egress"))?;
         let identity = Identity::Egress(Identity::DIRECT.to_owned());
         let direct = ChildSpec::new(Identity::DIRECT, ThrottleArgs::new(identity, deps.clone()));
-        let direct = egress.add::<ThrottleActor>(direct.policy(policy.clone()))?;
+        let direct = in_force.add::<ThrottleActor>(&egress, direct)?;
         deps.links.egress.set(Identity::DIRECT.to_owned(), direct);
-        deps.links.set_notifier(
-            root.add::<Notifier>(ChildSpec::new("notifier", deps.clone()).policy(policy.clone()))?,
-        );
-        root.add::<Scheduler>(ChildSpec::new("scheduler", deps.clone()).policy(policy.clone()))?;
-        let queues = dynamic("queues")?;
-        let pairs = dynamic("pairs")?;
-        let sessions = dynamic("sessions")?;
-        let sign_ins = SignIns::new(dynamic("sign-ins")?, policy.clone(), deps.clone());
-        Ok(Self { runtime, roster: Roster { deps, policy, throttles, queues, pairs, sessions, sign_ins } })
+        let notifier = ChildSpec::new("notifier", deps.clone());
+        deps.links.set_notifier(in_force.add::<Notifier>(&root, notifier)?);
+        in_force.add::<Scheduler>(&root, ChildSpec::new("scheduler", deps.clone()))?;
+        let queues = users("queues")?;
+        let pairs = users("pairs")?;
+        let sessions = users("sessions")?;
+        let sign_ins = SignIns::new(dynamic("sign-ins")?, in_force.clone(), deps.clone());
+        Ok(Self { runtime, roster: Roster { deps, in_force, throttles, queues, pairs, sessions, sign_ins } })
     }
 
     /// Adds a permanent child below the root, after those that are there: the HTTP server.
@@ -110,7 +112,7 @@ impl Root {
     /// # Errors
     /// [`RootError::Add`].
     pub fn add<C: Child>(&self, id: &str, args: C::Args) -> Result<ChildRef<C>, RootError> {
-        Ok(self.runtime.root().add(ChildSpec::new(id, args).policy(self.roster.policy.clone()))?)
+        Ok(self.roster.in_force.add(&self.runtime.root(), ChildSpec::new(id, args))?)
     }
 
     /// Takes the node's lease and adds an actor for every account and pair of the store.
@@ -186,6 +188,15 @@ impl Operator {
     #[must_use]
     pub const fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// Children and branches go by other limits from now on; what runs is not disturbed.
+    ///
+    /// # Errors
+    /// [`SuperviseError`]; then nothing is changed.
+    pub fn supervise(&self, next: Supervision) -> Result<(), SuperviseError> {
+        let Roster { throttles, queues, pairs, sessions, .. } = &self.roster;
+        self.roster.in_force.replace(next, &self.tree, &[throttles, queues, pairs, sessions])
     }
 
     pub(super) const fn roster(&self) -> &Roster {

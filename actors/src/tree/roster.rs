@@ -5,15 +5,16 @@ use super::pair::{PairActor, PairArgs};
 use super::queue::{QueueActor, QueueArgs};
 use super::session::{SessionActor, SessionArgs};
 use super::sign_in::SignIns;
+use super::supervision::InForce;
 use super::throttle::{Identity, ThrottleActor, ThrottleArgs};
 use crate::model::{AccountId, PairId, UserId};
-use crate::supervision::{AddError, Branch, Child, ChildSpec, Policy};
+use crate::supervision::{AddError, Branch, Child, ChildSpec};
 
 /// The dynamic branches of one tree. Cheap to clone; may be used from any thread.
 #[derive(Clone)]
 pub(super) struct Roster {
     pub(super) deps: Deps,
-    pub(super) policy: Policy,
+    pub(super) in_force: InForce,
     pub(super) throttles: Branch,
     pub(super) queues: Branch,
     pub(super) pairs: Branch,
@@ -26,16 +27,17 @@ impl Roster {
     pub(super) fn add_account(&self, id: AccountId, user: UserId) -> Result<(), AddError> {
         let (deps, links) = (&self.deps, &self.deps.links);
         let throttle = ThrottleArgs::new(Identity::Account(id), deps.clone());
-        links.throttles.set(id, self.throttles.add::<ThrottleActor>(self.spec((id, user), throttle))?);
+        let throttle = self.in_force.add::<ThrottleActor>(&self.throttles, spec((id, user), throttle))?;
+        links.throttles.set(id, throttle);
         let queue = QueueArgs { id, deps: deps.clone() };
-        links.queues.set(id, self.queues.add::<QueueActor>(self.spec((id, user), queue))?);
+        links.queues.set(id, self.in_force.add::<QueueActor>(&self.queues, spec((id, user), queue))?);
         self.add_session(id, user)
     }
 
     /// Adds the session of an account whose other actors are there.
     pub(super) fn add_session(&self, id: AccountId, user: UserId) -> Result<(), AddError> {
         let session = SessionArgs { id, deps: self.deps.clone() };
-        let session = self.sessions.add::<SessionActor>(self.spec((id, user), session))?;
+        let session = self.in_force.add::<SessionActor>(&self.sessions, spec((id, user), session))?;
         self.deps.links.sessions.set(id, session);
         Ok(())
     }
@@ -61,7 +63,7 @@ impl Roster {
     /// Adds a pair of this user.
     pub(super) fn add_pair(&self, id: PairId, user: UserId) -> Result<(), AddError> {
         let args = PairArgs { id, deps: self.deps.clone() };
-        self.deps.links.pairs.set(id, self.pairs.add::<PairActor>(self.spec((id, user), args))?);
+        self.deps.links.pairs.set(id, self.in_force.add::<PairActor>(&self.pairs, spec((id, user), args))?);
         Ok(())
     }
 
@@ -71,11 +73,11 @@ impl Roster {
         self.deps.links.pairs.remove(&id);
         removed
     }
+}
 
-    /// All that belongs to one user lives on one thread.
-    fn spec<C: Child>(&self, (id, user): (impl ToString, UserId), args: C::Args) -> ChildSpec<C> {
-        ChildSpec::new(id.to_string(), args).policy(self.policy.clone()).shard_key(shard_key(user))
-    }
+/// All that belongs to one user lives on one thread.
+fn spec<C: Child>((id, user): (impl ToString, UserId), args: C::Args) -> ChildSpec<C> {
+    ChildSpec::new(id.to_string(), args).shard_key(shard_key(user))
 }
 
 /// Ids are UUIDs of version 7, whose last eight bytes are random but for two bits (RFC 9562, 5.7).

@@ -161,7 +161,7 @@ impl World {
             post: None,
         };
         let policy = Policy { intensity: Intensity::new(3, Duration::from_secs(600)), ..Policy::default() };
-        let root = Root::build(deps, policy, RuntimeConfig::default()).expect("a tree");
+        let root = Root::build(deps, policy.into(), RuntimeConfig::default()).expect("a tree");
         root.fill().await.expect("accounts and pairs");
         root.start().await;
         Self { platform, store, clock, root }

@@ -368,6 +368,24 @@ impl Daemon {
         Self::ready(Self::spawn(&format!("--sandbox={}", world.control), data, env), data).await
     }
 
+    /// As [`Self::start_with`], under a configuration file.
+    pub(crate) async fn start_under(
+        world: &World,
+        data: &DataDir,
+        file: &Path,
+        env: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Self::command(&format!("--sandbox={}", world.control), data, env);
+        command.arg("--config").arg(file);
+        Self::ready(Self::run(command, data), data).await
+    }
+
+    /// SIGHUP: it reads its configuration again.
+    pub(crate) fn hang_up(&self) {
+        let sent = Command::new("kill").args(["-HUP", &self.pid().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
     /// Starts `serve --sandbox=URL` by way of another command that ends in becoming it, in a mount namespace of its own.
     pub(crate) async fn start_within(world: &World, data: &DataDir, by: &[&str]) -> Self {
         let serve = Self::command(&format!("--sandbox={}", world.control), data, &[]);

@@ -13,8 +13,9 @@ use super::{
 };
 use crate::model::UserId;
 use crate::ports::{Login, Proxy};
-use crate::supervision::{AskError, Branch, ChildRef, ChildSpec, Policy};
+use crate::supervision::{AskError, Branch, ChildRef, ChildSpec};
 use crate::tree::deps::Deps;
+use crate::tree::supervision::InForce;
 
 /// How many sign-ins there may be, and for how long. Every field has a key in config.toml, section `limits`.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +42,7 @@ pub struct SignInOrder {
 #[derive(Clone)]
 pub struct SignIns {
     branch: Branch,
-    policy: Policy,
+    in_force: InForce,
     deps: Deps,
     roll: Arc<Roll>,
 }
@@ -49,8 +50,8 @@ pub struct SignIns {
 type Told = Result<SignInStatus, SignInError>;
 
 impl SignIns {
-    pub(in crate::tree) fn new(branch: Branch, policy: Policy, deps: Deps) -> Self {
-        Self { branch, policy, deps, roll: Arc::default() }
+    pub(in crate::tree) fn new(branch: Branch, in_force: InForce, deps: Deps) -> Self {
+        Self { branch, in_force, deps, roll: Arc::default() }
     }
 
     /// Begins one under this id; ends when the platform answered the first time.
@@ -84,8 +85,7 @@ impl SignIns {
             expires_at: self.deps.clock.now() + deadline,
             place: Arc::new(place),
         };
-        let spec = ChildSpec::new(id, args).policy(self.policy.clone());
-        let actor = self.branch.add::<SignInActor>(spec);
+        let actor = self.in_force.add::<SignInActor>(&self.branch, ChildSpec::new(id, args));
         let actor = actor.map_err(|error| SignInError::Unavailable(error.to_string()))?;
         told(actor.ask(Begin).await)
     }
