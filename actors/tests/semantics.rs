@@ -18,6 +18,8 @@ mod context;
 mod core;
 #[path = "differential/mod.rs"]
 mod differential;
+#[path = "semantics/fresh.rs"]
+mod fresh;
 #[path = "semantics/groups.rs"]
 mod groups;
 #[path = "semantics/health.rs"]

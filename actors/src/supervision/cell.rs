@@ -165,6 +165,7 @@ impl BranchCell {
         if inner.core.is_settled() {
             tell(done)
         } else {
+            inner.settled.retain(|waiter| !waiter.is_closed());
             inner.settled.push(done)
         }
         receiver

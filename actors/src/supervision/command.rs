@@ -34,12 +34,14 @@ pub(crate) enum Command {
 impl Command {
     const fn rank(&self) -> u8 {
         match self {
-            Self::Start | Self::Wait { .. } | Self::Suspend | Self::Resume => 0,
-            Self::Fail(_) | Self::Finish => 1,
-            Self::Halt { .. } => 2,
-            Self::Stop { .. } => 3,
-            Self::End => 4,
-            Self::Kill => 5,
+            // From outside, not from the supervisor, whose orders are never lost for them.
+            Self::Suspend | Self::Resume => 0,
+            Self::Start | Self::Wait { .. } => 1,
+            Self::Fail(_) | Self::Finish => 2,
+            Self::Halt { .. } => 3,
+            Self::Stop { .. } => 4,
+            Self::End => 5,
+            Self::Kill => 6,
         }
     }
 
@@ -60,5 +62,28 @@ impl Command {
             Self::Halt { deadline, .. } | Self::Stop { deadline } => *deadline,
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_from_outside_never_replaces_one_of_the_supervisor() {
+        for ours in
+            [Command::Start, Command::Wait { due_in: Some(Duration::ZERO) }, Command::Finish, Command::End]
+        {
+            let rank = ours.rank();
+            let mut slot = ours;
+            slot.merge(Command::Suspend);
+            slot.merge(Command::Resume);
+            assert_eq!(slot.rank(), rank, "{slot:?}");
+        }
+        let mut slot = Command::Suspend;
+        slot.merge(Command::Resume);
+        assert!(matches!(slot, Command::Resume), "the newer among equals");
+        slot.merge(Command::Start);
+        assert!(matches!(slot, Command::Start));
     }
 }

@@ -11,7 +11,7 @@ use super::{
     cell::{BranchCell, tell},
     command::Command,
     core::{Action, Event, Exit, Key},
-    event::Happening,
+    event::{Happening, Unparker},
     failure::{Failure, Phase},
     node::{Node, lock},
     reference::AnyChild,
@@ -57,7 +57,11 @@ pub(crate) struct Outbox {
 impl BranchCell {
     /// Tells the core what happened and does what it says.
     pub(crate) fn step(&self, event: Event) {
+        let over = matches!(event, Event::Abandon);
         self.decide(event, Because::Nothing);
+        if over {
+            self.nobody_settles();
+        }
     }
 
     /// An instance of a child ended.
@@ -135,7 +139,12 @@ impl BranchCell {
                 node.plan(Some(delay), reason);
                 node.command(Command::Wait { due_in: Some(delay) });
             }
-            Action::Unparked { by, .. } => self.world.emit(node, Happening::Unparked { by }),
+            Action::Unparked { by, .. } => {
+                if by == Unparker::Probe {
+                    node.count_restart();
+                }
+                self.world.emit(node, Happening::Unparked { by });
+            }
             Action::Halt { deadline, down, .. } => {
                 node.command(Command::Halt { deadline: self.until(deadline), down });
             }
@@ -177,11 +186,16 @@ impl BranchCell {
                 waiters.into_iter().for_each(tell);
             }
             Action::Ended => {
+                self.nobody_settles();
                 let waiters = mem::take(&mut lock(&self.inner).ended);
                 waiters.into_iter().for_each(tell);
             }
-            Action::Fail { .. } => self.fail(),
+            Action::Fail { .. } => {
+                self.nobody_settles();
+                self.fail();
+            }
             Action::Finish => {
+                self.nobody_settles();
                 if let Some((_, _, node)) = self.own() {
                     node.command(Command::Finish);
                 }
@@ -192,6 +206,12 @@ impl BranchCell {
             // About a child that is forgotten already.
             _ => {}
         }
+    }
+
+    /// The branch ends: whoever waits for its children's first attempts waits no longer.
+    fn nobody_settles(&self) {
+        let waiters = mem::take(&mut lock(&self.inner).settled);
+        drop(waiters);
     }
 
     /// The branch starts its children slower from now on, and says so.
@@ -261,7 +281,7 @@ impl BranchCell {
     fn fail(&self) {
         let chain = lock(&self.inner).chain.take().unwrap_or_default();
         if let Some((_, _, node)) = self.own() {
-            node.command(Command::Fail(Box::new(Failure::new(Phase::Escalation, chain))));
+            node.command(Command::Fail(Box::new(Failure::whole(Phase::Escalation, chain))));
         }
     }
 }

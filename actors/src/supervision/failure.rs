@@ -91,7 +91,7 @@ pub struct Failure {
     pub phase: Phase,
     /// Type of the message being handled, when there was one.
     pub message: Option<String>,
-    /// The panic's or the error's text, cut at 400 characters.
+    /// The panic's or the error's text, cut at 400 characters; the causes of an escalation are whole.
     pub text: String,
     /// `file:line` of a panic.
     pub location: Option<String>,
@@ -105,6 +105,11 @@ impl Failure {
         // Bytes are no fewer than characters: what is short enough needs no counting.
         let short = text.len() <= LONGEST_TEXT;
         let text = if short { text.to_owned() } else { text.chars().take(LONGEST_TEXT).collect() };
+        Self { phase, message: None, text, location: None }
+    }
+
+    /// A failure whose text is kept whole: the causes of an escalation, of which the last says most.
+    pub(crate) fn whole(phase: Phase, text: String) -> Self {
         Self { phase, message: None, text, location: None }
     }
 

@@ -36,14 +36,28 @@ struct Signature {
     branch: Option<ChildPath>,
     phase: Option<Phase>,
     location: Option<String>,
+    /// Where there is no place: the text, without what tells one child's from another's.
+    text: Option<String>,
 }
 
 impl Signature {
     /// What is alike when there are more signatures in a window than are told apart.
-    const OTHERS: Self =
-        Self { event: "other", why: None, kind: "any", branch: None, phase: None, location: None };
+    const OTHERS: Self = Self {
+        event: "other",
+        why: None,
+        kind: "any",
+        branch: None,
+        phase: None,
+        location: None,
+        text: None,
+    };
 
-    fn new(event: &'static str, why: Option<&'static str>, node: &Node, failure: Option<&Failure>) -> Self {
+    fn new(
+        (event, why): (&'static str, Option<&'static str>),
+        node: &Node,
+        failure: Option<&Failure>,
+        text: Option<&str>,
+    ) -> Self {
         Self {
             event,
             why,
@@ -51,8 +65,26 @@ impl Signature {
             branch: node.is_branch().then(|| node.path.clone()),
             phase: failure.map(|failure| failure.phase),
             location: failure.and_then(|failure| failure.location.clone()),
+            text: text.map(words),
         }
     }
+}
+
+/// What tells an event that has no place in the source from others.
+fn unplaced<'a>(what: &'a Happening, failure: Option<&'a Failure>) -> Option<&'a str> {
+    match (failure, what) {
+        (Some(failure), _) => failure.location.is_none().then_some(failure.text.as_str()),
+        (None, Happening::Parked { reason, .. }) => Some(reason),
+        (None, _) => None,
+    }
+}
+
+/// A text without the words that have a digit: ids, numbers, times.
+fn words(text: &str) -> String {
+    let word = |word: &str| {
+        if word.contains(|c: char| c.is_ascii_digit()) { "#".to_owned() } else { word.to_owned() }
+    };
+    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// The window of a signature, which began with a line in full.
@@ -105,7 +137,8 @@ impl LogBook {
         let line = match self.window {
             None => Line::Full,
             Some(window) => {
-                let signature = Signature::new(name, why, node, failure);
+                let text = unplaced(&event.what, failure);
+                let signature = Signature::new((name, why), node, failure, text);
                 self.admit(signature, window, &event.path, node.world.now())
             }
         };
@@ -119,8 +152,12 @@ impl LogBook {
     /// The sink panicked over an event.
     pub(crate) fn sink_panicked(&self, caught: &Caught, node: &Node) {
         let location = caught.location.clone();
-        let signature =
-            Signature { event: "sink_panic", kind: "sink", location, ..Signature::new("", None, node, None) };
+        let signature = Signature {
+            event: "sink_panic",
+            kind: "sink",
+            location,
+            ..Signature::new(("", None), node, None, None)
+        };
         let signature = Signature { branch: None, ..signature };
         let admit = |window| self.admit(signature, window, &node.path, node.world.now());
         match self.window.map_or(Line::Full, admit) {
@@ -196,10 +233,13 @@ impl LogBook {
     fn tell(&self, told: &[(Signature, Window)]) {
         let window_s = self.window.map_or(0, |window| window.as_secs());
         for (signature, Window { more, last, .. }) in told {
-            let Signature { event, why, kind, phase, location, .. } = signature;
+            let Signature { event, why, kind, phase, location, text, .. } = signature;
             let (phase, location) = (phase.map(Phase::as_str), location.as_deref());
-            let (last, more) = (last.as_str(), *more);
-            warn!(event, why, kind, phase, location, more, last, window_s, "and {more} more like it");
+            let (failure, last, more) = (text.as_deref(), last.as_str(), *more);
+            warn!(
+                event,
+                why, kind, phase, location, failure, more, last, window_s, "and {more} more like it"
+            );
         }
     }
 

@@ -245,6 +245,11 @@ impl Node {
     pub(crate) fn back_off(&self, delay: Duration, now: DateTime<Utc>) {
         self.set_state_at(NodeState::Backoff, now);
         self.plan_at(Some(delay), None, now);
+        self.count_restart();
+    }
+
+    /// It is started again though nobody asked for it.
+    pub(crate) fn count_restart(&self) {
         self.restarts.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -254,7 +259,7 @@ impl Node {
 
     fn plan_at(&self, next_attempt: Option<Duration>, reason: Option<String>, now: DateTime<Utc>) {
         let at =
-            next_attempt.and_then(|delay| chrono::TimeDelta::from_std(delay).ok()).map(|delay| now + delay);
+            next_attempt.and_then(|delay| now.checked_add_signed(chrono::TimeDelta::from_std(delay).ok()?));
         self.ledger().plan(at, reason);
         self.world.feeds.mark(&self.path);
     }

@@ -43,7 +43,7 @@ pub struct NodeView {
     pub since: DateTime<Utc>,
     /// Number of its latest start; 0 before the first.
     pub epoch: u64,
-    /// Automatic restarts since it was added.
+    /// Restarts since it was added that nobody asked for: after a failure or a normal end, or by a probe.
     pub restarts_total: u64,
     /// Automatic restarts inside its intensity window.
     pub restarts_in_window: u32,

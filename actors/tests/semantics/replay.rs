@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use switchyard_actors::supervision::{
     AskError, Backoff, BranchSpec, ChildPath, Happening, Intensity, NodeState, OnExceed, Policy, Probe,
-    RestartType, Storm, Strategy,
+    RestartType, Storm, Strategy, Unparker,
 };
 
 use crate::{
@@ -84,8 +84,9 @@ fn play(seed: u64, steps: usize) -> String {
         let started = |path: &str| world.sink.count(path, |what| matches!(what, Happening::Started { .. }));
         for child in &children {
             let view = world.view(child.path().as_str());
-            let restarts =
-                world.sink.count(child.path().as_str(), |w| matches!(w, Happening::Restarting { .. }));
+            let restarts = world.sink.count(child.path().as_str(), |what| {
+                matches!(what, Happening::Restarting { .. } | Happening::Unparked { by: Unparker::Probe })
+            });
             assert_eq!(view.restarts_total, u64::try_from(restarts).unwrap(), "seed {seed}: {view:?}");
             assert!(started(child.path().as_str()) >= 1);
         }

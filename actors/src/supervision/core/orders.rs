@@ -82,6 +82,9 @@ impl Core {
     /// A backoff is over, or it is time for a half-open attempt.
     pub(super) fn due(&mut self, key: Key, actions: &mut Vec<Action>) {
         if !self.is_live() {
+            if let Some(slot) = self.slots.get_mut(&key).filter(|slot| slot.status == Status::Parked) {
+                slot.trouble().owed = true;
+            }
             return;
         }
         let in_group = matches!(self.mode, Mode::Regrouping(regroup) if regroup.culprit == key);

@@ -61,6 +61,8 @@ pub(super) struct Trouble {
     pub(super) half_open: bool,
     /// The probe's start is under way.
     pub(super) probing: bool,
+    /// A probe was due while its branch was down: it is made when the branch is up again.
+    pub(super) owed: bool,
     /// Interval before the next probe, after one that failed.
     pub(super) probe_next: Option<Duration>,
 }
@@ -72,6 +74,7 @@ impl Trouble {
             window: SlidingWindow::new(policy.intensity),
             half_open: false,
             probing: false,
+            owed: false,
             probe_next: None,
         }
     }
@@ -137,6 +140,11 @@ impl Slot {
     /// The start of a probe is no longer under way. Answers whether it was.
     pub(super) fn probed(&mut self) -> bool {
         self.trouble.as_mut().is_some_and(|trouble| std::mem::take(&mut trouble.probing))
+    }
+
+    /// A probe was due while its branch was down. Answers whether it was, and forgets it.
+    pub(super) fn take_owed(&mut self) -> bool {
+        self.trouble.as_mut().is_some_and(|trouble| std::mem::take(&mut trouble.owed))
     }
 
     /// Failures in a row are over.

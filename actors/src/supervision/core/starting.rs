@@ -1,5 +1,7 @@
 //! Starting a branch and its children: in order, each after the first outcome of the one before.
 
+use std::time::Duration;
+
 use super::{
     super::{event::Unparker, spec::Order},
     Action, Core, EndHow, Key, Mode, Moment, SlotPolicy,
@@ -16,8 +18,26 @@ impl Core {
         self.mode = Mode::Starting;
         self.settled = false;
         self.awaited.clear();
+        self.start_afresh(actions);
         self.queue = slot::keys(self.slots.iter(), |slot| slot.status == Status::Held).collect();
         self.pump_start(actions);
+    }
+
+    /// A supervisor that is started knows of no failures, as in OTP. Those that are parked stay so, and keep their probes.
+    fn start_afresh(&mut self, actions: &mut Vec<Action>) {
+        if let Some(window) = self.window.as_mut() {
+            window.clear();
+        }
+        if std::mem::take(&mut self.storming) {
+            actions.push(Action::StormOver);
+        }
+        for (key, slot) in &mut self.slots {
+            if slot.status == Status::Held {
+                slot.forgive();
+            } else if slot.status == Status::Parked && slot.take_owed() {
+                actions.push(Action::Probe { key: *key, delay: Duration::ZERO });
+            }
+        }
     }
 
     /// Starts what is next; the branch is up once nothing is left.

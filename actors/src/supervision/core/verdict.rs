@@ -37,7 +37,7 @@ impl Core {
             Exit::Fatal | Exit::Park if temporary => self.end_for_good(key, actions),
             Exit::Fatal => self.park(key, ParkCause::Fatal, false, actions),
             Exit::Park => self.park(key, ParkCause::Asked, false, actions),
-            Exit::Escalated if self.policy.parks_escalated => {
+            Exit::Escalated if self.policy.parks_escalated && !temporary => {
                 self.park(key, ParkCause::Escalated, true, actions)
             }
             Exit::Normal if slot.policy.restart == RestartType::Transient => {
