@@ -207,6 +207,6 @@ impl Admin for TreeAdmin {
             reasons.push("the node's lease cannot be renewed in the store: nothing is sent".to_owned());
         }
         let ready = health.ready && settled && leased;
-        Health { live: true, ready, verdict: health.verdict, reasons }
+        Health { live: health.live, ready, verdict: health.verdict, reasons }
     }
 }

@@ -31,7 +31,7 @@ pub enum AdminError {
 /// How well the daemon is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
-    /// The process and its root supervisor work.
+    /// The root supervisor is up or coming up, and nothing blocks its thread.
     pub live: bool,
     /// It takes and forwards messages.
     pub ready: bool,

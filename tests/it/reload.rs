@@ -76,7 +76,7 @@ daemon_on_both_databases! {
         daemon.hang_up();
         eventually("the storm", || async {
             let reasons = status(&data).await["reasons"].to_string();
-            reasons.contains("pairs: storm").then_some(())
+            reasons.contains("; storm: ").then_some(())
         })
         .await;
 

@@ -11,6 +11,9 @@ use super::{
     tree::{NodeView, Tree},
 };
 
+/// Where supervisors live.
+const ROOT_SHARD: u16 = 0;
+
 /// How well the tree is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -76,7 +79,7 @@ impl fmt::Display for Concern {
     }
 }
 
-/// A branch that is up and some of whose direct children are not. Its `Display` is a sentence.
+/// A branch that is up and some of whose direct children are not, or were not a moment ago. Its `Display` is a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Strain {
     /// The branch.
@@ -87,6 +90,8 @@ pub struct Strain {
     pub backoff: usize,
     /// All of its children.
     pub children: usize,
+    /// Why it starts them slower, while it does.
+    pub storm: Option<String>,
 }
 
 impl Strain {
@@ -97,21 +102,25 @@ impl Strain {
         let count = |state| counts.get(&state).copied().unwrap_or(0);
         let (parked, backoff) = (count(NodeState::Parked), count(NodeState::Backoff));
         let children = counts.values().sum();
-        (parked > 0 || backoff > 0).then(|| Self { path: view.path.clone(), parked, backoff, children })
+        let storm = view.reason.clone();
+        let strained = parked > 0 || backoff > 0 || storm.is_some();
+        strained.then(|| Self { path: view.path.clone(), parked, backoff, children, storm })
     }
 }
 
 impl fmt::Display for Strain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, parked, backoff, children } = self;
+        let Self { path, parked, backoff, children, storm } = self;
         match (parked, backoff) {
-            (_, 0) => write!(f, "{path}: {parked} of {children} children parked"),
-            (0, _) => write!(f, "{path}: {backoff} of {children} children wait for their next start"),
+            (0, 0) => write!(f, "{path}: all of {children} children up")?,
+            (_, 0) => write!(f, "{path}: {parked} of {children} children parked")?,
+            (0, _) => write!(f, "{path}: {backoff} of {children} children wait for their next start")?,
             _ => write!(
                 f,
                 "{path}: {parked} of {children} children parked, {backoff} wait for their next start"
-            ),
+            )?,
         }
+        storm.as_ref().map_or(Ok(()), |storm| write!(f, "; {storm}"))
     }
 }
 
@@ -120,6 +129,8 @@ impl fmt::Display for Strain {
 pub struct Health {
     /// The verdict.
     pub verdict: Verdict,
+    /// True when the root is up or coming up, and no child blocks its thread.
+    pub live: bool,
     /// True when the root and all its direct children are up.
     pub ready: bool,
     /// What is out of service until somebody does something, or a probe.
@@ -135,6 +146,9 @@ pub struct Health {
 impl Health {
     pub(crate) fn of(tree: &Tree) -> Self {
         let pillars: Vec<NodeView> = tree.pillars();
+        let root = pillars.iter().find(|pillar| pillar.path.is_root()).map(|root| root.state);
+        let blocked = tree.world.stalls().iter().any(|stall| stall.shard == ROOT_SHARD);
+        let live = matches!(root, Some(NodeState::Running | NodeState::Starting)) && !blocked;
         let ready = !pillars.is_empty() && pillars.iter().all(|pillar| pillar.state == NodeState::Running);
         let (mut red, mut waiting, mut strained) = (Vec::new(), Vec::new(), Vec::new());
         for pillar in pillars {
@@ -148,14 +162,14 @@ impl Health {
         let counts = tree.counts();
         let count = |state| counts.get(&state).copied().unwrap_or(0);
         let troubled = count(NodeState::Parked) > 0 || count(NodeState::Backoff) > 0;
-        let verdict = if !red.is_empty() {
+        let verdict = if !red.is_empty() || !live {
             Verdict::Red
-        } else if troubled {
+        } else if troubled || !waiting.is_empty() || !strained.is_empty() {
             Verdict::Yellow
         } else {
             Verdict::Green
         };
-        Self { verdict, ready, red, waiting, strained, counts }
+        Self { verdict, live, ready, red, waiting, strained, counts }
     }
 
     /// Everything that is not as it should be, a sentence each, the gravest first.

@@ -4,9 +4,14 @@ use std::sync::{Arc, Weak};
 
 use crate::model::{AlertSeverity, IdSource};
 use crate::ports::Clock;
-use crate::supervision::{Happening, SupervisionEvent, SupervisionSink};
+use crate::supervision::{Happening, ParkCause, SupervisionEvent, SupervisionSink, Unparker};
 use crate::tree::deps::{Deps, alert};
 use crate::tree::links::Links;
+
+/// True for the kinds of alerts that are made here.
+pub(super) fn is_of_supervision(kind: &str) -> bool {
+    kind.starts_with("actor.") || kind.starts_with("branch.")
+}
 
 /// Hands the events that concern people to the notifier.
 pub(super) struct AlertSink {
@@ -29,6 +34,9 @@ impl SupervisionSink for AlertSink {
     fn record(&self, event: &SupervisionEvent) {
         let path = event.path.as_str();
         let (severity, kind, text) = match &event.what {
+            // It was told when it was parked; a probe that starts it and fails is nothing new.
+            Happening::Parked { cause: ParkCause::Probe, .. }
+            | Happening::Unparked { by: Unparker::Probe } => return,
             Happening::Parked { reason, .. } => {
                 (AlertSeverity::Critical, "actor.parked", format!("{path} is parked: {reason}"))
             }

@@ -1,5 +1,6 @@
 //! `/healthz`: the process and its root supervisor work. `/readyz`: messages are taken and forwarded.
 
+use actix_web::HttpRequest;
 use actix_web::web::{self, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,8 @@ pub struct HealthStatus {
     pub ready: bool,
     /// How well the tree of actors is: red when a branch, or a direct child of the root, is out of service.
     pub verdict: Verdict,
-    /// Why it is not ready or not green, a sentence each, the gravest first; each names the branch it is about.
+    /// Why it is not ready or not green, a sentence each, the gravest first; each names the branch it is about. Told to the
+    /// operator on the daemon's own machine only: it holds ids and texts of failures.
     pub reasons: Vec<String>,
 }
 
@@ -42,14 +44,31 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-async fn live(state: web::Data<HttpState>, _: Query<Nothing>) -> Result<Json<HealthStatus>, Problem> {
-    let health = state.health();
+async fn live(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    _: Query<Nothing>,
+) -> Result<Json<HealthStatus>, Problem> {
+    let health = told(&state, &request);
     answer(health.live, "live", health)
 }
 
-async fn ready(state: web::Data<HttpState>, _: Query<Nothing>) -> Result<Json<HealthStatus>, Problem> {
-    let health = state.health();
+async fn ready(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    _: Query<Nothing>,
+) -> Result<Json<HealthStatus>, Problem> {
+    let health = told(&state, &request);
     answer(health.ready, "ready", health)
+}
+
+/// Health as this caller may know it.
+fn told(state: &HttpState, request: &HttpRequest) -> Health {
+    let mut health = state.health();
+    if state.operator().check(request.peer_addr(), request.headers()).is_err() {
+        health.reasons.clear();
+    }
+    health
 }
 
 fn answer(well: bool, status: &str, health: Health) -> Result<Json<HealthStatus>, Problem> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 mod pace;
 mod post;
 
-use super::deps::Deps;
+use super::{alerts, deps::Deps};
 use crate::model::{Alert, AlertSeverity};
 use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message};
 
@@ -135,8 +135,12 @@ impl Notifier {
     }
 }
 
+/// What supervision did is in the log already, the same things once in a while.
 fn log(alert: &Alert) {
     let (kind, subject, text) = (&alert.kind, &alert.subject, &alert.text);
+    if alerts::is_of_supervision(kind) {
+        return tracing::debug!(%kind, %subject, %text, "alert");
+    }
     match alert.severity {
         AlertSeverity::Info => tracing::info!(%kind, %subject, %text, "alert"),
         AlertSeverity::Warning => tracing::warn!(%kind, %subject, %text, "alert"),
