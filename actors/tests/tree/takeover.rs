@@ -1,13 +1,31 @@
 //! An account that goes to another node: never are two connected, and what the first knew does not count any more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use switchyard_actors::model::{Fence, NodeId};
 use switchyard_actors::ports::Lease as _;
-use switchyard_actors::supervision::ChildPath;
+use switchyard_actors::supervision::{ChildPath, NodeState};
 use uuid::Uuid;
 
-use crate::world::{World, account, config, run};
+use crate::world::{World, account, config, pair, run};
+
+/// A second node over the same store and platform, whose actors found everything taken.
+async fn standby(world: &World) -> World {
+    let node = NodeId::from_uuid(Uuid::from_u128(77));
+    let store = Arc::new(world.store.on_node(node, world.clock.clone()));
+    World::at(world.clock.clone(), store, world.platform.clone(), "").await
+}
+
+/// What works for the accounts 0 and 1 and the pair 0.
+fn all_of_it() -> [String; 4] {
+    [
+        format!("queues/{}", account(1)),
+        format!("pairs/{}", pair(0)),
+        format!("sessions/{}", account(0)),
+        format!("sessions/{}", account(1)),
+    ]
+}
 
 /// Another node takes account 0; this one did not renew its lease for so long.
 async fn taken_over(world: &World) -> Fence {
@@ -54,5 +72,24 @@ fn a_node_that_cannot_renew_its_lease_lets_go_before_others_may_connect() {
         world.write(0, 1, "after");
         assert_eq!(world.arrived(0, 1).await, ["after"]);
         assert_eq!(world.platform.connected().len(), 2);
+    });
+}
+
+#[test]
+fn a_node_that_stands_by_drains_cleanly() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        let other = standby(&world).await;
+        // What another node plans is told here too; nobody here handles it.
+        for _ in 0..20 {
+            other.root.operator().wake_lane(account(1), pair(0));
+            other.pass(Duration::from_secs(1)).await;
+        }
+        for path in all_of_it() {
+            assert_eq!(other.node(&path).state, NodeState::Parked, "{path}");
+        }
+        assert!(other.node(&format!("queues/{}", account(1))).depth > 0, "told before it was parked");
+        let report = other.root.drain(Duration::from_secs(20)).await;
+        assert!(report.is_clean(), "{report:?}");
     });
 }

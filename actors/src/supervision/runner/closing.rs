@@ -200,7 +200,8 @@ impl<C: Child> Runner<C> {
             return;
         }
         let node = Arc::clone(self.node());
-        let clean = clean && node.depth() == 0;
+        // What is out of service was not at its queue: nothing of it is cut short.
+        let clean = node.state().is_out_of_service() || clean && node.depth() == 0;
         node.set_state(NodeState::Stopped);
         node.set_teardown(Teardown::Stop);
         self.let_go();
