@@ -36,7 +36,7 @@ use super::{
 pub type WallClock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// A moment in eight bytes: nanoseconds since the runtime was made (of which there are 584 years), and one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(NonZeroU64);
 
 /// See the module.

@@ -92,7 +92,7 @@ impl<C: Child> Runner<C> {
     fn close(&mut self, ending: Ending, deadline: Option<Instant>) {
         let now = Instant::now();
         let deadline = earliest(deadline, self.limits.stop.map(|stop| now + stop.limit));
-        self.link.ending.set(Some((ending, deadline)));
+        self.link.set_ending(Some((ending, deadline)));
         let until = deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(now);
             let reserve = self.limits.stop.map_or(left / 2, |stop| stop.reserve.min(left / 2));
