@@ -441,11 +441,16 @@ pub trait ThrottleMemory: Send + Sync {
     /// [`StoreError`].
     async fn throttle_state(&self, identity: &str) -> Result<Option<String>, StoreError>;
 
-    /// Keeps it, replacing what was kept.
+    /// Keeps it, replacing what was kept. That of an account names the assignment under which it was sent through.
     ///
     /// # Errors
-    /// [`StoreError`].
-    async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError>;
+    /// [`StoreError`]; [`StoreError::Fenced`] when the account has another assignment by now, whose memory stays.
+    async fn set_throttle_state(
+        &self,
+        identity: &str,
+        fence: Option<Fence>,
+        state: &str,
+    ) -> Result<(), StoreError>;
 }
 
 /// Everything of the store that the tree uses.

@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait;
 use sea_orm::sea_query::OnConflict;
+use switchyard_actors::model::Fence;
 use switchyard_actors::ports::{StoreError, ThrottleMemory};
 
 use super::Store;
 use super::entity::throttle_state;
 use super::error::run_time;
+use super::fence::{self, Hold};
 
 #[async_trait]
 impl ThrottleMemory for Store {
@@ -17,11 +19,19 @@ impl ThrottleMemory for Store {
         Ok(self.read(row).await?.map(|row| row.state))
     }
 
-    async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError> {
+    async fn set_throttle_state(
+        &self,
+        identity: &str,
+        fence: Option<Fence>,
+        state: &str,
+    ) -> Result<(), StoreError> {
         let row =
             throttle_state::ActiveModel { identity: Set(identity.to_owned()), state: Set(state.to_owned()) };
         let write = self.writer.run(move |transaction| {
             Box::pin(async move {
+                if let Some(fence) = fence {
+                    fence::check(transaction, fence, Hold::Shared).await?;
+                }
                 throttle_state::Entity::insert(row)
                     .on_conflict(
                         OnConflict::column(throttle_state::Column::Identity)

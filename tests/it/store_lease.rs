@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use switchyard::store::{Store, TELEGRAM_TAKEOVER};
-use switchyard_actors::model::{AccountId, NodeId};
+use switchyard_actors::model::{AccountId, Epoch, Fence, NodeId};
 use switchyard_actors::ports::{Intake, Lease, StoreError};
 use uuid::Uuid;
 
@@ -19,6 +19,10 @@ async fn attempt(store: &Store, account: AccountId) -> Result<i64, NodeId> {
         Err(StoreError::Fenced(owner)) => Err(owner.node),
         Err(error) => panic!("{error}"),
     }
+}
+
+fn no_lease() -> StoreError {
+    StoreError::Unavailable("this node holds no lease: renew it first".to_owned())
 }
 
 /// Another node with a lease of its own, which it renews whenever the clock moves.
@@ -107,5 +111,48 @@ on_both_databases! {
         let nobody = AccountId::from_uuid(Uuid::from_u128(404));
         let refused = world.store.assign(nobody).await;
         assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
+    }
+
+    async fn a_check_confirms_what_is_held_as_often_as_it_is_asked(world) {
+        let people = people(&world.store, 1).await;
+        let fence = world.assign(people.reader).await;
+        let assigned = world.numbers("SELECT assigned_at FROM assignments").await;
+        world.clock.advance(Duration::from_secs(10));
+        for _ in 0..3 {
+            assert_eq!(world.store.check(fence).await, Ok(()));
+        }
+        let other = other_node(&world).await;
+        assert_eq!(other.check(fence).await, Ok(()), "whose it is can be asked by anybody");
+        world.clock.advance(LEASE);
+        assert_eq!(world.store.check(fence).await, Ok(()), "nobody took it since the lease ended");
+        assert_eq!(world.numbers("SELECT epoch FROM assignments").await, [fence.epoch.get()]);
+        assert_eq!(world.numbers("SELECT assigned_at FROM assignments").await, assigned, "to ask changes nothing");
+        assert_eq!(world.store.assign(people.reader).await, Err(no_lease()), "nor does it renew the lease");
+    }
+
+    async fn a_check_refuses_every_assignment_but_the_accounts_own(world) {
+        let (ours, others) = (people(&world.store, 1).await, people(&world.store, 2).await);
+        let old = world.assign(ours.reader).await;
+        let fence = world.assign(ours.reader).await;
+        let next = Fence { epoch: Epoch::new(fence.epoch.get() + 1), ..fence };
+        let stranger = Fence { node: other_node(&world).await.node(), ..fence };
+        let unassigned = Fence { account: others.reader, ..fence };
+        for wrong in [old, next, stranger, unassigned] {
+            assert_eq!(world.store.check(wrong).await, Err(StoreError::Fenced(wrong)));
+        }
+        assert_eq!(world.store.check(fence).await, Ok(()));
+    }
+
+    async fn a_check_refuses_the_owner_before_from_the_takeover_on(world) {
+        let people = people(&world.store, 1).await;
+        let old = world.assign(people.writer).await;
+        let other = other_node(&world).await;
+        pass(&world, &other, 15).await;
+        let fence = other.assign(people.writer).await.unwrap();
+        world.store.renew(LEASE).await.unwrap();
+        for store in [&world.store, &other] {
+            assert_eq!(store.check(old).await, Err(StoreError::Fenced(old)), "a renewed lease changes nothing");
+            assert_eq!(store.check(fence).await, Ok(()));
+        }
     }
 }

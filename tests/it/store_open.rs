@@ -188,9 +188,15 @@ on_both_databases! {
         use switchyard_actors::ports::ThrottleMemory;
         let people = people(&world.store, 1).await;
         assert_eq!(world.store.throttle_state(&people.writer.to_string()).await, Ok(None));
+        let (identity, old) = (people.writer.to_string(), world.assign(people.writer).await);
+        let fence = world.assign(people.writer).await;
         for state in ["one", "two"] {
-            world.store.set_throttle_state(&people.writer.to_string(), state).await.unwrap();
+            world.store.set_throttle_state(&identity, Some(fence), state).await.unwrap();
         }
+        let refused = world.store.set_throttle_state(&identity, Some(old), "of the owner before").await;
+        assert_eq!(refused, Err(StoreError::Fenced(old)));
+        world.store.set_throttle_state("egress/direct", None, "nobody's account").await.unwrap();
+        assert_eq!(world.store.throttle_state("egress/direct").await, Ok(Some("nobody's account".to_owned())));
         assert_eq!(world.store.throttle_state(&people.writer.to_string()).await, Ok(Some("two".to_owned())));
         assert_eq!(world.store.throttle_state(&people.reader.to_string()).await, Ok(None));
     }

@@ -29,7 +29,7 @@ impl<'a, C: Child> Cx<'a, C> {
     }
 
     /// Runs a future beside the mailbox and then `then` with its output. It is work in flight: a drain waits for it and
-    /// the stuck limit judges it.
+    /// the stuck limit judges it, whatever else the child does meanwhile.
     pub fn spawn<F, K>(&mut self, future: F, then: K) -> Token
     where
         F: Future + 'static,
@@ -129,22 +129,21 @@ impl<'a, C: Child> Cx<'a, C> {
         self.host.terminate();
     }
 
-    /// Says that work in flight goes on; see `Policy::stuck_after`. Handling anything says so too.
+    /// Says that all work in flight goes on; see `Policy::stuck_after`. Messages and timers say nothing of it.
     pub fn progress(&self) {
         self.link.beat();
     }
 
-    /// A handle with which a future says so from inside.
+    /// A handle with which a future says so from inside, of itself alone.
     #[must_use]
     pub fn heartbeat(&self) -> Heartbeat {
         Heartbeat(Arc::clone(self.link.node()))
     }
 
-    /// While on, the child is judged by its progress even when nothing is in flight: it must report some within
-    /// `Policy::stuck_after`.
+    /// While on, the child is judged by its progress even when nothing is in flight: it must report some, or handle
+    /// anything but a timer, within `Policy::stuck_after`.
     pub fn vigil(&self, on: bool) {
-        self.link.beat();
-        self.link.vigil.set(on);
+        self.link.vigil.set(on.then(|| self.link.stamp()));
     }
 
     /// Where this child stands.
@@ -180,11 +179,12 @@ impl<'a, C: Child> Cx<'a, C> {
     /// While the instance is being ended: how, and until when.
     #[must_use]
     pub fn ending(&self) -> Option<(Ending, Option<Instant>)> {
-        self.link.ending.get()
+        self.link.ending()
     }
 }
 
-/// Reports progress from inside a future, or from another thread.
+/// Reports progress: from inside a future that of this future, from anywhere else, such as another thread, that of all work
+/// in flight.
 #[derive(Clone, Debug)]
 pub struct Heartbeat(Arc<Node>);
 

@@ -27,7 +27,7 @@ pub enum Phase {
     Drop,
     /// `Child::snapshot`.
     Snapshot,
-    /// It had work in flight and made no progress for its stuck limit.
+    /// Some of its work in flight made no progress for its stuck limit.
     Stuck,
     /// It declared itself failed through its context.
     Declared,

@@ -20,6 +20,7 @@ use super::{
     node::Node,
     panics::catch,
     reference::ChildRef,
+    world::Stamp,
 };
 
 /// What a child asked for through its context, or what became of it.
@@ -67,13 +68,17 @@ pub(crate) struct Link<C: Child> {
     asked: Cell<Option<Box<Request>>>,
     pub(crate) doing: Cell<Doing>,
     /// Futures that count as work in flight.
-    pub(crate) inflight: Cell<usize>,
-    /// The child asked to be judged even when idle.
-    pub(crate) vigil: Cell<bool>,
+    pub(crate) inflight: Cell<u32>,
+    /// When that which stands still longest made its last progress, as seen when all were last looked at.
+    pub(crate) oldest: Cell<Option<Stamp>>,
+    /// The child asked to be judged even when idle: when it last did anything.
+    pub(crate) vigil: Cell<Option<Stamp>>,
     pub(crate) dirty: Cell<bool>,
     /// Messages it may still handle before it yields to its neighbours.
     pub(crate) budget: Cell<u32>,
-    pub(crate) ending: Cell<Option<(Ending, Option<Instant>)>>,
+    /// How it is being ended, and until when.
+    ending: Cell<Option<Ending>>,
+    ending_by: Cell<Option<Stamp>>,
 }
 
 impl<C: Child> Link<C> {
@@ -84,10 +89,12 @@ impl<C: Child> Link<C> {
             asked: Cell::new(None),
             doing: Cell::new(Doing { phase: Phase::Load, message: None }),
             inflight: Cell::new(0),
-            vigil: Cell::new(false),
+            oldest: Cell::new(None),
+            vigil: Cell::new(None),
             dirty: Cell::new(false),
             budget: Cell::new(0),
             ending: Cell::new(None),
+            ending_by: Cell::new(None),
         })
     }
 
@@ -101,6 +108,35 @@ impl<C: Child> Link<C> {
 
     pub(crate) fn beat(&self) {
         self.node().beat();
+    }
+
+    /// This moment.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.node().world.stamp(Instant::now())
+    }
+
+    /// It did something. A tick of its own clock is nothing done.
+    pub(crate) fn awake(&self) {
+        if self.vigil.get().is_some() && self.doing.get().phase != Phase::Timer {
+            self.vigil.set(Some(self.stamp()));
+        }
+    }
+
+    /// Work in flight stands still since then.
+    pub(crate) fn stands(&self, since: Stamp) {
+        let oldest = self.oldest.get().map_or(since, |oldest| oldest.min(since));
+        self.oldest.set(Some(oldest));
+    }
+
+    pub(crate) fn set_ending(&self, ending: Option<(Ending, Option<Instant>)>) {
+        self.ending.set(ending.map(|(ending, _)| ending));
+        let by = ending.and_then(|(_, by)| by);
+        self.ending_by.set(by.map(|by| self.node().world.stamp(by)));
+    }
+
+    pub(crate) fn ending(&self) -> Option<(Ending, Option<Instant>)> {
+        let by = self.ending_by.get().map(|by| self.node().world.stamped(by));
+        self.ending.get().map(|ending| (ending, by))
     }
 
     /// Takes what the child asks for; the first counts.
@@ -136,7 +172,7 @@ impl<C: Child> Link<C> {
         let state = state.as_mut()?.get_mut()?;
         let outcome = work(state, &mut Cx::new(self, host));
         self.dirty.set(true);
-        self.beat();
+        self.awake();
         Some(outcome)
     }
 }

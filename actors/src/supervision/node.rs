@@ -122,7 +122,7 @@ pub(crate) struct Node {
     depth: AtomicU32,
     epoch: AtomicU64,
     restarts: AtomicU64,
-    /// When it last made progress, in microseconds since the runtime was made.
+    /// When it last said that all of its work goes on, in microseconds since the runtime was made.
     beat: AtomicU64,
     command: Mutex<Option<Command>>,
     /// There is one, or was a moment ago.
@@ -350,15 +350,31 @@ impl Node {
         usize::try_from(self.depth.load(Ordering::Acquire)).unwrap_or(usize::MAX)
     }
 
-    /// It made progress.
+    /// All of its work goes on.
     pub(crate) fn beat(&self) {
         let now = u64::try_from(self.world.now().as_micros()).unwrap_or(u64::MAX);
         self.beat.fetch_max(now, Ordering::AcqRel);
     }
 
-    /// When it last did.
+    /// When it last said so.
     pub(crate) fn latest_beat(&self) -> Instant {
-        self.world.instant(Duration::from_micros(self.beat.load(Ordering::Acquire)))
+        self.world.instant(Duration::from_micros(self.beats()))
+    }
+
+    /// The latest beat as it is kept, to tell later whether there was another.
+    pub(crate) fn beats(&self) -> u64 {
+        self.beat.load(Ordering::Acquire)
+    }
+
+    /// Takes back what was said since `before`, for it was said of one piece of work; answers whether anything was.
+    pub(crate) fn unbeat(&self, before: u64) -> bool {
+        let after = self.beats();
+        if after == before {
+            return false;
+        }
+        // Another thread's beat in between counts for all.
+        let _taken = self.beat.compare_exchange(after, before, Ordering::AcqRel, Ordering::Acquire);
+        true
     }
 
     pub(crate) fn set_teardown(&self, teardown: Teardown) {

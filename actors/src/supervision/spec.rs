@@ -64,7 +64,7 @@ pub struct Policy {
     pub stop: StopLimit,
     /// Longest time for one `Child::load`.
     pub load_limit: Duration,
-    /// With work in flight and no progress for this long it is failed; `None` never judges.
+    /// When any of its work in flight makes no progress for this long it is failed; `None` never judges.
     pub stuck_after: Option<Duration>,
     /// Attempts to un-park it when it was parked for its intensity; `None` waits for an admin.
     pub probe: Option<Probe>,

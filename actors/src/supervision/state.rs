@@ -58,6 +58,11 @@ impl NodeState {
         Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Stopped)
     }
 
+    /// True when nothing but an order or a probe brings it back: it has nothing to finish.
+    pub(crate) const fn is_out_of_service(self) -> bool {
+        matches!(self, Self::Parked | Self::Stopped)
+    }
+
     /// The word for it, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -24,6 +24,7 @@ use super::{
     context::Cx,
     failure::Phase,
     host::{Host, Link},
+    world::Stamp,
 };
 
 /// Items of one stream handled before its neighbours get a turn.
@@ -79,22 +80,6 @@ pub(crate) enum Work {
     Timer,
 }
 
-/// Counts one piece of work in flight while it lives.
-struct InFlight<C: Child>(Rc<Link<C>>);
-
-impl<C: Child> InFlight<C> {
-    fn new(link: &Rc<Link<C>>) -> Self {
-        link.inflight.set(link.inflight.get().saturating_add(1));
-        Self(Rc::clone(link))
-    }
-}
-
-impl<C: Child> Drop for InFlight<C> {
-    fn drop(&mut self) {
-        self.0.inflight.set(self.0.inflight.get().saturating_sub(1));
-    }
-}
-
 /// A future with its continuation.
 pub(crate) struct Task<C: Child, T, K> {
     link: Rc<Link<C>>,
@@ -102,7 +87,8 @@ pub(crate) struct Task<C: Child, T, K> {
     phase: Phase,
     future: Contained<LocalBoxFuture<'static, T>>,
     then: Contained<K>,
-    _counted: Option<InFlight<C>>,
+    /// Of work in flight: when it last made progress. It is counted while it lives.
+    since: Option<Stamp>,
 }
 
 impl<C: Child, T, K> Task<C, T, K> {
@@ -110,8 +96,9 @@ impl<C: Child, T, K> Task<C, T, K> {
     where
         F: Future<Output = T> + 'static,
     {
-        if work == Work::InFlight && link.inflight.get() == 0 {
-            link.beat();
+        let since = (work == Work::InFlight).then(|| link.stamp());
+        if since.is_some() {
+            link.inflight.set(link.inflight.get().saturating_add(1));
         }
         let flag = Rc::new(Flag::default());
         let task = Self {
@@ -120,9 +107,37 @@ impl<C: Child, T, K> Task<C, T, K> {
             phase: if work == Work::Timer { Phase::Timer } else { Phase::Future },
             future: Contained::new(Box::pin(future), Arc::clone(link.node())),
             then: Contained::new(then, Arc::clone(link.node())),
-            _counted: (work == Work::InFlight).then(|| InFlight::new(link)),
+            since,
         };
         (task, Token(flag))
+    }
+
+    /// It was polled, and what it said meanwhile it said of itself.
+    fn goes_on(&mut self, before: u64, task: &TaskContext<'_>) {
+        if self.link.node().unbeat(before) {
+            self.link.awake();
+            self.forget(task);
+            self.since = self.since.map(|_| self.link.stamp());
+        }
+        if let Some(since) = self.since {
+            self.link.stands(since);
+        }
+    }
+
+    /// What it was seen as in the same turn does not count any more: all are looked at once more.
+    fn forget(&self, task: &TaskContext<'_>) {
+        if self.since.is_some() && self.link.oldest.get() == self.since {
+            self.link.oldest.set(None);
+            task.waker().wake_by_ref();
+        }
+    }
+}
+
+impl<C: Child, T, K> Drop for Task<C, T, K> {
+    fn drop(&mut self) {
+        if self.since.is_some() {
+            self.link.inflight.set(self.link.inflight.get().saturating_sub(1));
+        }
     }
 }
 
@@ -144,11 +159,19 @@ where
     ) -> Poll<()> {
         if self.flag.cancelled(task) {
             self.future.clear();
+            self.forget(task);
             return Poll::Ready(());
         }
         self.link.doing(self.phase, None);
+        let before = self.link.node().beats();
         let Some(future) = self.future.get_mut() else { return Poll::Ready(()) };
-        let Poll::Ready(output) = future.as_mut().poll(task) else { return Poll::Pending };
+        let polled = future.as_mut().poll(task);
+        let Poll::Ready(output) = polled else {
+            self.goes_on(before, task);
+            return Poll::Pending;
+        };
+        self.link.node().unbeat(before);
+        self.forget(task);
         self.future.clear();
         // Cancelled by its own last step.
         if let Some(then) = self.then.take().filter(|_| !self.flag.over.get()) {

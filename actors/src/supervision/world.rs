@@ -28,7 +28,6 @@ use super::{
     scan::Scan,
     shards::Shards,
     spec::Policy,
-    state::NodeState,
     tally::Tallies,
     watchdog::Stall,
 };
@@ -37,7 +36,7 @@ use super::{
 pub type WallClock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// A moment in eight bytes: nanoseconds since the runtime was made (of which there are 584 years), and one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(NonZeroU64);
 
 /// See the module.
@@ -203,19 +202,22 @@ impl World {
         drop(directory);
     }
 
+    /// A child was cut off. Only a drain asks for them: whatever was cut off before has nothing to do with it.
     pub(crate) fn left_unfinished(&self, path: ChildPath) {
-        lock(&self.unfinished).push(path);
+        if self.draining.load(Ordering::Acquire) {
+            lock(&self.unfinished).push(path);
+        }
     }
 
     pub(crate) fn take_unfinished(&self) -> Vec<ChildPath> {
         std::mem::take(&mut *lock(&self.unfinished))
     }
 
-    /// Children that are not down: those that a thread was left behind with.
+    /// Children that are in service: those that a thread was left behind with.
     pub(crate) fn left_behind(&self) -> Vec<ChildPath> {
         let mut alive = Vec::new();
         self.walk(&ChildPath::root(), |listed| {
-            if !listed.node().is_branch() && listed.node().state() != NodeState::Stopped {
+            if !listed.node().is_branch() && !listed.node().state().is_out_of_service() {
                 alive.push(listed.node().path.clone());
             }
         });

@@ -109,6 +109,13 @@ impl Limiter {
         limiter
     }
 
+    /// What a limiter that was exported elsewhere meanwhile knows, under this one's profile, as [`Limiter::restore`]. Of this
+    /// one nothing is taken over: reservations are to be made anew.
+    #[must_use]
+    pub fn replaced(&self, seed: u64, now: Duration, wall_ms: i64, state: LimiterState) -> Self {
+        Self::restore(self.profile.clone(), seed, now, wall_ms, state)
+    }
+
     /// Whether [`Limiter::export`] must be called, and its result be kept, before anything else is sent: a hold or a
     /// learned limit appeared since the last export, or the sends that it booked in advance are used up.
     #[must_use]

@@ -144,6 +144,11 @@ impl Assignments {
         Ok(fence)
     }
 
+    /// Under which fence this process used an account last, if it did; it may be refused by now.
+    pub(super) async fn held(&self, account: AccountId) -> Option<Fence> {
+        self.fences.lock().await.get(&account).copied()
+    }
+
     /// Gives up an account that leaves the system.
     pub async fn release(&self, account: AccountId) {
         self.fences.lock().await.remove(&account);

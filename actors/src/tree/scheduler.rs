@@ -167,8 +167,9 @@ impl Scheduler {
                 continue;
             }
             entry.running = true;
-            let (job, deps) = (entry.job, self.deps.clone());
-            cx.spawn(async move { (job, now, run(job, &deps, now).await) }, Self::finished);
+            let (job, deps, heartbeat) = (entry.job, self.deps.clone(), cx.heartbeat());
+            let work = async move { (job, now, run(job, &deps, now, || heartbeat.beat()).await) };
+            cx.spawn(work, Self::finished);
         }
     }
 
@@ -210,7 +211,7 @@ fn after(time: DateTime<Utc>, wait: TimeDelta) -> DateTime<Utc> {
     time.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-async fn run(job: Job, deps: &Deps, now: DateTime<Utc>) -> Result<(), StoreError> {
+async fn run(job: Job, deps: &Deps, now: DateTime<Utc>, beat: impl Fn()) -> Result<(), StoreError> {
     match job {
         Job::RenewLease => {
             let asked = Instant::now();
@@ -224,6 +225,8 @@ async fn run(job: Job, deps: &Deps, now: DateTime<Utc>) -> Result<(), StoreError
             let Some(before) = now.checked_sub_signed(keep) else { return Ok(()) };
             let batch = deps.config.purge_batch;
             while deps.store.purge(before, batch).await? >= u64::from(batch) {
+                // There may be as many as there were days without a purge.
+                beat();
                 tokio::task::yield_now().await;
             }
         }

@@ -1,5 +1,6 @@
 //! The throttle of one identity: grants permits from the pure limiter, one lane per destination chat.
 
+mod memory;
 mod permit;
 
 use std::collections::BTreeMap;
@@ -10,10 +11,11 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use self::memory::Memory;
 pub(super) use self::permit::Permit;
 use self::permit::Tray;
 use super::deps::Deps;
-use crate::model::{AccountId, AccountKind, Place};
+use crate::model::{AccountId, AccountKind, Fence, HoldScope, Place};
 use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Receive, Responder, Token};
 use crate::throttle::{Class, Lane, Limiter, Profile, TicketId};
 
@@ -70,6 +72,16 @@ pub struct Reserve {
     pub cost: u32,
     /// How urgent it is.
     pub class: Class,
+    /// Under which assignment; none for a network address.
+    pub fence: Option<Fence>,
+}
+
+/// A reservation that is not granted yet.
+struct Waiting {
+    lane: Lane,
+    cost: u32,
+    class: Class,
+    responder: Responder<Permit>,
 }
 
 impl Message for Reserve {
@@ -89,9 +101,10 @@ pub struct ThrottleActor {
     limiter: Limiter,
     origin: Instant,
     /// In order of their reservations.
-    waiting: BTreeMap<TicketId, (Lane, Responder<Permit>)>,
-    /// Number of this instance.
-    epoch: u64,
+    waiting: BTreeMap<TicketId, Waiting>,
+    /// Number of this limiter.
+    round: u64,
+    memory: Memory,
     timer: Option<(Instant, Token)>,
 }
 
@@ -100,7 +113,7 @@ impl Child for ThrottleActor {
 
     const KIND: &'static str = "throttle";
 
-    fn load(args: ThrottleArgs, env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
+    fn load(args: ThrottleArgs, _env: LoadEnv) -> LocalBoxFuture<'static, Result<Loaded<Self>, LoadError>> {
         Box::pin(async move {
             let retry = |error: crate::ports::StoreError| LoadError::Retry(error.to_string());
             let profile = match &args.identity {
@@ -112,7 +125,9 @@ impl Child for ThrottleActor {
                 Identity::Egress(_) => Profile::named(AccountKind::DiscordBot, "sandbox"),
             };
             let profile = profile.map_err(|error| LoadError::Fatal(error.to_string()))?;
-            let kept = args.deps.store.throttle_state(&args.identity.to_string()).await.map_err(retry)?;
+            let mut memory = Memory::new(args.identity.clone(), args.deps.clone());
+            let kept = memory.read().await.map_err(retry)?;
+            memory.know(kept.as_deref());
             let (origin, seed) = (Instant::now(), args.deps.rng.next_u64());
             let limiter = match kept {
                 None => Limiter::new(profile, seed),
@@ -123,19 +138,17 @@ impl Child for ThrottleActor {
                     Limiter::restore(profile, seed, Duration::ZERO, args.deps.now_ms(), state)
                 }
             };
-            let (waiting, epoch, timer) = (BTreeMap::new(), env.epoch(), None);
-            Ok(Loaded::Ready(Self { args, limiter, origin, waiting, epoch, timer }))
+            let (waiting, round, timer) = (BTreeMap::new(), args.tray.next_round(), None);
+            Ok(Loaded::Ready(Self { args, limiter, origin, waiting, round, memory, timer }))
         })
     }
 
     fn drain(&mut self, _cx: &mut Cx<'_, Self>) -> LocalBoxFuture<'static, ()> {
         let state = self.limiter.close(self.now(), self.args.deps.now_ms());
-        let (deps, id) = (self.args.deps.clone(), self.args.identity.to_string());
+        let (memory, id) = (self.memory.clone(), self.args.identity.to_string());
         Box::pin(async move {
             let kept = match serde_json::to_string(&state) {
-                Ok(state) => {
-                    deps.store.set_throttle_state(&id, &state).await.map_err(|error| error.to_string())
-                }
+                Ok(state) => memory.keep(&state).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             if let Err(error) = kept {
@@ -151,10 +164,13 @@ impl Child for ThrottleActor {
 
 impl Receive<Reserve> for ThrottleActor {
     fn receive(&mut self, reserve: Reserve, cx: &mut Cx<'_, Self>, responder: Responder<Permit>) {
-        let lane = Lane::from(reserve.target);
-        let ticket = self.limiter.reserve(self.now(), lane, reserve.cost, reserve.class);
-        self.waiting.insert(ticket, (lane, responder));
-        self.poll(cx);
+        let Reserve { target, cost, class, fence } = reserve;
+        self.wait(Waiting { lane: Lane::from(target), cost, class, responder });
+        if self.memory.goes_by(fence) {
+            self.poll(cx);
+        } else {
+            self.read_and_poll(cx);
+        }
     }
 }
 
@@ -169,6 +185,45 @@ impl ThrottleActor {
         self.origin.elapsed()
     }
 
+    fn wait(&mut self, waiting: Waiting) {
+        let Waiting { lane, cost, class, .. } = waiting;
+        let ticket = self.limiter.reserve(self.now(), lane, cost, class);
+        self.waiting.insert(ticket, waiting);
+    }
+
+    /// The account has another assignment than when the memory was read: a node that had it meanwhile may have been told to
+    /// wait, and what it sent counts.
+    fn read_and_poll(&mut self, cx: &mut Cx<'_, Self>) {
+        let (memory, heartbeat) = (self.memory.clone(), cx.heartbeat());
+        let read = async move { memory.read_anyway(|| heartbeat.beat()).await };
+        cx.wait(read, |throttle: &mut Self, kept, cx| match throttle.recall(kept.as_deref()) {
+            Ok(()) => throttle.poll(cx),
+            Err(error) => cx.fail(format!("throttle state: {error}")),
+        });
+    }
+
+    /// Goes by what the store says, unless that is what this limiter wrote or read itself.
+    fn recall(&mut self, kept: Option<&str>) -> Result<(), serde_json::Error> {
+        if self.memory.is_known(kept) {
+            return Ok(());
+        }
+        let state = kept.map(serde_json::from_str).transpose()?.unwrap_or_default();
+        let (now, seed) = (self.now(), self.args.deps.rng.next_u64());
+        self.limiter = self.limiter.replaced(seed, now, self.args.deps.now_ms(), state);
+        self.round = self.args.tray.next_round();
+        self.memory.know(kept);
+        let waiting = std::mem::take(&mut self.waiting);
+        let any = waiting.values().next().map(|waiting| waiting.lane);
+        waiting.into_values().for_each(|waiting| self.wait(waiting));
+        for (lane, left) in self.args.tray.running() {
+            let scope = if lane.is_some() { HoldScope::Chat } else { HoldScope::Account };
+            if let Some(lane) = lane.or(any) {
+                self.limiter.told(now, lane, scope, left);
+            }
+        }
+        Ok(())
+    }
+
     /// Settles what came back, grants what may go, and sets the alarm for what may go later.
     fn poll(&mut self, cx: &mut Cx<'_, Self>) {
         if let Err(error) = self.args.deps.failpoints.hit("throttle.poll", &self.args.identity.to_string()) {
@@ -176,17 +231,17 @@ impl ThrottleActor {
         }
         let now = self.now();
         for settled in self.args.tray.take() {
-            if settled.epoch == self.epoch {
+            if settled.round == self.round {
                 self.limiter.done(now, settled.grant, settled.done);
             } else if let Some((scope, wait)) = settled.done.hold {
-                // An earlier instance sent it; what the platform asked for concerns this one too.
+                // An earlier limiter let it go; what the platform asked for concerns this one too.
                 self.limiter.told(now, settled.lane, scope, wait);
             }
         }
         let given_up: Vec<TicketId> = self
             .waiting
             .iter()
-            .filter(|(_, (_, responder))| !responder.is_wanted())
+            .filter(|(_, waiting)| !waiting.responder.is_wanted())
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in given_up {
@@ -201,9 +256,9 @@ impl ThrottleActor {
         let polled = self.limiter.poll(now);
         for (ticket, grant) in polled.granted {
             // An asker that went away drops the permit, which gives the slot back.
-            if let Some((lane, responder)) = self.waiting.remove(&ticket) {
+            if let Some(Waiting { lane, responder, .. }) = self.waiting.remove(&ticket) {
                 let egress = self.args.identity.is_egress();
-                let grant = (grant, self.epoch, lane);
+                let grant = (grant, self.round, lane);
                 responder.reply(Permit::new(grant, self.args.tray.clone(), cx.me(), egress));
             }
         }
@@ -211,23 +266,19 @@ impl ThrottleActor {
     }
 
     fn save_and_poll(&mut self, cx: &mut Cx<'_, Self>) {
-        let (deps, id) = (self.args.deps.clone(), self.args.identity.to_string());
-        let state = self.limiter.export(self.now(), deps.now_ms());
-        let heartbeat = cx.heartbeat();
-        let save = async move {
-            let state = serde_json::to_string(&state).map_err(|error| error.to_string())?;
-            let mut tries = 0_u32;
-            while let Err(error) = deps.store.set_throttle_state(&id, &state).await {
-                tries = tries.saturating_add(1);
-                tracing::warn!(throttle = %id, %error, tries, "hold waits for the store, and sends wait for it");
-                heartbeat.beat();
-                tokio::time::sleep(deps.config.retry.delay(tries, deps.rng.next_u64())).await;
-            }
-            Ok::<(), String>(())
+        let state = self.limiter.export(self.now(), self.args.deps.now_ms());
+        let state = match serde_json::to_string(&state) {
+            Ok(state) => state,
+            Err(error) => return cx.fail(error.to_string()),
         };
-        cx.wait(save, |throttle: &mut Self, saved, cx| match saved {
-            Ok(()) => throttle.poll(cx),
-            Err(error) => cx.fail(error),
+        let (memory, heartbeat) = (self.memory.clone(), cx.heartbeat());
+        let save = async move {
+            memory.keep_anyway(&state, || heartbeat.beat()).await;
+            state
+        };
+        cx.wait(save, |throttle: &mut Self, state, cx| {
+            throttle.memory.know(Some(&state));
+            throttle.poll(cx);
         });
     }
 

@@ -1,14 +1,15 @@
 //! Windows, backoff, intensity, stuck detection.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
+use futures_util::StreamExt as _;
 use switchyard_actors::supervision::{
-    Backoff, Happening, Intensity, NodeState, Phase, Policy, SlidingWindow, jitter_key,
+    Backoff, ChildRef, Happening, Intensity, NodeState, Phase, Policy, SlidingWindow, jitter_key,
 };
 
 use crate::{
     bench::{World, exact, millis, pass, run, secs, settle},
-    puppet::{Add, Do, Poison, Rope, puppet},
+    puppet::{Add, Do, Poison, Puppet, Rope, puppet},
 };
 
 #[test]
@@ -197,7 +198,7 @@ fn stuck_by_progress_is_a_failure() {
         let rope = Rope::default();
         let (world, child) = World::with(puppet("a", &rope).policy(stuck_in(secs(10)))).await;
         pass(secs(100)).await;
-        child.tell(Do::it(|_, cx| drop(cx.wait(std::future::pending::<()>(), |_, (), _| ())))).unwrap();
+        child.tell(Do::it(|_, cx| drop(cx.wait(pending::<()>(), |_, (), _| ())))).unwrap();
         let queued = child.ask(Add(1));
         pass(secs(10) - millis(1)).await;
         assert_eq!(child.status(), NodeState::Running);
@@ -231,6 +232,114 @@ fn a_beating_future_is_not_stuck() {
     });
 }
 
+/// In so many seconds from now it has not failed; and right after it has, for want of progress.
+async fn is_stuck_after(world: &World, child: &ChildRef<Puppet>, limit: Duration) {
+    pass(limit - millis(1)).await;
+    assert_eq!(child.status(), NodeState::Running);
+    pass(millis(2)).await;
+    assert_eq!(child.status(), NodeState::Backoff);
+    assert_eq!(world.view("a").last_failure.unwrap().failure.phase, Phase::Stuck);
+}
+
+#[test]
+fn a_hung_future_is_stuck_though_timers_tick_and_messages_flow() {
+    run(async {
+        let rope = Rope::default();
+        let (world, child) = World::with(puppet("a", &rope).policy(stuck_in(secs(10)))).await;
+        let order = Do::it(|_, cx| {
+            cx.every(millis(500), |puppet, cx| {
+                puppet.sum += 1;
+                drop(cx.spawn(tokio::time::sleep(millis(300)), |puppet, (), _| puppet.sum += 1));
+            });
+            cx.stream(
+                futures_util::stream::repeat(()).then(|()| tokio::time::sleep(millis(700))),
+                |_, (), _| (),
+                |_, _| (),
+            );
+            drop(cx.spawn(pending::<()>(), |_, (), _| ()));
+        });
+        child.tell(order).unwrap();
+        for _ in 0..8 {
+            pass(secs(1)).await;
+            child.ask(Add(1)).await.unwrap();
+        }
+        is_stuck_after(&world, &child, secs(2)).await;
+    });
+}
+
+#[test]
+fn a_future_that_beats_answers_for_no_other() {
+    run(async {
+        let rope = Rope::default();
+        let (world, child) = World::with(puppet("a", &rope).policy(stuck_in(secs(10)))).await;
+        let beats = || {
+            Do::it(|_, cx| {
+                let heart = cx.heartbeat();
+                let work = async move {
+                    loop {
+                        tokio::time::sleep(secs(3)).await;
+                        heart.beat();
+                    }
+                };
+                drop(cx.spawn(work, |_, (), _| ()));
+            })
+        };
+        child.tell(beats()).unwrap();
+        pass(secs(100)).await;
+        child.tell(Do::it(|_, cx| drop(cx.spawn(pending::<()>(), |_, (), _| ())))).unwrap();
+        child.tell(beats()).unwrap();
+        is_stuck_after(&world, &child, secs(10)).await;
+    });
+}
+
+#[test]
+fn progress_that_is_told_from_outside_is_that_of_all_work() {
+    run(async {
+        let rope = Rope::default();
+        let (world, child) = World::with(puppet("a", &rope).policy(stuck_in(secs(10)))).await;
+        child.tell(Do::it(|_, cx| drop(cx.spawn(pending::<()>(), |_, (), _| ())))).unwrap();
+        for _ in 0..10 {
+            pass(secs(9)).await;
+            child.tell(Do::it(|_, cx| cx.progress())).unwrap();
+        }
+        is_stuck_after(&world, &child, secs(10)).await;
+    });
+}
+
+#[test]
+fn work_that_follows_on_work_is_judged_by_its_own_time() {
+    run(async {
+        let rope = Rope::default();
+        let (_world, child) = World::with(puppet("a", &rope).policy(stuck_in(secs(10)))).await;
+        let order = Do::it(|_, cx| {
+            cx.every(secs(3), |_, cx| {
+                drop(cx.spawn(tokio::time::sleep(millis(9_999)), |puppet, (), _| puppet.sum += 1));
+            });
+        });
+        child.tell(order).unwrap();
+        pass(secs(100)).await;
+        assert_eq!(
+            child.ask(Add(0)).await,
+            Ok((30, 1)),
+            "something was in flight all the time, nothing for long"
+        );
+    });
+}
+
+#[test]
+fn what_a_suspension_held_is_not_stuck_when_it_goes_on() {
+    run(async {
+        let rope = Rope::default();
+        let (world, child) = World::with(puppet("a", &rope).policy(stuck_in(secs(10)))).await;
+        child.tell(Do::it(|_, cx| drop(cx.spawn(pending::<()>(), |_, (), _| ())))).unwrap();
+        settle().await;
+        world.runtime.tree().suspend(child.path()).unwrap();
+        pass(secs(100)).await;
+        world.runtime.tree().resume(child.path()).unwrap();
+        is_stuck_after(&world, &child, secs(10)).await;
+    });
+}
+
 #[test]
 fn an_idle_child_is_never_stuck() {
     run(async {
@@ -238,7 +347,7 @@ fn an_idle_child_is_never_stuck() {
         let (_world, child) = World::with(puppet("a", &rope).policy(stuck_in(secs(1)))).await;
         let order = Do::it(|_, cx| {
             cx.after(secs(500), |puppet, _| puppet.sum += 1);
-            cx.serve(std::future::pending::<()>(), |_, (), _| ());
+            cx.serve(pending::<()>(), |_, (), _| ());
         });
         child.tell(order).unwrap();
         pass(secs(600)).await;
@@ -251,7 +360,12 @@ fn a_vigil_is_judged_even_when_idle() {
     run(async {
         let rope = Rope::default();
         let (world, child) = World::with(puppet("a", &rope).policy(stuck_in(secs(10)))).await;
-        child.tell(Do::it(|_, cx| cx.vigil(true))).unwrap();
+        let order = Do::it(|_, cx| {
+            cx.vigil(true);
+            // That its clock ticks says nothing.
+            cx.every(secs(1), |_, _| ());
+        });
+        child.tell(order).unwrap();
         pass(secs(5)).await;
         child.tell(Do::it(|_, cx| cx.progress())).unwrap();
         pass(secs(9)).await;

@@ -14,8 +14,8 @@ use actix_rt::System;
 use chrono::DateTime;
 use futures_util::future::{self, LocalBoxFuture};
 use switchyard_actors::supervision::{
-    BranchSpec, Child, ChildPath, ChildRef, ChildSpec, Cx, Handle, Happening, LoadEnv, LoadError, Loaded,
-    Message, NodeState, Policy, Runtime, RuntimeConfig, StopLimit, SupervisionSink, Tree, Verdict,
+    BranchSpec, Child, ChildPath, ChildRef, ChildSpec, Cx, Handle, Happening, Intensity, LoadEnv, LoadError,
+    Loaded, Message, NodeState, Policy, Runtime, RuntimeConfig, StopLimit, SupervisionSink, Tree, Verdict,
 };
 use tokio::time::Instant;
 
@@ -248,7 +248,11 @@ fn s28_a_blocked_thread_does_not_block_the_way_out() {
         let branch = world.runtime.root().add_branch(BranchSpec::dynamic("x")).unwrap();
         let blocker = branch.add(worker("blocker", 1)).unwrap();
         let fine = branch.add(worker("fine", 0)).unwrap();
+        let strict = Policy { intensity: Intensity::new(0, secs(60)), ..exact() };
+        let parked = branch.add(worker("parked", 1).policy(strict)).unwrap();
         world.runtime.start().await;
+        parked.tell(Work { fails: true }).unwrap();
+        eventually("the child to be parked", || parked.status() == NodeState::Parked).await;
         let gate = Gate::default();
         blocker.tell(Block(gate.clone())).unwrap();
         let report = world.runtime.drain(millis(500)).await;

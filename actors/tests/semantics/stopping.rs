@@ -2,7 +2,9 @@
 
 use std::{future::pending, sync::Arc};
 
-use switchyard_actors::supervision::{AddError, AskError, BranchSpec, NodeState, Policy, StopLimit};
+use switchyard_actors::supervision::{
+    AddError, AskError, BranchSpec, Happening, Intensity, NodeState, Policy, StopLimit,
+};
 
 use crate::{
     bench::{World, exact, millis, pass, run, secs, settle},
@@ -256,6 +258,73 @@ fn s31_the_deadline_lists_the_unfinished() {
         assert!(report.unfinished.iter().any(|path| path.as_str() == "x/b"));
         assert!(!report.unfinished.iter().any(|path| path.as_str() == "x/a"), "{report:?}");
         assert_eq!(clean.status(), NodeState::Stopped);
+    });
+}
+
+#[test]
+fn s31_what_was_cut_off_before_the_drain_is_not_in_its_report() {
+    run(async {
+        let world = World::new();
+        let branch = world.runtime.root().add_branch(BranchSpec::dynamic("x")).unwrap();
+        let add = |name: &str| branch.add(puppet(name, &Rope::default()).policy(five_seconds())).unwrap();
+        let (removed, going, hung) = (add("removed"), add("going"), add("hung"));
+        world.runtime.start().await;
+        for child in [&removed, &going, &hung] {
+            child.tell(hang()).unwrap();
+        }
+        settle().await;
+        assert!(branch.remove("removed").await);
+        assert_eq!(
+            world.sink.of("x/removed").pop(),
+            Some(Happening::Stopped { clean: false }),
+            "it was cut off, and said so then"
+        );
+        let gone = branch.remove("going");
+        let report = world.runtime.drain(secs(60)).await;
+        assert!(gone.await);
+        let mut unfinished: Vec<_> = report.unfinished.iter().map(|path| path.as_str()).collect();
+        unfinished.sort_unstable();
+        assert_eq!(unfinished, ["x/going", "x/hung"], "those that the drain found at work");
+    });
+}
+
+#[test]
+fn a_child_out_of_service_has_nothing_to_finish() {
+    run(async {
+        let world = World::new();
+        let root = world.runtime.root();
+        let rope = Rope::default();
+        rope.loads([Script::Retry]);
+        let once = Policy { intensity: Intensity::new(1, secs(60)), ..exact() };
+        let parked = root.add(puppet("parked", &rope).policy(once)).unwrap();
+        let stopped = root.add(puppet("stopped", &Rope::default())).unwrap();
+        let branch = BranchSpec::ordered("x").intensity(Some(Intensity::new(0, secs(60))));
+        let branch = root.add_branch(branch).unwrap();
+        let (shelved, fails) = (
+            branch.add(puppet("a", &Rope::default())).unwrap(),
+            branch.add(puppet("b", &Rope::default())).unwrap(),
+        );
+        world.runtime.start().await;
+        for child in [&stopped, &shelved] {
+            world.runtime.tree().suspend(child.path()).unwrap();
+        }
+        settle().await;
+        let queued = [&parked, &stopped, &shelved].map(|child| child.ask(Add(1)));
+        world.stop("stopped");
+        fails.tell(Poison).unwrap();
+        pass(secs(30)).await;
+        let states = [&parked, &stopped, &shelved].map(|child| (child.status(), child.depth()));
+        let (parked, stopped) = (NodeState::Parked, NodeState::Stopped);
+        assert_eq!(
+            states,
+            [(parked, 1), (stopped, 1), (parked, 1)],
+            "what they had not begun stays with them"
+        );
+        let report = world.runtime.drain(secs(30)).await;
+        assert!(report.is_clean(), "{report:?}");
+        for answer in queued {
+            assert_eq!(answer.await, Err(AskError::Stopped));
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use switchyard_actors::model::{AccountState, DeadReason, SendOutcome};
 use switchyard_actors::ports::{ConnectionError, Directory as _};
-use switchyard_actors::supervision::NodeState;
+use switchyard_actors::supervision::{NodeState, Phase};
 
 use crate::world::{World, account, run, target};
 
@@ -138,5 +138,28 @@ fn a_need_for_login_is_noted_once_the_store_is_back() {
         world.state(&format!("sessions/{}", account(0)), NodeState::Parked).await;
         let state = world.store.account(account(0)).await.expect("there").state;
         assert_eq!(state, AccountState::NeedsLogin);
+    });
+}
+
+#[test]
+fn a_send_that_never_ends_is_made_again_though_the_queue_is_busy_all_the_time() {
+    run(|| async {
+        let world = World::start(1, 2, "").await;
+        let day = Duration::from_secs(86_400);
+        world.platform.set_round_trip(day);
+        world.write(0, 1, "hangs");
+        world.pass(Duration::from_secs(1)).await;
+        world.platform.set_round_trip(Duration::from_millis(20));
+        for id in 1..=30 {
+            world.write(1, id, &id.to_string());
+            world.pass(Duration::from_secs(5)).await;
+        }
+        assert_eq!(world.platform.texts(target(0)), ["hangs"], "two and a half minutes later");
+        assert_eq!(world.arrived(1, 30).await.len(), 30);
+        let queue = world.node(&format!("queues/{}", account(1)));
+        let failure = queue.last_failure.expect("a failure").failure;
+        assert_eq!((failure.phase, queue.restarts_total), (Phase::Stuck, 1), "{failure}");
+        world.pass(day).await;
+        assert_eq!(world.platform.texts(target(0)), ["hangs"], "nor does the first come late");
     });
 }

@@ -1,9 +1,11 @@
 //! Scheduled jobs: a restart neither skips nor repeats a run, and operators see what failed and what comes next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use switchyard_actors::ports::{Clock as _, Jobs as _};
+use switchyard_actors::testkit::{FakePlatform, MemoryStore};
 use switchyard_actors::tree::JobView;
 
 use crate::world::{World, config, run};
@@ -137,5 +139,20 @@ fn a_clock_that_is_set_back_stops_no_job() {
         world.pass(Duration::from_secs(5)).await;
         assert_eq!(store.purges().len(), 2);
         assert!(purge(&world).last_run.is_some_and(|last| last < ahead));
+    });
+}
+
+#[test]
+fn a_purge_of_very_much_is_not_stuck() {
+    run(|| async {
+        let store = Arc::new(MemoryStore::default());
+        store.full_purges([MINUTE; 30]);
+        let world = World::over(store, FakePlatform::default(), "").await;
+        world.pass(MINUTE * 29).await;
+        assert_eq!(purge(&world).last_run, None, "still at it");
+        world.pass(MINUTE * 2).await;
+        assert!(purge(&world).last_run.is_some());
+        let scheduler = world.node("scheduler");
+        assert_eq!((scheduler.epoch, scheduler.last_failure), (1, None));
     });
 }

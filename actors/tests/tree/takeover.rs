@@ -1,13 +1,32 @@
 //! An account that goes to another node: never are two connected, and what the first knew does not count any more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use switchyard_actors::model::{Fence, NodeId};
-use switchyard_actors::ports::Lease as _;
-use switchyard_actors::supervision::ChildPath;
+use switchyard_actors::model::{Fence, HoldScope, NodeId, SendOutcome};
+use switchyard_actors::ports::{Lease as _, ThrottleMemory as _};
+use switchyard_actors::supervision::{ChildPath, NodeState};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::world::{World, account, config, run};
+use crate::world::{World, account, config, pair, run};
+
+/// A second node over the same store and platform, whose actors found everything taken.
+async fn standby(world: &World) -> World {
+    let node = NodeId::from_uuid(Uuid::from_u128(77));
+    let store = Arc::new(world.store.on_node(node, world.clock.clone()));
+    World::at(world.clock.clone(), store, world.platform.clone(), "").await
+}
+
+/// What works for the accounts 0 and 1 and the pair 0.
+fn all_of_it() -> [String; 4] {
+    [
+        format!("queues/{}", account(1)),
+        format!("pairs/{}", pair(0)),
+        format!("sessions/{}", account(0)),
+        format!("sessions/{}", account(1)),
+    ]
+}
 
 /// Another node takes account 0; this one did not renew its lease for so long.
 async fn taken_over(world: &World) -> Fence {
@@ -54,5 +73,73 @@ fn a_node_that_cannot_renew_its_lease_lets_go_before_others_may_connect() {
         world.write(0, 1, "after");
         assert_eq!(world.arrived(0, 1).await, ["after"]);
         assert_eq!(world.platform.connected().len(), 2);
+    });
+}
+
+#[test]
+fn a_node_that_stands_by_drains_cleanly() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        let other = standby(&world).await;
+        // What another node plans is told here too; nobody here handles it.
+        for _ in 0..20 {
+            other.root.operator().wake_lane(account(1), pair(0));
+            other.pass(Duration::from_secs(1)).await;
+        }
+        for path in all_of_it() {
+            assert_eq!(other.node(&path).state, NodeState::Parked, "{path}");
+        }
+        assert!(other.node(&format!("queues/{}", account(1))).depth > 0, "told before it was parked");
+        let report = other.root.drain(Duration::from_secs(20)).await;
+        assert!(report.is_clean(), "{report:?}");
+    });
+}
+
+/// The first node is gone; the second takes everything.
+async fn dies(world: World, other: &World) {
+    world.root.kill();
+    drop(world);
+    other.pass(Duration::from_secs(95)).await;
+    for path in all_of_it() {
+        let path = ChildPath::parse(&path).expect("a path");
+        other.root.tree().restart(&path).expect("a restart");
+    }
+}
+
+#[test]
+fn a_wait_that_the_owner_before_was_told_binds_the_next() {
+    run(|| async {
+        let world = World::start(1, 2, "").await;
+        let other = standby(&world).await;
+        other.pass(Duration::from_secs(60)).await;
+        let wait = Duration::from_secs(3_600);
+        let hour = SendOutcome::RetryAfter { wait, scope: HoldScope::Account };
+        world.platform.script(account(1), [hour]);
+        world.write(0, 1, "told to wait");
+        world.pass(Duration::from_secs(10)).await;
+        let told = Instant::now();
+        dies(world, &other).await;
+        let path = ChildPath::parse(&format!("pairs/{}", pair(1))).expect("a path");
+        other.root.tree().restart(&path).expect("a restart");
+        other.write(1, 1, "in another lane");
+        assert_eq!(other.arrived(1, 1).await, ["in another lane"]);
+        assert!(told.elapsed() >= wait - Duration::from_secs(10), "sent after {:?}", told.elapsed());
+        assert_eq!(other.arrived(0, 1).await, ["told to wait"]);
+    });
+}
+
+#[test]
+fn a_throttle_leaves_the_memory_of_an_account_that_another_node_has() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        let other = standby(&world).await;
+        let hour = SendOutcome::RetryAfter { wait: Duration::from_secs(3_600), scope: HoldScope::Account };
+        world.platform.script(account(1), [hour]);
+        world.write(0, 1, "told to wait");
+        world.pass(Duration::from_secs(10)).await;
+        let memory = world.store.throttle_state(&account(1).to_string()).await.expect("read");
+        assert!(memory.is_some());
+        assert!(other.root.drain(Duration::from_secs(20)).await.is_clean());
+        assert_eq!(world.store.throttle_state(&account(1).to_string()).await.expect("read"), memory);
     });
 }

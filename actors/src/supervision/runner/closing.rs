@@ -92,7 +92,7 @@ impl<C: Child> Runner<C> {
     fn close(&mut self, ending: Ending, deadline: Option<Instant>) {
         let now = Instant::now();
         let deadline = earliest(deadline, self.limits.stop.map(|stop| now + stop.limit));
-        self.link.ending.set(Some((ending, deadline)));
+        self.link.set_ending(Some((ending, deadline)));
         let until = deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(now);
             let reserve = self.limits.stop.map_or(left / 2, |stop| stop.reserve.min(left / 2));
@@ -200,7 +200,8 @@ impl<C: Child> Runner<C> {
             return;
         }
         let node = Arc::clone(self.node());
-        let clean = clean && node.depth() == 0;
+        // What is out of service was not at its queue: nothing of it is cut short.
+        let clean = node.state().is_out_of_service() || clean && node.depth() == 0;
         node.set_state(NodeState::Stopped);
         node.set_teardown(Teardown::Stop);
         self.let_go();

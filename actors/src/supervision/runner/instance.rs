@@ -78,9 +78,8 @@ impl<C: Child> Runner<C> {
         let before = link.state.borrow_mut().replace(state);
         drop(before);
         let _of_the_one_before = link.take_request();
-        link.vigil.set(false);
-        link.ending.set(None);
-        link.beat();
+        link.vigil.set(None);
+        link.set_ending(None);
         link.doing(Doing::Started, None);
         let Some(context) = self.context.as_mut() else { return };
         let started = catch(|| link.with(context.ctx(), |state, cx| state.started(cx)));
@@ -107,6 +106,8 @@ impl<C: Child> Runner<C> {
             return request.or_crash();
         }
         self.link.budget.set(self.link.node().world.config.messages_a_turn.get());
+        // All work in flight is polled with the context, and says since when it stands still.
+        self.link.oldest.set(None);
         let polled = catch(|| Pin::new(context).poll(task));
         let _pending = polled.map_err(|caught| self.blame(caught))?;
         self.link.take_request().map_or(Ok(None), Request::or_crash)
@@ -117,18 +118,17 @@ impl<C: Child> Runner<C> {
         failure_of(doing.phase, doing.message.map(|name| name()), caught)
     }
 
-    fn is_busy(&self) -> bool {
-        self.link.vigil.get() || self.has_work()
-    }
-
     /// Messages queued or futures in flight.
     pub(super) fn has_work(&self) -> bool {
         self.link.inflight.get() > 0 || self.node().depth() > 0
     }
 
+    /// When what stands still longest has done so for too long.
     pub(super) fn stuck_at(&self) -> Option<Instant> {
-        let limit = self.limits.stuck.filter(|_| self.is_busy())?;
-        Some(self.node().latest_beat() + limit)
+        let limit = self.limits.stuck?;
+        let judged = self.link.oldest.get().into_iter().chain(self.link.vigil.get()).min()?;
+        let node = self.node();
+        Some(node.world.stamped(judged).max(node.latest_beat()) + limit)
     }
 
     pub(super) fn stuck(&self) -> Option<Failure> {

@@ -1,6 +1,7 @@
 //! Runs of scheduled jobs in memory, with failures on demand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -14,6 +15,7 @@ pub(super) struct Runs {
     last: HashMap<String, DateTime<Utc>>,
     purges: Vec<DateTime<Utc>>,
     purges_to_fail: u32,
+    full_purges: VecDeque<Duration>,
 }
 
 impl MemoryStore {
@@ -26,6 +28,11 @@ impl MemoryStore {
     /// The next purges fail, so many of them.
     pub fn fail_purges(&self, count: u32) {
         self.peek().jobs.purges_to_fail = count;
+    }
+
+    /// The next purges find as much as they may delete, and take so long each.
+    pub fn full_purges(&self, times: impl IntoIterator<Item = Duration>) {
+        self.peek().jobs.full_purges.extend(times);
     }
 }
 
@@ -40,7 +47,12 @@ impl Jobs for MemoryStore {
         Ok(())
     }
 
-    async fn purge(&self, before: DateTime<Utc>, _: u32) -> Result<u64, StoreError> {
+    async fn purge(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        let full = self.lock()?.jobs.full_purges.pop_front();
+        if let Some(time) = full {
+            tokio::time::sleep(time).await;
+            return Ok(u64::from(limit));
+        }
         let mut state = self.lock()?;
         state.jobs.purges.push(before);
         match state.jobs.purges_to_fail.checked_sub(1) {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use secrecy::SecretSlice;
 
 use super::MemoryStore;
-use crate::model::{Account, AccountId, AccountState, Alert, Pair};
+use crate::model::{Account, AccountId, AccountState, Alert, Fence, Pair};
 use crate::ports::{Credentials, Directory, Notice, StoreError, ThrottleMemory};
 
 impl MemoryStore {
@@ -55,8 +55,15 @@ impl ThrottleMemory for MemoryStore {
         Ok(self.lock()?.throttles.get(identity).cloned())
     }
 
-    async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError> {
-        self.lock()?.throttles.insert(identity.to_owned(), state.to_owned());
+    async fn set_throttle_state(
+        &self,
+        identity: &str,
+        fence: Option<Fence>,
+        text: &str,
+    ) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        fence.map_or(Ok(()), |fence| state.check(fence))?;
+        state.throttles.insert(identity.to_owned(), text.to_owned());
         Ok(())
     }
 }

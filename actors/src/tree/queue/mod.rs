@@ -314,7 +314,7 @@ impl QueueActor {
     fn attempt(&mut self, delivery: Delivery, part: Part, failures: u32, cx: &mut Cx<'_, Self>) {
         let reserved = self.reserved.remove(&delivery.pair).filter(|held| held.delivery() == delivery.id);
         let order = Order {
-            account: self.args.id,
+            fence: self.fence,
             user: self.account.user,
             delivery: delivery.id,
             target: delivery.target,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::verdict::{Circumstances, Next, Verdict, judge};
 use crate::model::{
-    AccountId, DeadReason, Delivery, DeliveryId, EventKind, Fence, IdempotencyKey, MessageId, Part, PartBody,
-    PartState, Place, SendOutcome, UserId,
+    DeadReason, Delivery, DeliveryId, EventKind, Fence, IdempotencyKey, MessageId, Part, PartBody, PartState,
+    Place, SendOutcome, UserId,
 };
 use crate::ports::{MessageSender, Operation, SendRequest, StoreError, TryResult};
 use crate::throttle::Class;
@@ -29,7 +29,8 @@ pub(super) struct Ready {
 
 /// What is to be sent, and by whom.
 pub(super) struct Order {
-    pub account: AccountId,
+    /// The account's assignment.
+    pub fence: Fence,
     pub user: UserId,
     pub delivery: DeliveryId,
     pub target: Place,
@@ -109,7 +110,8 @@ const SENT_AGAIN: &str =
 /// # Errors
 /// Why the account cannot send now; nothing was sent.
 pub(super) async fn prepare(deps: Deps, order: Order) -> Result<Ready, Unprepared> {
-    let Order { account, user, delivery, target, action, reserved } = order;
+    let Order { fence, user, delivery, target, action, reserved } = order;
+    let account = fence.account;
     if deps.links.allowances.is_suspended(user) {
         return Err(Unprepared::Suspended);
     }
@@ -127,12 +129,12 @@ pub(super) async fn prepare(deps: Deps, order: Order) -> Result<Ready, Unprepare
         EventKind::New => Class::Live,
         EventKind::Edited | EventKind::Deleted => Class::Urgent,
     };
-    let reserve = Reserve { target, cost: 1, class };
+    let reserve = Reserve { target, cost: 1, class, fence: Some(fence) };
     let own = throttle.ask(reserve).await.map_err(|error| error.to_string())?;
     // The network address is asked last, so that a grant of it is never held while something else is waited for.
     let address =
         deps.links.egress.get(&Identity::DIRECT.to_owned()).ok_or("no throttle of the network address")?;
-    let reserve = Reserve { target, cost: 1, class };
+    let reserve = Reserve { target, cost: 1, class, fence: None };
     let shared = address.ask(reserve).await.map_err(|error| error.to_string())?;
     // Asked again: the wait for the permit may have been long.
     let Lent { sender, connection } = session.ask(GetSender).await.map_err(|error| error.to_string())??;

@@ -14,8 +14,8 @@ use crate::throttle::{Answer, Done, GrantId, Lane};
 
 /// A grant that came back.
 pub(super) struct Settled {
-    /// The instance that made it.
-    pub(super) epoch: u64,
+    /// The limiter that made it.
+    pub(super) round: u64,
     pub(super) grant: GrantId,
     pub(super) lane: Lane,
     pub(super) done: Done,
@@ -31,6 +31,8 @@ struct Contents {
     settled: Vec<Settled>,
     /// Until when nothing goes: to a lane, or at all.
     waits: HashMap<Option<Lane>, Instant>,
+    /// Limiters that were made so far.
+    rounds: u64,
 }
 
 impl Tray {
@@ -41,6 +43,20 @@ impl Tray {
     /// What came back since the last time.
     pub(super) fn take(&self) -> Vec<Settled> {
         std::mem::take(&mut self.lock().settled)
+    }
+
+    /// The number of another limiter; none is used twice.
+    pub(super) fn next_round(&self) -> u64 {
+        let rounds = &mut self.lock().rounds;
+        *rounds = rounds.saturating_add(1);
+        *rounds
+    }
+
+    /// The waits that run: of a lane or of all, and how long still.
+    pub(super) fn running(&self) -> Vec<(Option<Lane>, Duration)> {
+        let now = Instant::now();
+        let left = |(lane, until): (&Option<Lane>, &Instant)| (*lane, until.saturating_duration_since(now));
+        self.lock().waits.iter().map(left).filter(|(_, left)| !left.is_zero()).collect()
     }
 
     fn put(&self, settled: Settled) {
@@ -67,7 +83,7 @@ impl Tray {
 /// [`Permit::sending`] without [`Permit::done`] it counts as a send whose answer never came.
 pub struct Permit {
     grant: GrantId,
-    epoch: u64,
+    round: u64,
     lane: Lane,
     tray: Tray,
     throttle: ChildRef<ThrottleActor>,
@@ -80,12 +96,12 @@ pub struct Permit {
 impl Permit {
     /// A permit that this instance of a throttle grants.
     pub(super) const fn new(
-        (grant, epoch, lane): (GrantId, u64, Lane),
+        (grant, round, lane): (GrantId, u64, Lane),
         tray: Tray,
         throttle: ChildRef<ThrottleActor>,
         egress: bool,
     ) -> Self {
-        Self { grant, epoch, lane, tray, throttle, egress, sent_at: None, settled: false }
+        Self { grant, round, lane, tray, throttle, egress, sent_at: None, settled: false }
     }
 
     /// Whether it still holds: the platform may have asked to wait since it was granted.
@@ -124,7 +140,7 @@ impl Permit {
             return;
         }
         self.settled = true;
-        self.tray.put(Settled { epoch: self.epoch, grant: self.grant, lane: self.lane, done });
+        self.tray.put(Settled { round: self.round, grant: self.grant, lane: self.lane, done });
         // A full mailbox is fine: whatever is in it empties the tray as well.
         let _ = self.throttle.tell(Returned);
     }

@@ -289,14 +289,20 @@ impl ThrottleMemory for NodeStore {
         self.read(self.inner.throttle_state(identity)).await
     }
 
-    async fn set_throttle_state(&self, identity: &str, state: &str) -> Result<(), StoreError> {
+    async fn set_throttle_state(
+        &self,
+        identity: &str,
+        fence: Option<Fence>,
+        state: &str,
+    ) -> Result<(), StoreError> {
         if self.is(Sabotage::FarewellsHang) {
             return std::future::pending().await;
         }
         let (identity, state) = (identity.to_owned(), state.to_owned());
         let exported = self.weather.book.throttle_exports();
         self.write(move |store| async move {
-            store.inner.set_throttle_state(&identity, &state).await?;
+            let fence = fence.map(|fence| store.fence(fence));
+            store.inner.set_throttle_state(&identity, fence, &state).await?;
             store.weather.book.throttle_kept(&identity, store.life, exported);
             Ok(())
         })
