@@ -60,7 +60,7 @@ fn health_names_the_branches_whose_children_are_in_trouble() {
         settle().await;
         let health = world.runtime.tree().health();
         assert_eq!(health.sentences(), ["pairs: 1 of 3 children parked, 1 wait for their next start"]);
-        let strain = Strain { path: pairs.path().clone(), parked: 1, backoff: 1, children: 3 };
+        let strain = Strain { path: pairs.path().clone(), parked: 1, backoff: 1, children: 3, storm: None };
         assert_eq!(health.strained, [strain]);
         pairs.remove("2").await;
         assert_eq!(
