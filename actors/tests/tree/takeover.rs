@@ -143,3 +143,35 @@ fn a_throttle_leaves_the_memory_of_an_account_that_another_node_has() {
         assert_eq!(world.store.throttle_state(&account(1).to_string()).await.expect("read"), memory);
     });
 }
+
+#[test]
+fn a_wait_that_was_told_after_the_account_was_lost_is_kept_when_it_comes_back() {
+    run(|| async {
+        let world = World::start(1, 2, "").await;
+        world.platform.set_round_trip(Duration::from_secs(60));
+        let wait = Duration::from_secs(3_600);
+        let hour = SendOutcome::RetryAfter { wait, scope: HoldScope::Account };
+        world.platform.script(account(1), [hour]);
+        world.write(0, 1, "under way");
+        world.pass(Duration::from_secs(10)).await;
+        let node = NodeId::from_uuid(Uuid::from_u128(99));
+        let other = world.store.on_node(node, world.clock.clone());
+        let scheduler = ChildPath::parse("scheduler").expect("a path");
+        world.root.tree().suspend(&scheduler).expect("held");
+        world.pass(Duration::from_secs(20)).await;
+        other.renew(config().lease_ttl).await.expect("a lease");
+        let fence = other.assign(account(1)).await.expect("taken");
+        // It knows of no wait, and says so.
+        let identity = account(1).to_string();
+        other.set_throttle_state(&identity, Some(fence), "{}").await.expect("kept");
+        world.root.tree().resume(&scheduler).expect("goes on");
+        // The answer comes, and soon after that the account: the other node does not renew its lease.
+        world.pass(Duration::from_secs(40)).await;
+        let told = Instant::now();
+        world.platform.set_round_trip(Duration::from_millis(20));
+        world.write(1, 1, "in another lane");
+        assert_eq!(world.arrived(1, 1).await, ["in another lane"]);
+        assert!(told.elapsed() >= wait - Duration::from_secs(60), "sent after {:?}", told.elapsed());
+        assert_eq!(world.store.owner(account(1)).map(|owner| owner.node), Some(world.store.node()));
+    });
+}
