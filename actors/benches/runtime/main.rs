@@ -10,6 +10,7 @@
     clippy::panic,
     clippy::as_conversions,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a bench prints its result and fails loudly"
 )]
 
