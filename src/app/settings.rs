@@ -90,7 +90,8 @@ pub(super) fn runtime(config: &Config, seed: u64) -> RuntimeConfig {
         stall_limit: config.supervision.stall_limit,
         log_window: config.supervision.log_window,
         log_signatures_max: config.supervision.log_signatures_max,
-        ..RuntimeConfig::default()
+        messages_a_turn: config.supervision.messages_a_turn,
+        publish_interval: config.supervision.publish_interval,
     }
 }
 

@@ -8,6 +8,12 @@ use serde::Deserialize;
 use super::check::Check;
 use super::units;
 
+/// More threads than any machine has processors.
+const SHARDS_MAX: u16 = 1_024;
+
+/// Restarts that one window may remember.
+const RESTARTS_MAX: u32 = 1_000_000;
+
 /// The supervision tree.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +77,11 @@ pub struct SupervisionConfig {
     pub log_window: Option<Duration>,
     /// Signatures that are told apart in that time.
     pub log_signatures_max: NonZeroUsize,
+    /// Messages of one actor that are handled before its neighbours have a turn.
+    pub messages_a_turn: NonZeroU32,
+    /// What an actor shows of itself is published no more often.
+    #[serde(deserialize_with = "units::positive")]
+    pub publish_interval: Duration,
     /// Longest time for the whole tree to drain.
     #[serde(deserialize_with = "units::positive")]
     pub drain_deadline: Duration,
@@ -78,6 +89,17 @@ pub struct SupervisionConfig {
 
 impl SupervisionConfig {
     pub(super) fn check(&self, check: &mut Check<'_>) {
+        check.refuse_if(self.shards > SHARDS_MAX, "supervision.shards", "it must be 1024 or less");
+        check.refuse_if(
+            self.restarts_max > RESTARTS_MAX,
+            "supervision.restarts_max",
+            "it must be 1000000 or less: each is remembered within its window",
+        );
+        check.refuse_if(
+            self.storm_restarts > RESTARTS_MAX,
+            "supervision.storm_restarts",
+            "it must be 1000000 or less: each is remembered within its window",
+        );
         check.refuse_if(
             self.backoff_cap < self.backoff_base,
             "supervision.backoff_cap",

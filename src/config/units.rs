@@ -65,11 +65,17 @@ pub(super) fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     }
 }
 
+/// Ten years: added to any time of day, it is one still.
+const DURATION_MAX_MS: u64 = 3_650 * 86_400 * 1_000;
+
 /// For `deserialize_with`: a duration, of which `"0s"` means that there is none.
 pub(super) fn maybe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     match quantity(&text, &DURATION_UNITS) {
         Some(0) => Ok(None),
+        Some(millis) if millis > DURATION_MAX_MS => {
+            Err(D::Error::custom(format!("{text} is longer than any bound: at most \"3650d\"")))
+        }
         Some(millis) => Ok(Some(Duration::from_millis(millis))),
         None => Err(D::Error::invalid_value(Unexpected::Str(&text), &DURATION_EXPECTED)),
     }

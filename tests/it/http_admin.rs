@@ -201,6 +201,15 @@ async fn health_follows_the_daemon_s_life() {
     };
     assert_eq!(get("/healthz").await.status(), 200);
     assert_eq!(problem(get("/readyz").await).await.detail, "notifier is parked; pairs is parked");
+    assert_eq!(good(get("/healthz").await, 200).await["reasons"][0], "notifier is parked");
+    // Who is not the operator of this machine hears that it is so, and not of what.
+    let stranger = |path: &'static str| harness.anonymous(Method::GET, path).send();
+    let told = good(stranger("/healthz").await.unwrap(), 200).await;
+    assert_eq!((&told["ready"], &told["reasons"]), (&json!(false), &json!([])));
+    assert_eq!(problem(stranger("/readyz").await.unwrap()).await.detail, "the daemon is not ready");
+    harness.admin.health.lock().unwrap().live = false;
+    assert_eq!(problem(get("/healthz").await).await.code, ProblemCode::NotReady);
+    harness.admin.health.lock().unwrap().live = true;
 
     harness.state.drain();
     assert_eq!(get("/healthz").await.status(), 200);
