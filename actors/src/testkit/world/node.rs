@@ -134,7 +134,7 @@ impl Node {
             post: None,
         };
         let config = RuntimeConfig { seed: self.dice.seed(), ..RuntimeConfig::default() };
-        let root = Root::build(deps, plan.policy().into(), config).map_err(|error| error.to_string())?;
+        let root = Root::build(deps, plan.supervision(), config).map_err(|error| error.to_string())?;
         let watch = Watch { node: self.clone(), tree: root.tree(), known: BTreeMap::new() };
         let watcher = actix_rt::spawn(watch.run());
         let up = Up { _process: process, watcher, root, failpoints };

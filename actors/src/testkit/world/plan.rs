@@ -1,6 +1,7 @@
 //! What a seed draws before anything runs: nodes, accounts, pairs, and everything that people write.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,8 +13,8 @@ use crate::model::{
     PairId, Place, Platform, Quotas, RichText, SourceEvent, UserId,
 };
 use crate::pipeline::PipelineLimits;
-use crate::supervision::{Backoff, Intensity, Policy, Probe};
-use crate::tree::TreeConfig;
+use crate::supervision::{Backoff, BranchLimits, Intensity, OnExceed, Policy, Probe, Storm};
+use crate::tree::{Supervision, TreeConfig};
 
 /// What kind of trouble a run sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,8 +105,18 @@ impl Plan {
         }
     }
 
-    /// How children are supervised.
-    pub(super) fn policy(&self) -> Policy {
+    /// How children and branches are supervised: few restarts make a storm, for there are few children.
+    pub(super) fn supervision(&self) -> Supervision {
+        let storm = Storm { floor: Duration::from_secs(1), starts_per_second: NonZeroU32::MIN };
+        let branch = BranchLimits {
+            intensity: Some(Intensity::new(3, Duration::from_secs(10))),
+            on_exceed: OnExceed::Storm(storm),
+            ..BranchLimits::default()
+        };
+        Supervision { child: self.policy(), branch }
+    }
+
+    fn policy(&self) -> Policy {
         Policy {
             backoff: Backoff {
                 base: Duration::from_millis(500),
