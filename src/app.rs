@@ -460,5 +460,6 @@ fn connectors(
     let discord = DiscordConnector::new(discord, credentials.clone(), Arc::clone(clock))?;
     let discord = discord.with_source_log(credentials);
     let connectors = Connectors::new(Arc::new(telegram), Arc::new(discord));
-    Ok((Arc::new(OnThreads::new(connectors, Handle::current())), Arc::new(login)))
+    let threads = Handle::current();
+    Ok((Arc::new(OnThreads::new(connectors, threads.clone())), Arc::new(OnThreads::new(login, threads))))
 }

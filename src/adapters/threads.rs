@@ -1,6 +1,9 @@
 //! Puts the work of platforms' clients on threads of its own: what an actor asks of a client is carried out there, and the
 //! actor's thread only waits for the answer.
 
+mod bot;
+mod login;
+
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -14,14 +17,14 @@ use switchyard_actors::ports::{
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Runs a connector and all that it connects on a runtime.
+/// Runs a platform's client on a runtime: a connector and all that it connects, sign-ins, the bot's transport.
 pub struct OnThreads<C> {
     inner: Arc<C>,
     runtime: Handle,
 }
 
-impl<C: PlatformConnector + 'static> OnThreads<C> {
-    /// A connector whose work is done on the threads of `runtime`.
+impl<C> OnThreads<C> {
+    /// A client whose work is done on the threads of `runtime`.
     pub fn new(inner: C, runtime: Handle) -> Self {
         Self { inner: Arc::new(inner), runtime }
     }

@@ -7,8 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 use switchyard_actors::model::IdSource;
 use switchyard_actors::ports::{BotChannel, Clock, Rng};
 use switchyard_actors::tree::{PaceLimits, Post, PostConfig, Window};
+use tokio::runtime::Handle;
 
 use super::{StartError, io};
+use crate::adapters::OnThreads;
 use crate::adapters::bot::BotApi;
 use crate::config::{BotConfig, Config, Secret};
 use crate::services::announcements::{AnnouncementService, Announcements};
@@ -40,7 +42,8 @@ impl BotServices {
             section.use_sandbox(&bot.api_base, &bot.token);
         }
         let api = BotApi::new(&section).map_err(|error| io("no HTTP client for the bot", error))?;
-        let channel = api.map(|api| -> Arc<dyn BotChannel> { Arc::new(api) });
+        let threads = Handle::current();
+        let channel = api.map(|api| -> Arc<dyn BotChannel> { Arc::new(OnThreads::new(api, threads)) });
         let opt_out_line = opt_out_line(&section);
         let rules = AnnouncingRules {
             promotion_interval: section.promotion_interval,
