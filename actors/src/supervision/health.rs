@@ -184,9 +184,10 @@ impl Health {
         let reason = |shard| Some(format!("it blocks thread {shard}: everything on it waits"));
         let stalls = tree.world.stalls().into_iter();
         stalls
-            .filter_map(|stall| {
-                let state = tree.world.find(&stall.path)?.node().state();
-                Some(Concern { path: stall.path, state, reason: reason(stall.shard) })
+            .map(|stall| Concern {
+                path: stall.node.path.clone(),
+                state: stall.node.state(),
+                reason: reason(stall.shard),
             })
             .collect()
     }

@@ -13,15 +13,19 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{event::Happening, node::lock, path::ChildPath, world::World};
+use super::{
+    event::Happening,
+    node::{Node, lock},
+    world::World,
+};
 
 /// Looks at each thread so often within the limit.
 const LOOKS: u32 = 4;
 
-/// A child that does not give its thread back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A child that does not give its thread back. Held by its node: it may be taken off the directory, and blocks its thread all the same.
+#[derive(Clone, Debug)]
 pub(crate) struct Stall {
-    pub(crate) path: ChildPath,
+    pub(crate) node: Arc<Node>,
     pub(crate) shard: u16,
 }
 
@@ -84,16 +88,14 @@ fn look_at(world: &World, shard: u16, limit: Duration, seen: &mut BTreeMap<u16, 
 impl World {
     fn stalled(&self, shard: u16, child: u64, blocked_for: Duration) {
         let Some(node) = self.by_id(child) else { return };
-        lock(&self.stalls).push(Stall { path: node.path.clone(), shard });
+        lock(&self.stalls).push(Stall { node: Arc::clone(&node), shard });
         self.emit(&node, Happening::Stalled { shard, blocked_for });
     }
 
     fn stall_over(&self, shard: u16) {
         let over: Vec<Stall> = lock(&self.stalls).extract_if(.., |stall| stall.shard == shard).collect();
         for stall in over {
-            if let Some(listed) = self.find(&stall.path) {
-                self.emit(listed.node(), Happening::StallOver { shard });
-            }
+            self.emit(&stall.node, Happening::StallOver { shard });
         }
     }
 

@@ -198,6 +198,8 @@ impl World {
     }
 
     pub(crate) fn clear(&self) {
+        // They hold their nodes, which hold this.
+        lock(&self.stalls).clear();
         let directory = std::mem::take(&mut *lock(&self.directory));
         drop(directory);
     }
