@@ -1,11 +1,11 @@
 //! The delivery lanes of a queue: per pair, deliveries in order, one try at a time; a head in retry blocks its own lane only. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::model::{Delivery, PairId, Part, PartState};
+use crate::model::{Delivery, PairId, Part, PartState, Place};
 
 /// What a lane waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -76,16 +76,37 @@ impl Lanes {
         lane.woken = lane.phase == Phase::Reading;
     }
 
-    /// The steps that can be taken now, at most `tries` of them tries; each lane is marked busy with its step.
+    /// The steps that can be taken now, at most `tries` of them tries; each lane is marked busy with its step. Where not all
+    /// may be tried, those to the chats that failed least come first: they tell most of whether the account works, and a
+    /// chat that fails holds up no other.
     pub(super) fn steps(&mut self, now: Instant, tries: usize) -> Vec<Step> {
         let mut left = tries;
         let mut steps = Vec::new();
-        for (pair, lane) in &mut self.lanes {
+        let failed = if tries < self.lanes.len() { self.failures_by_target() } else { HashMap::new() };
+        let mut lanes: Vec<_> = self.lanes.iter_mut().collect();
+        if !failed.is_empty() {
+            lanes.sort_by_key(|(_, lane)| {
+                (lane.target().and_then(|target| failed.get(&target)), lane.failures)
+            });
+        }
+        for (pair, lane) in lanes {
             let Some(step) = lane.step(*pair, now, left > 0) else { continue };
             left = left.saturating_sub(usize::from(matches!(step, Step::Try { .. })));
             steps.push(step);
         }
         steps
+    }
+
+    /// Tries in a row that failed, of all lanes to a chat; without those that did not.
+    fn failures_by_target(&self) -> HashMap<Place, u32> {
+        let mut failed = HashMap::<_, u32>::new();
+        for lane in self.lanes.values().filter(|lane| lane.failures > 0) {
+            if let Some(target) = lane.target() {
+                let sum = failed.entry(target).or_default();
+                *sum = sum.saturating_add(lane.failures);
+            }
+        }
+        failed
     }
 
     /// When the next lane that waits for a time may go on. One whose time has come waits for something else: for the end of
@@ -210,6 +231,11 @@ impl Lanes {
 }
 
 impl Lane {
+    /// Where its head goes.
+    fn target(&self) -> Option<Place> {
+        self.items.front().map(|head| head.target)
+    }
+
     fn step(&mut self, pair: PairId, now: Instant, may_try: bool) -> Option<Step> {
         if self.phase != Phase::Idle || self.not_before.is_some_and(|at| at > now) {
             return None;
@@ -366,5 +392,23 @@ mod tests {
         lanes.wake(pair(1));
         lanes.advance(pair(1), 0, 0, now);
         assert_eq!(lanes.steps(now, 9), vec![Step::Read { pair: pair(1), after: None }]);
+    }
+
+    #[test]
+    fn the_chat_that_failed_least_is_tried_first_where_one_may_be() {
+        let now = Instant::now();
+        let mut lanes = Lanes::default();
+        let chats = [(pair(1), 1), (pair(2), 1), (pair(3), 7)];
+        for ((pair, chat), seq) in chats.into_iter().zip(1..) {
+            lanes.wake(pair);
+            lanes.steps(now, 0);
+            let mut delivery = delivery(pair, seq, 1);
+            delivery.target.chat = ChatId::new(chat).unwrap();
+            lanes.read(pair, vec![delivery], 10, 0, now);
+        }
+        assert_eq!(tried(&lanes.steps(now, 1)), [(1, 0)], "none failed: in their order");
+        lanes.retry(pair(1), 0, now, true, None);
+        assert_eq!(tried(&lanes.steps(now, 1)), [(3, 0)], "not the other lane to the same chat");
+        assert_eq!(tried(&lanes.steps(now, 1)), [(2, 0)], "all have their turn");
     }
 }
