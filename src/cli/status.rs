@@ -91,7 +91,7 @@ pub(super) fn render(status: &Status) -> Vec<String> {
     lines
 }
 
-/// How well the daemon is, how many actors are in which state, and what is wrong.
+/// How well the daemon is, how many of the actors that are shown are in which state, and what is wrong.
 pub(super) fn head(status: &Status) -> Vec<String> {
     let ready = if status.ready { "ready" } else { "not ready" };
     let verdict = status.verdict.map(|verdict| format!(", {verdict}")).unwrap_or_default();
@@ -101,7 +101,7 @@ pub(super) fn head(status: &Status) -> Vec<String> {
     }
     let counts: Vec<_> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
-    let mut lines = vec![format!("{ready}{verdict}; {} actors{counts}", status.items.len())];
+    let mut lines = vec![format!("{ready}{verdict}; {} actors shown{counts}", status.items.len())];
     lines.extend(
         status.reasons.iter().map(|reason| format!("  {}", table::short(reason, REASON_MAX).trim_end())),
     );

@@ -59,7 +59,7 @@ async fn status_shows_the_tree_as_a_table() {
     let lines: Vec<&str> = done.out.lines().collect();
     assert_eq!(
         lines[..2],
-        ["ready, yellow; 4 actors: 3 running, 1 parked", "  pairs: 1 of 1 children parked"]
+        ["ready, yellow; 4 actors shown: 3 running, 1 parked", "  pairs: 1 of 1 children parked"]
     );
     let table = [
         "PATH          KIND  STATE    SINCE            EPOCH  RESTARTS  RECENT  QUEUED  NEXT             FAILED AT                           WHY",

@@ -120,7 +120,7 @@ async fn snapshots_follow_each_other_until_an_interrupt() {
     let folder = TempDir::new().unwrap();
     let harness = daemon(&folder, FakeAdmin::with_paths(&["root", "pairs"]));
     let mut watching = Watching::through_a_pipe(&folder, &[]);
-    let three = |text: &str| text.matches("ready, green; 2 actors: 2 running").count() >= 3;
+    let three = |text: &str| text.matches("ready, green; 2 actors shown: 2 running").count() >= 3;
     let text = watching.out.wait_for("three snapshots", three).await;
     assert!(text.contains("\n\nready, green;") && !text.contains('\u{1b}'), "{text}");
     watching.interrupt();
@@ -150,7 +150,7 @@ async fn a_daemon_that_is_away_is_waited_for() {
     for watching in [&watching, &plain] {
         watching.err.wait_for("the daemon to be back", |text| text.contains("the daemon is back\n")).await;
     }
-    plain.out.wait_for("its actors", |text| text.contains("3 actors: 3 running")).await;
+    plain.out.wait_for("its actors", |text| text.contains("3 actors shown: 3 running")).await;
     let found = eventually("its actors", || async {
         let lines: Vec<Value> =
             watching.out.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -292,7 +292,7 @@ async fn a_terminal_is_drawn_anew() {
     assert!(text.starts_with("\u{1b}[2J\u{1b}[H") && text.matches("\u{1b}[2J").count() == 1, "{text:?}");
     let drawing = &drawings(&text)[1];
     assert_eq!(drawing.len(), 11, "as many lines as fit: {drawing:?}");
-    assert_eq!(drawing[0], "ready, green; 41 actors: 40 running, 1 parked");
+    assert_eq!(drawing[0], "ready, green; 41 actors shown: 40 running, 1 parked");
     assert!(
         drawing[2].starts_with("PATH") && drawing[3].starts_with("sessions/broken  pair  parked"),
         "{drawing:?}"
@@ -314,7 +314,7 @@ async fn a_terminal_is_drawn_anew() {
     let harness = daemon(&folder, FakeAdmin::with_paths(&["root"]));
     let back = |text: &str| {
         drawings(text).last().is_some_and(|drawing| {
-            drawing.first().is_some_and(|line| line == "ready, green; 1 actors: 1 running")
+            drawing.first().is_some_and(|line| line == "ready, green; 1 actors shown: 1 running")
         })
     };
     watching.out.wait_for("the daemon to be back", back).await;

@@ -75,7 +75,7 @@ daemon_on_both_databases! {
         assert!(location.contains("failpoint.rs:"), "{location}");
 
         let table = text(&data, &["status", "--prefix", "pairs"]).await;
-        assert!(table.starts_with("ready, yellow; 5 actors: 4 running, 1 parked\n  pairs: 1 of 4 children parked\n"), "{table}");
+        assert!(table.starts_with("ready, yellow; 5 actors shown: 4 running, 1 parked\n  pairs: 1 of 4 children parked\n"), "{table}");
         let line = table.lines().find(|line| line.starts_with(&path)).expect("its line");
         assert!(line.contains(&format!("{location} (6x)")) && line.contains("parked"), "{line}");
 
