@@ -54,6 +54,8 @@ mod replay;
 mod restart;
 #[path = "semantics/runners.rs"]
 mod runners;
+#[path = "semantics/scale.rs"]
+mod scale;
 #[path = "semantics/shards.rs"]
 mod shards;
 #[path = "semantics/significant.rs"]
@@ -94,6 +96,8 @@ fn tests_in(folder: &str) -> Vec<String> {
 fn all_tests() -> Vec<String> {
     let mut tests = tests_in("tests/semantics");
     tests.extend(tests_in("tests/differential"));
+    // What one look at the directory costs is seen from within only.
+    tests.extend(tests_in("src/supervision/directory"));
     // Of the domain's tests those that show a promise of the runtime at work have its number.
     tests.extend(tests_in("tests/tree").into_iter().filter(|name| is_numbered(name)));
     assert!(tests.len() > 80, "{}", tests.len());
@@ -115,13 +119,29 @@ fn every_promise_has_its_test() {
     let promises = std::fs::read_to_string(room().join("SEMANTICS.md")).unwrap();
     let (tests, named) = (all_tests(), named(&promises));
     // The words of code on that page that look like tests, and this test itself.
-    let other = ["reset_after", "log_window", "log_signatures_max", "every_promise_has_its_test"];
+    let other = [
+        "reset_after",
+        "log_window",
+        "log_signatures_max",
+        "brutal_kill",
+        "get_childspec",
+        "every_promise_has_its_test",
+    ];
     for name in named.iter().filter(|name| !other.contains(name)) {
         assert!(tests.iter().any(|test| test == name), "SEMANTICS.md names {name}, which is no test");
     }
-    for test in tests {
+    for test in &tests {
         assert!(named.contains(&test.as_str()), "SEMANTICS.md does not say what {test} is for");
     }
+    let without = promises_without_a_test(&promises, &tests);
+    assert!(without.is_empty(), "nothing shows that {without:#?}");
+}
+
+/// The sentences of that page, up to what it says about differences and limits, that name none of the tests.
+fn promises_without_a_test<'a>(page: &'a str, tests: &[String]) -> Vec<&'a str> {
+    let promises = page.split("\n## What differs on purpose").next().unwrap();
+    let shown = |line: &str| named(line).iter().any(|name| tests.iter().any(|test| test == name));
+    promises.lines().filter(|line| line.starts_with("- ") && !shown(line)).collect()
 }
 
 /// Each case of OTP's own suite has a line: with tests that exist, or with the reason why there is none.

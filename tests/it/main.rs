@@ -73,6 +73,7 @@ mod refusals;
 mod reload;
 mod rotation;
 mod sealed_upload;
+mod second_signal;
 mod secrets;
 mod secrets_of_users;
 mod sessions_lost;

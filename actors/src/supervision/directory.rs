@@ -205,7 +205,7 @@ impl Directory {
                 scan.go_on(Bound::Included(Arc::clone(key)));
                 return true;
             }
-            steps = steps.saturating_add(1);
+            look(&mut steps);
             if scan.state().is_some_and(|state| !shelf.counts.any(state)) {
                 continue;
             }
@@ -214,7 +214,7 @@ impl Directory {
                 if scan.is_behind(listed.path()) {
                     break;
                 }
-                steps = steps.saturating_add(1);
+                look(&mut steps);
                 let enough = scan.wants(listed.node().state()) && !visit(listed);
                 if enough || steps >= SLICE {
                     scan.go_on(Bound::Excluded(listed.node().path.shared()));
@@ -225,6 +225,13 @@ impl Directory {
         scan.end();
         false
     }
+}
+
+/// One more child looked at, or shelf come to; tests count them.
+fn look(steps: &mut usize) {
+    *steps = steps.saturating_add(1);
+    #[cfg(test)]
+    tests::looked();
 }
 
 fn up_to(path: &str) -> (Bound<&str>, Bound<&str>) {

@@ -29,7 +29,7 @@ pub enum Happening {
         /// Number of the start.
         epoch: u64,
     },
-    /// It failed or ended, and will be started again.
+    /// It failed or ended and waits for its backoff, which begins now; it is started afterwards, unless it is stopped first.
     Restarting {
         /// The failure; none when a permanent child ended normally.
         failure: Option<Failure>,

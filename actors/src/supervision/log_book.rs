@@ -347,7 +347,7 @@ fn full(event: &SupervisionEvent, failure: Option<&Failure>) {
                 failure = text,
                 delay_ms,
                 restarts_in_window,
-                "child is started again after its backoff"
+                "child waits for its backoff, then starts again"
             );
         }
         Happening::Parked { cause, reason, probe_in } => {

@@ -163,7 +163,7 @@ impl Runtime {
         }
     }
 
-    /// Ends everything at once: the second signal.
+    /// Ends everything at once and calls no child, as OTP's `brutal_kill`: the second signal.
     pub fn kill(&self) {
         self.world.draining.store(true, Ordering::Release);
         self.origin.step(Event::Abandon);

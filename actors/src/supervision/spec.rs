@@ -24,7 +24,10 @@ pub enum RestartType {
     Temporary,
 }
 
-/// How long a child may take to stop.
+/// How long a child may take to stop (OTP's `shutdown` in milliseconds).
+///
+/// A branch has OTP's `infinity`. OTP's `brutal_kill` no child has: a limit of zero cuts off work at once, but the child is
+/// still told that it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopLimit {
     /// From the request to the end; then what is left is dropped.
@@ -56,11 +59,11 @@ pub struct Policy {
     pub restart: RestartType,
     /// Delay before a restart.
     pub backoff: Backoff,
-    /// Restarts allowed before it is parked.
+    /// Restarts allowed before it is parked. OTP counts for the supervisor alone: see [`BranchSpec::intensity`].
     pub intensity: Intensity,
     /// Messages its mailbox holds.
     pub mailbox: NonZeroUsize,
-    /// How long it may take to stop.
+    /// How long it may take to stop (OTP's `shutdown`).
     pub stop: StopLimit,
     /// Longest time for one `Child::load`.
     pub load_limit: Duration,
@@ -178,9 +181,9 @@ impl<C: Child> ChildSpec<C> {
 /// In which order a supervisor starts and stops its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// A static branch: one after the other in the order they were added, stopped in reverse.
+    /// A static branch: one after the other in the order they were added, stopped in reverse, as OTP's supervisors do.
     Ordered,
-    /// A dynamic branch: all at once.
+    /// A dynamic branch: all at once (OTP's `simple_one_for_one`).
     Concurrent,
 }
 
@@ -199,7 +202,8 @@ impl BranchSpec {
         Self::new(id, CorePolicy { intensity, ..CorePolicy::new(Order::Ordered) })
     }
 
-    /// A dynamic branch: children come and go, start and drain are concurrent. Without an intensity of its own, for
+    /// A dynamic branch (OTP's `simple_one_for_one`, but each child has an id and a spec of its own, and there is no
+    /// template): children come and go, start and drain are concurrent. Without an intensity of its own, for
     /// each child has one and is parked alone.
     pub fn dynamic(id: impl Into<String>) -> Self {
         Self::new(id, CorePolicy::new(Order::Concurrent))
@@ -216,7 +220,7 @@ impl BranchSpec {
         self
     }
 
-    /// Restarts of all its children together before it gives up; `None` never does. A child of a group counts here
+    /// Restarts of all its children together before it gives up (OTP's `intensity` and `period`); `None` never does. A child of a group counts here
     /// alone: the group is not parked in parts.
     #[must_use]
     pub const fn intensity(mut self, intensity: Option<Intensity>) -> Self {

@@ -20,7 +20,7 @@ use super::{
 /// What happened to the children of one kind since the runtime was made, each time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KindHistory {
-    /// Starts that came up, the first of each child included.
+    /// Starts that came up: the first of each child, those after a backoff, by a probe, by an order, with a group or a branch.
     pub starts: u64,
     /// Restarts after a failure or an end.
     pub restarts: u64,
@@ -38,7 +38,7 @@ pub struct KindHistory {
     pub storms: u64,
     /// Children that did not give their threads back in time.
     pub stalls: u64,
-    /// Children that ended and stay down.
+    /// Children that ended and stay down: by themselves, by an order, or because everything stopped.
     pub stops: u64,
     /// Those of them that were killed, or lost queued messages or running work.
     pub unclean_stops: u64,

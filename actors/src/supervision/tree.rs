@@ -158,7 +158,8 @@ impl Tree {
     }
 
     /// Restarts a child, or starts it when it is parked, in backoff or down; its failures are forgotten and none is
-    /// counted. A running one ends its instance in good order first; its queue is kept.
+    /// counted. A running one ends its instance in good order first; its queue is kept. Not OTP's `restart_child`, which
+    /// refuses what runs: that is [`start`](Self::start).
     ///
     /// # Errors
     /// [`OrderError`] when there is nothing to restart.

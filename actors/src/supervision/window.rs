@@ -2,12 +2,13 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-/// How many restarts are allowed in how long: `max_restarts` within `window` are, one more exceeds it.
+/// How many restarts are allowed in how long: `max_restarts` within `window` are, one more exceeds it (OTP's
+/// `intensity` and `period`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intensity {
-    /// Restarts allowed inside the window; 0 means that the first failure exceeds it.
+    /// Restarts allowed inside the window (OTP's `intensity`); 0 means that the first failure exceeds it.
     pub max_restarts: u32,
-    /// Length of the window.
+    /// Length of the window (OTP's `period`).
     pub window: Duration,
 }
 

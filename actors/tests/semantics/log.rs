@@ -104,7 +104,7 @@ fn a_restart_a_parking_and_an_unparking_are_a_line_each() {
         assert_eq!((&line["failure"], &line["delay_ms"]), (&"poisoned".into(), &1_000.into()));
         assert_eq!(line["restarts_in_window"], 1);
         assert!(line["location"].as_str().unwrap().contains("puppet.rs:"), "{line}");
-        assert_eq!(line["message"], "child is started again after its backoff");
+        assert_eq!(line["message"], "child waits for its backoff, then starts again");
         pass(secs(1)).await;
         child.tell(Poison).unwrap();
         settle().await;

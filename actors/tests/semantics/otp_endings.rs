@@ -82,8 +82,32 @@ fn a_stop_limit_of_zero_cuts_off_at_once() {
             let before = tokio::time::Instant::now();
             let report = world.runtime.drain(secs(30)).await;
             assert_eq!((before.elapsed(), report.unfinished.len()), (secs(1), 10));
+            // OTP's `brutal_kill` would not have asked them; here they are told.
+            for told in ["closing", "drain", "stopped shutdown"] {
+                assert_eq!(rope.lines().iter().filter(|line| line.ends_with(told)).count(), 10, "{told}");
+            }
         });
     }
+}
+
+/// `sup_stop_infinity`.
+#[test]
+fn a_branch_waits_for_its_children_without_a_limit_of_its_own() {
+    run(async {
+        let (world, rope) = (World::new(), Rope::default());
+        let branch = world.runtime.root().add_branch(BranchSpec::ordered("x").policy(within(1))).unwrap();
+        rope.0.lock().unwrap().drain_takes = secs(40);
+        let patient = Policy { stop: StopLimit { limit: secs(50), reserve: secs(45) }, ..exact() };
+        for id in ["a", "b"] {
+            branch.add(puppet(id, &rope).policy(patient.clone())).unwrap();
+        }
+        world.runtime.start().await;
+        settle().await;
+        let before = tokio::time::Instant::now();
+        assert!(world.runtime.root().remove("x").await);
+        assert_eq!(before.elapsed(), secs(80), "one after the other, each as long as it takes");
+        assert_eq!(rope.lines().iter().filter(|line| line.ends_with("stopped shutdown")).count(), 2);
+    });
 }
 
 /// `sup_stop_race`.

@@ -118,7 +118,8 @@ const fn kind(total: &KindTotals) -> Label {
 
 fn happened(encoder: &mut DescriptorEncoder<'_>, totals: &[KindTotals]) -> fmt::Result {
     let starts = totals.iter().map(|total| ([kind(total)], total.history.starts));
-    counters(encoder, "starts", "Starts of actors, the first of each included", starts)?;
+    let help = "Starts of actors that came up: first ones, restarts, probes and orders";
+    counters(encoder, "starts", help, starts)?;
     let restarts = totals.iter().map(|total| ([kind(total)], total.history.restarts));
     counters(encoder, "restarts", "Restarts of actors after a failure or an end", restarts)?;
     let failures = totals.iter().flat_map(|total| {
@@ -160,7 +161,8 @@ fn happened(encoder: &mut DescriptorEncoder<'_>, totals: &[KindTotals]) -> fmt::
         let clean = total.history.stops.saturating_sub(unclean);
         [([kind(total), ("clean", "true")], clean), ([kind(total), ("clean", "false")], unclean)]
     });
-    counters(encoder, "stops", "Actors that ended and stay down; not clean: with work left", stops)
+    let help = "Actors that ended and stay down, by themselves or as told; not clean: with work left";
+    counters(encoder, "stops", help, stops)
 }
 
 fn refused(encoder: &mut DescriptorEncoder<'_>, totals: &[KindTotals]) -> fmt::Result {

@@ -11,7 +11,7 @@ use crate::supervision::{
 /// Which siblings are restarted with a child that failed (the terms are Erlang/OTP's).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strategy {
-    /// None: the failed child alone.
+    /// None: the failed child alone. With [`Order::Concurrent`] it is OTP's `simple_one_for_one`.
     #[default]
     OneForOne,
     /// All of them: stopped newest first, then started oldest first.

@@ -1,5 +1,6 @@
 //! The directory against a plain map, and the length of its slices.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Weak;
@@ -13,12 +14,30 @@ use crate::supervision::{
     core::CorePolicy,
     event::NoSink,
     node::Place,
+    page::PageQuery,
     runtime::RuntimeConfig,
     shards::Shards,
     spec::Order,
     state::{Counts, NodeState},
+    tree::Tree,
     world::World,
 };
+
+thread_local! {
+    /// Children looked at and shelves come to, on this thread.
+    static LOOKS: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(super) fn looked() {
+    LOOKS.set(LOOKS.get() + 1);
+}
+
+/// What a piece of work answers, and how many looks it took.
+fn looks<R>(work: impl FnOnce() -> R) -> (R, usize) {
+    let before = LOOKS.get();
+    let answer = work();
+    (answer, LOOKS.get() - before)
+}
 
 fn listed(world: &Arc<World>, path: &str, branch: bool) -> AnyChild {
     let family = Arc::<Counts>::default();
@@ -219,5 +238,65 @@ fn a_branch_takes_along_what_is_below_it_and_nothing_else() {
         assert_eq!(directory.remove(root.node()).len(), 1_003);
         assert!(read(&directory, &mut Scan::new(&ChildPath::root(), None, None)).is_empty());
         assert!(directory.pillars().is_empty());
+    });
+}
+
+/// 100,000 children of a branch, two of which, far from each other, are parked.
+fn hundred_thousand(world: &Arc<World>) -> Vec<AnyChild> {
+    let all: Vec<_> = (0..100_000).map(|n| listed(world, &format!("pairs/{n:06}"), false)).collect();
+    for n in [70_000, 99_000] {
+        all[n].node().set_state(NodeState::Parked);
+    }
+    world.list(listed(world, "pairs", true));
+    all.iter().for_each(|one| world.list(one.clone()));
+    all
+}
+
+#[test]
+fn a_page_looks_at_what_is_on_it_and_at_one_number_a_shelf() {
+    in_a_world(|world| {
+        let _all = hundred_thousand(&world);
+        let tree = Tree { world: Arc::clone(&world) };
+        let shelves = 100_001_usize.div_ceil(SHELF);
+        let page = |state, limit: usize, after: Option<&str>| {
+            let prefix = ChildPath::parse("pairs").unwrap();
+            let after = after.map(|after| ChildPath::parse(after).unwrap());
+            let limit = NonZeroUsize::new(limit).unwrap();
+            looks(|| tree.page(&PageQuery { prefix, state, limit, after }).items.len())
+        };
+        // One child more says that there are more; and the shelves on which they are.
+        for (limit, after) in [(1, "pairs/000000"), (200, "pairs/050000"), (1_000, "pairs/090000")] {
+            let (found, looks) = page(None, limit, Some(after));
+            assert_eq!(found, limit);
+            assert!((limit + 1..=limit + 1 + limit / SHELF + 3).contains(&looks), "{limit}: {looks} looks");
+        }
+        let (found, looks) = page(Some(NodeState::Parked), 5, None);
+        assert_eq!(found, 2);
+        let neighbours = 2 * SHELF;
+        assert!((shelves..=shelves + 1 + neighbours).contains(&looks), "{looks} looks");
+        let (found, looks) = page(Some(NodeState::Backoff), 5, None);
+        assert_eq!(found, 0);
+        assert!((shelves..=shelves + 1).contains(&looks), "nobody is looked at: {looks} looks");
+    });
+}
+
+#[test]
+fn the_directory_is_locked_for_a_look_at_512_children_at_most() {
+    in_a_world(|world| {
+        let _all = hundred_thousand(&world);
+        for state in [None, Some(NodeState::Starting), Some(NodeState::Parked), Some(NodeState::Backoff)] {
+            let (mut scan, mut longest, mut sum) = (Scan::new(&ChildPath::root(), state, None), 0, 0);
+            loop {
+                // The lock is taken for the call and no longer.
+                let (more, looks) = looks(|| world.slice(&mut scan, &mut |_| true));
+                (longest, sum) = (looks.max(longest), sum + looks);
+                if !more {
+                    break;
+                }
+            }
+            // A slice that ends with the first child of a shelf has come to that shelf, too.
+            assert!((SLICE..=SLICE + 1).contains(&longest), "{state:?}: {longest} looks");
+            assert!(sum > longest, "{state:?}: more than one slice");
+        }
     });
 }
