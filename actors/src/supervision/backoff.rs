@@ -46,7 +46,11 @@ impl Backoff {
 /// A key for [`Backoff::delay`] out of the run's seed and a child's path.
 #[must_use]
 pub fn jitter_key(seed: u64, path: &str) -> u64 {
-    path.bytes().fold(mix(seed, 0), |hash, byte| mix(hash, u64::from(byte)))
+    // Eight bytes at a time; no path holds a zero byte, so that none is mistaken for what the last word is filled with.
+    path.as_bytes().chunks(8).fold(mix(seed, 0), |hash, bytes| {
+        let word = bytes.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+        mix(hash, word)
+    })
 }
 
 /// SplitMix64's finaliser over both words (prng.di.unimi.it/splitmix64.c).

@@ -1,6 +1,6 @@
 //! Supervisors as the composition root and the domain see them: handles to add and remove children.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, mem, sync::Arc, time::Duration};
 
 use futures_util::future::{self, LocalBoxFuture};
 
@@ -30,8 +30,8 @@ impl Branch {
     ///
     /// # Errors
     /// [`AddError`]: a bad spec, an id that is taken, or a branch that is stopping.
-    pub fn add<C: Child>(&self, spec: ChildSpec<C>) -> Result<ChildRef<C>, AddError> {
-        let path = self.cell.path.child(&Segment::parse(spec.id.clone())?);
+    pub fn add<C: Child>(&self, mut spec: ChildSpec<C>) -> Result<ChildRef<C>, AddError> {
+        let path = self.cell.path.child(&Segment::parse(mem::take(&mut spec.id))?);
         self.cell.add(path, spec, None)
     }
 

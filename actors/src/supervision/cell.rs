@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 
 use super::{
     child::Child,
-    core::{AutoShutdown, Core, CorePolicy, EndHow, Event, Key, SlotView},
+    core::{Action, AutoShutdown, Core, CorePolicy, EndHow, Event, Key, SlotView},
     execute::Outbox,
     node::{Node, Place, lock},
     path::ChildPath,
     reference::{AnyChild, ChildRef},
-    runner::{Limits, Runner},
+    runner::{Limits, Runner, mailbox},
     spec::{ChildSpec, SpecError},
     state::{Counts, Refusal},
     world::World,
@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     /// Those of the child that was added last.
     limits: Option<Arc<Limits>>,
     pub(crate) outbox: Outbox,
+    /// Room for what the core decides; empty between two events.
+    pub(crate) actions: Vec<Action>,
     /// Why the branch is giving up.
     pub(crate) chain: Option<String>,
     pub(crate) settled: Vec<oneshot::Sender<()>>,
@@ -80,6 +82,7 @@ impl BranchCell {
                 next: 0,
                 limits: None,
                 outbox: Outbox::default(),
+                actions: Vec::new(),
                 chain: None,
                 settled: Vec::new(),
                 ended: Vec::new(),
@@ -106,16 +109,13 @@ impl BranchCell {
     ) -> Result<ChildRef<C>, AddError> {
         spec.policy.check()?;
         let ChildSpec { args, policy, shard_key, .. } = spec;
-        let (key, reference) = {
+        let (key, reference, _before) = {
             let mut inner = lock(&self.inner);
             if !inner.core.accepts() || self.world.draining.load(Ordering::Acquire) {
                 return Err(AddError::Stopping);
             }
             if policy.significant && inner.core.policy().auto_shutdown == AutoShutdown::Never {
                 return Err(SpecError::SignificantForNothing.into());
-            }
-            if self.find(&inner, &path).is_some() {
-                return Err(AddError::Duplicate(path));
             }
             let key = inner.next;
             inner.next = key.saturating_add(1);
@@ -127,10 +127,17 @@ impl BranchCell {
                 let _first = cell.own.set((Arc::downgrade(self), key, Arc::downgrade(&node)));
             }
             let limits = inner.share(Limits::new(&policy, node.is_branch()));
-            let reference = Runner::launch(self, node, limits, args)?;
+            let (reference, mailbox) = mailbox(node);
+            let Ok(before) = self.world.list(reference.untyped(), |there| inner.has(there)) else {
+                reference.node().unlisted();
+                return Err(AddError::Duplicate(path));
+            };
+            if !Runner::launch(self, &reference, mailbox, limits, args) {
+                self.world.unlist(reference.node());
+                return Err(AddError::Gone);
+            }
             inner.entries.insert(key, reference.untyped());
-            self.world.list(reference.untyped());
-            (key, reference)
+            (key, reference, before)
         };
         let policy = self.world.slot_policy(&policy, &path);
         self.step(Event::Added { key, policy });
@@ -203,10 +210,7 @@ impl BranchCell {
 
     /// A child of this supervisor that is not forgotten. The directory knows paths; it may still list one that is.
     fn find(&self, inner: &Inner, path: &ChildPath) -> Option<AnyChild> {
-        let child = self.world.find(path)?;
-        let node = child.node();
-        let ours = inner.entries.get(&node.key).is_some_and(|entry| Arc::ptr_eq(entry.node(), node));
-        ours.then_some(child)
+        self.world.find(path).filter(|child| inner.has(child))
     }
 
     pub(crate) fn key(&self, id: &str) -> Option<Key> {
@@ -232,6 +236,12 @@ impl Inner {
             Some(before) if **before == limits => Arc::clone(before),
             _ => Arc::clone(self.limits.insert(Arc::new(limits))),
         }
+    }
+
+    /// True for a child of this supervisor that is not forgotten.
+    fn has(&self, child: &AnyChild) -> bool {
+        let node = child.node();
+        self.entries.get(&node.key).is_some_and(|entry| Arc::ptr_eq(entry.node(), node))
     }
 
     pub(crate) fn forget(&mut self, key: Key) {

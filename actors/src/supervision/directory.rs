@@ -59,6 +59,10 @@ impl Shelf {
     }
 }
 
+/// Another child of that path is there, and stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken;
+
 /// See the module.
 pub(crate) struct Directory {
     root: Option<AnyChild>,
@@ -76,23 +80,34 @@ impl Default for Directory {
 }
 
 impl Directory {
-    /// Puts a child in; answers with one that stood there under the same path, for the caller to drop.
-    pub(crate) fn insert(&mut self, listed: AnyChild) -> Option<AnyChild> {
+    /// Puts a child in, unless one stands there under the same path that `stays`. Answers with one that did not, for the
+    /// caller to drop.
+    pub(crate) fn insert(
+        &mut self,
+        listed: AnyChild,
+        stays: impl FnOnce(&AnyChild) -> bool,
+    ) -> Result<Option<AnyChild>, Taken> {
         let path = listed.node().path.clone();
-        if listed.node().is_branch() || !path.as_str().contains('/') {
-            self.pillars.insert(path.clone(), listed.clone());
-        }
         if path.is_root() {
-            return self.root.replace(listed);
+            if self.root.as_ref().is_some_and(stays) {
+                return Err(Taken);
+            }
+            self.pillars.insert(path, listed.clone());
+            return Ok(self.root.replace(listed));
         }
-        let (_, shelf) = self.shelves.range_mut::<str, _>(up_to(path.as_str())).next_back()?;
+        let shelf = self.shelves.range_mut::<str, _>(up_to(path.as_str())).next_back();
+        let Some((_, shelf)) = shelf else { return Ok(None) };
         let (at, before) = match shelf.search(path.as_str()) {
+            Ok(at) if shelf.items.get(at).is_some_and(stays) => return Err(Taken),
             Ok(at) => (at, shelf.take(at, at.saturating_add(1)).pop()),
             Err(at) => (at, None),
         };
+        if listed.node().is_branch() || !path.as_str().contains('/') {
+            self.pillars.insert(path.clone(), listed.clone());
+        }
         if shelf.items.len() < SHELF {
             shelf.put(at, listed);
-            return before;
+            return Ok(before);
         }
         // Where children are added in order the shelf before stays full.
         let mut next = shelf.split_off(if at == 0 { SHELF / 2 } else { at });
@@ -109,7 +124,7 @@ impl Directory {
         if let Some(key) = key {
             self.shelves.insert(key, next);
         }
-        before
+        Ok(before)
     }
 
     /// Takes this very child and everything below it out, for the caller to drop; a newer one of the same path stays.

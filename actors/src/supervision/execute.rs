@@ -72,15 +72,17 @@ impl BranchCell {
     fn decide(&self, event: Event, mut because: Because) {
         let now = self.world.now();
         {
-            let mut inner = lock(&self.inner);
-            let actions = inner.core.step(event, now);
+            let mut guard = lock(&self.inner);
+            let inner = &mut *guard;
+            inner.core.step_into(event, now, &mut inner.actions);
             if let Event::Up { key } = event
                 && let Some(entry) = inner.entries.get(&key).cloned()
             {
                 inner.outbox.waiting.push_back(Work::Up(entry));
             }
+            let mut actions = mem::take(&mut inner.actions);
             let last = actions.len().saturating_sub(1);
-            for (n, action) in actions.into_iter().enumerate() {
+            for (n, action) in actions.drain(..).enumerate() {
                 let entry = key_of(action).and_then(|key| inner.entries.get(&key).cloned());
                 if let Action::Forget { key } = action {
                     inner.forget(key);
@@ -94,6 +96,7 @@ impl BranchCell {
                 };
                 inner.outbox.waiting.push_back(work);
             }
+            inner.actions = actions;
             if mem::replace(&mut inner.outbox.busy, true) {
                 return;
             }
@@ -112,7 +115,10 @@ impl BranchCell {
             match work {
                 None => return,
                 Some(Work::Up(entry)) => {
-                    self.world.emit(entry.node(), Happening::Started { epoch: entry.node().epoch() });
+                    let node = entry.node();
+                    // Since when it is running was noted a moment ago.
+                    let at = node.ledger().since;
+                    self.world.emit_at(node, Happening::Started { epoch: node.epoch() }, at);
                 }
                 Some(Work::OnChild(action, entry, because)) => self.on_child(action, &entry, because),
                 Some(Work::OnBranch(action)) => self.on_branch(action),

@@ -17,7 +17,7 @@ use super::{
     backoff::jitter_key,
     changes::Feeds,
     core::SlotPolicy,
-    directory::Directory,
+    directory::{Directory, Taken},
     event::{Happening, SupervisionEvent, SupervisionSink},
     log_book::LogBook,
     node::{Node, lock},
@@ -150,10 +150,14 @@ impl World {
         }
     }
 
-    pub(crate) fn list(&self, listed: AnyChild) {
-        let before = lock(&self.directory).insert(listed);
-        // Foreign code may run in its drop: never inside the lock.
-        drop(before);
+    /// Puts a child on the directory, see [`Directory::insert`]. What is answered is to be dropped outside of all locks:
+    /// foreign code may run in its drop.
+    pub(crate) fn list(
+        &self,
+        listed: AnyChild,
+        stays: impl FnOnce(&AnyChild) -> bool,
+    ) -> Result<Option<AnyChild>, Taken> {
+        lock(&self.directory).insert(listed, stays)
     }
 
     /// Takes a child and everything below it off the directory.

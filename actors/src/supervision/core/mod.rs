@@ -115,20 +115,26 @@ impl Core {
     /// Takes one event and says what to do about it, in order.
     pub fn step(&mut self, event: Event, now: Moment) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.step_into(event, now, &mut actions);
+        actions
+    }
+
+    /// The same, into room that is there already: what is to be done comes after what `actions` holds.
+    pub fn step_into(&mut self, event: Event, now: Moment, actions: &mut Vec<Action>) {
         match event {
-            Event::Begin => self.begin(&mut actions),
-            Event::End { how, deadline } => self.end(how, deadline, After::Nothing, &mut actions),
-            Event::Abandon => self.abandon(&mut actions),
-            Event::Shelve => self.shelve(&mut actions),
-            Event::Added { key, policy } => self.added(key, policy, &mut actions),
-            Event::Remove { key, deadline } => self.remove(key, deadline, &mut actions),
-            Event::Up { key } => self.up(key, now, &mut actions),
-            Event::Ignored { key } => self.ignored(key, &mut actions),
-            Event::Exited { key, exit } => self.exited(key, exit, now, &mut actions),
-            Event::Restart { key } => self.restart(key, &mut actions),
-            Event::Terminate { key } => self.terminate(key, &mut actions),
-            Event::Due { key } => self.due(key, &mut actions),
-            Event::StormDue => self.storm_due(now, &mut actions),
+            Event::Begin => self.begin(actions),
+            Event::End { how, deadline } => self.end(how, deadline, After::Nothing, actions),
+            Event::Abandon => self.abandon(actions),
+            Event::Shelve => self.shelve(actions),
+            Event::Added { key, policy } => self.added(key, policy, actions),
+            Event::Remove { key, deadline } => self.remove(key, deadline, actions),
+            Event::Up { key } => self.up(key, now, actions),
+            Event::Ignored { key } => self.ignored(key, actions),
+            Event::Exited { key, exit } => self.exited(key, exit, now, actions),
+            Event::Restart { key } => self.restart(key, actions),
+            Event::Terminate { key } => self.terminate(key, actions),
+            Event::Due { key } => self.due(key, actions),
+            Event::StormDue => self.storm_due(now, actions),
             Event::Reconfigure { intensity, on_exceed, auto_shutdown } => {
                 self.reconfigure(CorePolicy { intensity, on_exceed, auto_shutdown, ..self.policy });
             }
@@ -138,7 +144,6 @@ impl Core {
                 }
             }
         }
-        actions
     }
 
     /// True when children may be added and restarted.

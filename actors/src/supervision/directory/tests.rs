@@ -97,6 +97,11 @@ enum Step {
 }
 
 /// Names that lie close to each other, at both sides of what separates segments.
+/// Puts a child in the place of whatever was there.
+fn put(directory: &mut Directory, listed: AnyChild) -> Option<AnyChild> {
+    directory.insert(listed, |_| false).expect("nothing stays")
+}
+
 fn name(number: usize) -> String {
     let branch = ["a", "a-b", "a0", "b", "zz"];
     let branch = branch[number % branch.len()];
@@ -124,13 +129,13 @@ proptest! {
     fn it_agrees_with_a_plain_map(steps in steps(), prefixes in proptest::collection::vec(0..60_usize, 4), after in 0..2_000_usize) {
         in_a_world(|world| {
             let (mut directory, mut model) = (Directory::default(), BTreeMap::new());
-            directory.insert(listed(&world, "root", true));
+            put(&mut directory, listed(&world, "root", true));
             for step in steps {
                 match step {
                     Step::Insert(number) => {
                         let (path, branch) = (name(number), number < 5);
                         let new = listed(&world, &path, branch);
-                        let before = directory.insert(new.clone());
+                        let before = put(&mut directory, new.clone());
                         assert_eq!(before.map(|one| one.node().id), model.insert(path, new).map(|one| one.node().id));
                     }
                     Step::Remove(number) => {
@@ -196,7 +201,7 @@ fn a_rare_state_is_found_without_looking_at_everybody() {
         let mut directory = Directory::default();
         let all: Vec<_> = (0..100_000).map(|n| listed(&world, &format!("pairs/{n:06}"), false)).collect();
         for one in &all {
-            directory.insert(one.clone());
+            put(&mut directory, one.clone());
         }
         assert_eq!(
             directory.shelves.len(),
@@ -222,11 +227,11 @@ fn a_branch_takes_along_what_is_below_it_and_nothing_else() {
     in_a_world(|world| {
         let mut directory = Directory::default();
         for path in ["root", "pairs", "pairs-old", "pairs0"] {
-            directory.insert(listed(&world, path, true));
+            put(&mut directory, listed(&world, path, true));
         }
         for n in 0..1_000 {
-            directory.insert(listed(&world, &format!("pairs/{n}"), false));
-            directory.insert(listed(&world, &format!("pairs-old/{n}"), false));
+            put(&mut directory, listed(&world, &format!("pairs/{n}"), false));
+            put(&mut directory, listed(&world, &format!("pairs-old/{n}"), false));
         }
         let pairs = directory.find(&ChildPath::parse("pairs").unwrap()).unwrap();
         assert_eq!(directory.remove(pairs.node()).len(), 1_001);
@@ -247,8 +252,9 @@ fn hundred_thousand(world: &Arc<World>) -> Vec<AnyChild> {
     for n in [70_000, 99_000] {
         all[n].node().set_state(NodeState::Parked);
     }
-    world.list(listed(world, "pairs", true));
-    all.iter().for_each(|one| world.list(one.clone()));
+    for one in [listed(world, "pairs", true)].iter().chain(&all) {
+        assert!(matches!(world.list(one.clone(), |_| true), Ok(None)), "all are new");
+    }
     all
 }
 

@@ -14,14 +14,17 @@ use std::{
 
 use actix::{
     Context,
-    dev::{ContextFut, channel},
+    dev::{
+        ContextFut,
+        channel::{self, AddressReceiver},
+    },
 };
 use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, Sleep};
 
 use self::closing::Closing;
 use super::{
-    cell::{AddError, BranchCell},
+    cell::BranchCell,
     child::{Child, LoadError, Loaded},
     command::Command,
     contained::Contained,
@@ -100,23 +103,27 @@ pub(crate) struct Runner<C: Child> {
     published: Option<Stamp>,
 }
 
+/// The handle to a child that nobody runs yet, and what its messages come out of.
+pub(crate) fn mailbox<C: Child>(node: Arc<Node>) -> (ChildRef<C>, AddressReceiver<Host<C>>) {
+    let (sender, receiver) = channel::channel(0);
+    (ChildRef::new(sender, node), receiver)
+}
+
 impl<C: Child> Runner<C> {
-    /// Makes the mailbox here and the runner on the actors' thread; it waits for its first command.
+    /// Makes the runner on the actors' thread; it waits for its first command. False when that thread is gone.
     pub(crate) fn launch(
         parent: &Arc<BranchCell>,
-        node: Arc<Node>,
+        child: &ChildRef<C>,
+        mailbox: AddressReceiver<Host<C>>,
         limits: Arc<Limits>,
         args: C::Args,
-    ) -> Result<ChildRef<C>, AddError> {
-        let (sender, receiver) = channel::channel::<Host<C>>(0);
-        let world = Arc::clone(&node.world);
-        let reference = ChildRef::new(sender, node);
-        let (me, parent) = (reference.clone(), Arc::clone(parent));
+    ) -> bool {
+        let (me, parent) = (child.clone(), Arc::clone(parent));
+        let world = &child.node().world;
         world.runner_made();
-        let shard = reference.node().shard;
-        let launched = world.shards.run(shard, move || {
+        let launched = world.shards.run(child.node().shard, move || {
             let link = Link::new(me);
-            let context = Context::with_receiver(receiver).into_future(Host { link: Rc::clone(&link) });
+            let context = Context::with_receiver(mailbox).into_future(Host { link: Rc::clone(&link) });
             let phase = Phase::Idle(None);
             let args = Some(Box::new(args));
             let runner = Self {
@@ -131,12 +138,11 @@ impl<C: Child> Runner<C> {
             };
             actix_rt::spawn(runner);
         });
-        if launched {
-            return Ok(reference);
+        if !launched {
+            world.runner_gone();
+            child.node().set_state(NodeState::Stopped);
         }
-        world.runner_gone();
-        reference.node().set_state(NodeState::Stopped);
-        Err(AddError::Gone)
+        launched
     }
 
     fn node(&self) -> &Arc<Node> {
