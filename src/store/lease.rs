@@ -1,13 +1,16 @@
 //! Node leases and account assignments with epochs, the fencing tokens.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseTransaction, EntityTrait, QuerySelect};
-use switchyard_actors::model::{AccountId, AccountKind, Epoch, Fence, NodeId, Platform};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+};
+use switchyard_actors::model::{AccountId, AccountKind, AccountState, Epoch, Fence, NodeId, Platform};
 use switchyard_actors::ports::{Lease, StoreError};
 use uuid::Uuid;
 
@@ -52,6 +55,41 @@ impl Lease for Store {
             .writer
             .run(move |transaction| Box::pin(async move { take(transaction, account, node, now).await }));
         write.await
+    }
+
+    async fn orphans(&self) -> Result<Vec<Fence>, StoreError> {
+        let (now, ours) = (self.now(), self.parts.node.as_uuid());
+        let nodes = self.read(node::Entity::find().all(&self.readers)).await?;
+        // Who keeps every account, and who keeps a Telegram session only.
+        let keeps = |lease: &node::Model| lease.id == ours || !is_over(lease, Duration::ZERO, now);
+        let keeps_telegram = |lease: &node::Model| !is_over(lease, TELEGRAM_TAKEOVER, now);
+        if nodes.iter().all(keeps) {
+            return Ok(Vec::new());
+        }
+        let keepers = nodes.iter().filter(|lease| keeps(lease)).map(|lease| lease.id);
+        let of_account = assignment::Entity::belongs_to(account::Entity)
+            .from(assignment::Column::AccountId)
+            .to(account::Column::Id);
+        let found = assignment::Entity::find()
+            .join(JoinType::InnerJoin, of_account.into())
+            .filter(assignment::Column::NodeId.is_not_in(keepers))
+            .filter(account::Column::State.eq(AccountState::Active.as_str()))
+            .select_only()
+            .columns([assignment::Column::AccountId, assignment::Column::NodeId, assignment::Column::Epoch])
+            .column(account::Column::Kind)
+            .order_by_asc(assignment::Column::AccountId)
+            .into_tuple::<(Uuid, Uuid, i64, String)>();
+        let silent: HashSet<Uuid> =
+            nodes.iter().filter(|lease| keeps_telegram(lease)).map(|lease| lease.id).collect();
+        let mut orphans = Vec::new();
+        for (account, owner, epoch, kind) in self.read(found.all(&self.readers)).await? {
+            let kind: AccountKind = rows::word(&kind)?;
+            if kind.platform() == Platform::Discord || !silent.contains(&owner) {
+                let (account, node) = (AccountId::from_uuid(account), NodeId::from_uuid(owner));
+                orphans.push(Fence { account, node, epoch: Epoch::new(epoch) });
+            }
+        }
+        Ok(orphans)
     }
 
     async fn check(&self, fence: Fence) -> Result<(), StoreError> {
@@ -138,9 +176,14 @@ async fn may_take_over(
         .await
         .map_err(|failure| run_time(&failure))?;
     let Some(lease) = lease else { return Ok(true) };
-    let grace = match kind.platform() {
-        Platform::Telegram => millis(TELEGRAM_TAKEOVER),
-        Platform::Discord => 0,
+    let silence = match kind.platform() {
+        Platform::Telegram => TELEGRAM_TAKEOVER,
+        Platform::Discord => Duration::ZERO,
     };
-    Ok(lease.lease_until <= now && lease.renewed_at.saturating_add(grace) <= now)
+    Ok(is_over(&lease, silence, now))
+}
+
+/// Whether a lease has ended, and was last renewed at least so long ago.
+fn is_over(lease: &node::Model, silence: Duration, now: i64) -> bool {
+    lease.lease_until <= now && lease.renewed_at.saturating_add(millis(silence)) <= now
 }

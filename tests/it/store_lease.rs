@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use switchyard::store::{Store, TELEGRAM_TAKEOVER};
-use switchyard_actors::model::{AccountId, Epoch, Fence, NodeId};
-use switchyard_actors::ports::{Intake, Lease, StoreError};
+use switchyard_actors::model::{AccountId, AccountState, Epoch, Fence, NodeId};
+use switchyard_actors::ports::{Directory as _, Intake, Lease, StoreError};
 use uuid::Uuid;
 
 use crate::harness::store::{Fixture, LEASE};
@@ -92,6 +92,33 @@ on_both_databases! {
         pass(&world, &other, 1).await;
         assert_eq!(TELEGRAM_TAKEOVER, Duration::from_secs(90));
         assert!(attempt(&other, people.reader).await.is_ok());
+    }
+
+    async fn orphans_are_the_active_accounts_of_nodes_that_are_gone(world) {
+        let ours = people(&world.store, 1).await;
+        let (reader, writer) = (world.assign(ours.reader).await, world.assign(ours.writer).await);
+        let theirs = people(&world.store, 2).await;
+        let other = other_node(&world).await;
+        let kept = other.assign(theirs.writer).await.unwrap();
+        assert_eq!(other.orphans().await.unwrap(), [], "both nodes are there");
+        pass(&world, &other, 14).await;
+        assert_eq!(other.orphans().await.unwrap(), [], "a second before the lease's end");
+        pass(&world, &other, 1).await;
+        assert_eq!(other.orphans().await.unwrap(), [writer], "a Telegram session has to wait");
+        assert_eq!(world.store.orphans().await.unwrap(), [], "its own are no orphans to a node that was late");
+        pass(&world, &other, 75).await;
+        let both = other.orphans().await.unwrap();
+        assert_eq!(both.len(), 2, "{both:?}");
+        assert!(both.contains(&reader) && both.contains(&writer), "{both:?}");
+        world.store.set_account_state(ours.reader, AccountState::NeedsLogin).await.unwrap();
+        assert_eq!(other.orphans().await.unwrap(), [writer]);
+        other.assign(ours.writer).await.unwrap();
+        assert_eq!(other.orphans().await.unwrap(), []);
+        // The other goes, and this one comes back.
+        world.clock.advance(LEASE);
+        world.store.renew(LEASE).await.unwrap();
+        let left = world.store.orphans().await.unwrap();
+        assert!(left.len() == 2 && left.contains(&kept), "{left:?}");
     }
 
     async fn two_nodes_that_grab_at_once_never_both_get_it(world) {

@@ -28,6 +28,13 @@ pub trait Lease: Send + Sync {
     /// [`StoreError::Unavailable`] when this node holds no lease: renew first.
     async fn assign(&self, account: AccountId) -> Result<Fence, StoreError>;
 
+    /// Active accounts that this node might take now because the node that had each of them is gone: with the fence of that
+    /// last owner, which is not renewed. A claim is made by [`assign`](Self::assign) alone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn orphans(&self) -> Result<Vec<Fence>, StoreError>;
+
     /// Whether an account still belongs to an assignment: what is not written needs to ask.
     ///
     /// # Errors

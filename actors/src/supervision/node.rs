@@ -70,6 +70,11 @@ impl Ledger {
         self.rare.as_deref()
     }
 
+    /// It is tried again by itself, at a time that is known.
+    pub(crate) fn awaits_attempt(&self) -> bool {
+        self.rare().is_some_and(|rare| rare.next_attempt.is_some())
+    }
+
     fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }

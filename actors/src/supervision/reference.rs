@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     cell::BranchCell,
     child::{Child, Message, Receive},
+    core::Event,
     host::Host,
     message::{Answer, AskError, Packet},
     node::Node,
@@ -247,6 +248,15 @@ impl<C: Child> ChildRef<C> {
     #[must_use]
     pub fn depth(&self) -> usize {
         self.inner.node.depth()
+    }
+
+    /// The probe of a parked child is made now instead of at its time: what it waits for has come. Answers whether it was
+    /// parked with a probe to come; one that only an admin brings back stays parked.
+    pub fn probe_now(&self) -> bool {
+        let node = &self.inner.node;
+        let comes = self.status() == NodeState::Parked && node.ledger().awaits_attempt();
+        comes
+            && node.parent.upgrade().is_some_and(|parent| parent.order(Event::Due { key: node.key }).is_ok())
     }
 }
 

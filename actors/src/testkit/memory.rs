@@ -54,6 +54,7 @@ struct State {
     throttles: HashMap<String, String>,
     queue_pauses: pauses::QueuePausesKept,
     unavailable: bool,
+    refuses_assignments: bool,
     unreadable: bool,
     slow_pair_reads: VecDeque<Duration>,
     slow_marks: VecDeque<Duration>,
@@ -122,6 +123,11 @@ impl MemoryStore {
     /// Every call fails with [`StoreError::Unavailable`] while on.
     pub fn set_unavailable(&self, on: bool) {
         self.peek().unavailable = on;
+    }
+
+    /// No account is assigned to any node while on: [`StoreError::Unavailable`].
+    pub fn refuse_assignments(&self, on: bool) {
+        self.peek().refuses_assignments = on;
     }
 
     /// The next readings of pairs answer so much later what they found at first.

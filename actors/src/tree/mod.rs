@@ -16,6 +16,7 @@ mod scheduler;
 mod session;
 mod sign_in;
 mod supervision;
+mod takeover;
 mod throttle;
 
 pub use allowance::{AllowanceView, Allowances};

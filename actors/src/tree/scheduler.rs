@@ -1,6 +1,6 @@
 //! Runs jobs by the injected clock and keeps their last run in the store, so that a restart neither skips nor repeats one.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use futures_util::future::LocalBoxFuture;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::deps::Deps;
+use super::{deps::Deps, takeover::Takeover};
 use crate::ports::StoreError;
 use crate::supervision::{Backoff, Child, Cx, LoadEnv, LoadError, Loaded};
 
@@ -29,7 +29,7 @@ const STORE_LOST_AFTER: u32 = 3;
 pub struct JobView {
     /// Its name, such as `retention.purge`.
     pub job: String,
-    /// When it last ran to its end well; none if it never did. The lease's renewals are told of this start only.
+    /// When it last ran to its end well; none if it never did. Those that run every few seconds tell of this start only.
     pub last_run: Option<DateTime<Utc>>,
     /// When it runs next: after a failure, when it is tried again.
     pub next_run: DateTime<Utc>,
@@ -46,23 +46,31 @@ pub struct JobView {
 enum Job {
     /// Renews the node's lease.
     RenewLease,
+    /// Tries accounts whose node is gone.
+    TakeOver,
     /// Deletes what retention no longer keeps.
     Purge,
 }
 
 impl Job {
-    const ALL: [Self; 2] = [Self::RenewLease, Self::Purge];
+    const ALL: [Self; 3] = [Self::RenewLease, Self::TakeOver, Self::Purge];
 
     const fn name(self) -> &'static str {
         match self {
             Self::RenewLease => "lease.renew",
+            Self::TakeOver => "accounts.take_over",
             Self::Purge => "retention.purge",
         }
     }
 
+    /// Whether the store remembers its last run: of those that run all the time it says nothing about now.
+    const fn is_remembered(self) -> bool {
+        matches!(self, Self::Purge)
+    }
+
     fn interval(self, deps: &Deps) -> TimeDelta {
         let interval = match self {
-            Self::RenewLease => deps.config.lease_renew,
+            Self::RenewLease | Self::TakeOver => deps.config.lease_renew,
             Self::Purge => deps.config.purge_interval,
         };
         delta(interval)
@@ -73,7 +81,7 @@ impl Job {
         let wait = match self {
             // The lease ends soon: every look at the clock is a try.
             Self::RenewLease => TICK,
-            Self::Purge => {
+            Self::TakeOver | Self::Purge => {
                 let backoff = Backoff { jitter_percent: 0, ..deps.config.retry };
                 backoff.delay(failures, 0).max(TICK)
             }
@@ -124,6 +132,7 @@ type Finished = (Job, DateTime<Utc>, Result<(), StoreError>);
 pub(super) struct Scheduler {
     deps: Deps,
     entries: Vec<Entry>,
+    takeover: Arc<Takeover>,
 }
 
 impl Child for Scheduler {
@@ -135,13 +144,11 @@ impl Child for Scheduler {
         Box::pin(async move {
             let mut entries = Vec::new();
             for job in Job::ALL {
-                let last = deps.store.last_run(job.name()).await;
+                let last = if job.is_remembered() { deps.store.last_run(job.name()).await } else { Ok(None) };
                 let last = last.map_err(|error| LoadError::Retry(error.to_string()))?;
-                // A lease of before this start says nothing about now.
-                let last = if job == Job::RenewLease { None } else { last };
                 entries.push(Entry::new(job, last, &deps));
             }
-            Ok(Loaded::Ready(Self { deps, entries }))
+            Ok(Loaded::Ready(Self { deps, entries, takeover: Arc::default() }))
         })
     }
 
@@ -168,7 +175,8 @@ impl Scheduler {
             }
             entry.running = true;
             let (job, deps, heartbeat) = (entry.job, self.deps.clone(), cx.heartbeat());
-            let work = async move { (job, now, run(job, &deps, now, || heartbeat.beat()).await) };
+            let takeover = Arc::clone(&self.takeover);
+            let work = async move { (job, now, run(job, &deps, &takeover, now, || heartbeat.beat()).await) };
             cx.spawn(work, Self::finished);
         }
     }
@@ -211,15 +219,21 @@ fn after(time: DateTime<Utc>, wait: TimeDelta) -> DateTime<Utc> {
     time.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-async fn run(job: Job, deps: &Deps, now: DateTime<Utc>, beat: impl Fn()) -> Result<(), StoreError> {
+async fn run(
+    job: Job,
+    deps: &Deps,
+    takeover: &Takeover,
+    now: DateTime<Utc>,
+    beat: impl Fn(),
+) -> Result<(), StoreError> {
     match job {
         Job::RenewLease => {
             let asked = Instant::now();
             deps.store.renew(deps.config.lease_ttl).await?;
             // Counted from before the question, so that a slow store never makes the lease longer here than there.
             deps.links.set_lease(asked + deps.config.lease_ttl);
-            return Ok(());
         }
+        Job::TakeOver => takeover.look(deps).await?,
         Job::Purge => {
             let keep = TimeDelta::from_std(deps.config.retention).unwrap_or(TimeDelta::MAX);
             let Some(before) = now.checked_sub_signed(keep) else { return Ok(()) };
@@ -231,5 +245,5 @@ async fn run(job: Job, deps: &Deps, now: DateTime<Utc>, beat: impl Fn()) -> Resu
             }
         }
     }
-    deps.store.ran(job.name(), now).await
+    if job.is_remembered() { deps.store.ran(job.name(), now).await } else { Ok(()) }
 }

@@ -105,6 +105,55 @@ fn s19_a_probe_makes_one_attempt_and_doubles() {
 }
 
 #[test]
+fn a_probe_is_made_before_its_time_when_it_is_asked_for() {
+    run(async {
+        let probe = Some(Probe { interval: secs(100), cap: secs(300) });
+        let (world, child, rope, queued) = parked(Policy { probe, ..exact() }).await;
+        rope.loads([Script::Retry]);
+        let epoch = child.epoch();
+        assert!(child.probe_now());
+        settle().await;
+        assert_eq!((child.epoch(), child.status()), (epoch + 1, NodeState::Parked), "it failed");
+        pass(secs(199)).await;
+        assert_eq!(
+            child.epoch(),
+            epoch + 1,
+            "the probe of before is not made too, the next takes twice as long"
+        );
+        rope.loads([Script::Ready]);
+        assert!(child.probe_now());
+        for answer in queued {
+            assert!(answer.await.is_ok());
+        }
+        assert_eq!((child.epoch(), child.status()), (epoch + 2, NodeState::Running));
+        assert_eq!(world.sink.count("a", |what| *what == Happening::Unparked { by: Unparker::Probe }), 1);
+        assert!(!child.probe_now(), "it is up");
+        pass(secs(300)).await;
+        assert_eq!(child.epoch(), epoch + 2);
+    });
+}
+
+#[test]
+fn a_child_that_waits_for_an_admin_is_not_probed_when_it_is_asked_for() {
+    run(async {
+        let (_world, child, rope, _queued) = parked(exact()).await;
+        rope.loads([Script::Ready]);
+        let epoch = child.epoch();
+        assert!(!child.probe_now(), "it has no probe");
+        pass(secs(600)).await;
+        assert_eq!((child.epoch(), child.status()), (epoch, NodeState::Parked));
+        let rope = Rope::default();
+        let probe = Some(Probe { interval: secs(1), cap: secs(1) });
+        let (_world, child) = World::with(puppet("a", &rope).policy(Policy { probe, ..exact() })).await;
+        child.tell(Do::it(|_, cx| cx.park("the session was revoked"))).unwrap();
+        settle().await;
+        assert!(!child.probe_now(), "it asked to be parked");
+        settle().await;
+        assert_eq!(child.status(), NodeState::Parked);
+    });
+}
+
+#[test]
 fn asked_parking_waits_for_an_admin() {
     run(async {
         let rope = Rope::default();

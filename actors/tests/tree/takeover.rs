@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchyard_actors::model::{Fence, HoldScope, NodeId, SendOutcome};
-use switchyard_actors::ports::{Lease as _, ThrottleMemory as _};
-use switchyard_actors::supervision::{ChildPath, NodeState};
+use switchyard_actors::model::{AccountState, Fence, HoldScope, NodeId, SendOutcome};
+use switchyard_actors::ports::{Directory as _, Lease as _, ThrottleMemory as _};
+use switchyard_actors::supervision::{ChildPath, Intensity, NodeState, Policy, Probe};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -92,6 +92,95 @@ fn a_node_that_stands_by_drains_cleanly() {
         assert!(other.node(&format!("queues/{}", account(1))).depth > 0, "told before it was parked");
         let report = other.root.drain(Duration::from_secs(20)).await;
         assert!(report.is_clean(), "{report:?}");
+    });
+}
+
+/// A standby whose parked actors are probed, ever more seldom.
+async fn probing_standby(world: &World) -> World {
+    let node = NodeId::from_uuid(Uuid::from_u128(77));
+    let store = Arc::new(world.store.on_node(node, world.clock.clone()));
+    let probe = Some(Probe { interval: Duration::from_secs(60), cap: Duration::from_secs(3_600) });
+    let policy =
+        Policy { intensity: Intensity::new(3, Duration::from_secs(600)), probe, ..Policy::default() };
+    World::supervised(world.clock.clone(), store, world.platform.clone(), "", policy).await
+}
+
+/// Waits until everything runs, and says how long that took.
+async fn all_up(world: &World) -> Duration {
+    let began = Instant::now();
+    for path in all_of_it() {
+        world.state(&path, NodeState::Running).await;
+    }
+    began.elapsed()
+}
+
+#[test]
+fn a_standby_takes_over_as_soon_as_it_may_however_long_it_stood_by() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        let other = probing_standby(&world).await;
+        other.pass(Duration::from_secs(5 * 3_600)).await;
+        world.write(0, 1, "before");
+        assert_eq!(other.arrived(0, 1).await, ["before"]);
+        for path in all_of_it() {
+            assert_eq!(other.node(&path).state, NodeState::Parked, "{path}");
+        }
+        world.root.kill();
+        drop(world);
+        let discord = Instant::now();
+        other.state(&format!("queues/{}", account(1)), NodeState::Running).await;
+        assert!(
+            discord.elapsed() <= Duration::from_secs(15 + 6),
+            "a lease and a look: {:?}",
+            discord.elapsed()
+        );
+        let took = discord.elapsed() + all_up(&other).await;
+        assert!(took >= Duration::from_secs(85), "the reader's connection may live: {took:?}");
+        assert!(took <= Duration::from_secs(90 + 6), "90 s and a look: {took:?}");
+        other.write(0, 2, "after");
+        assert_eq!(other.arrived(0, 2).await, ["before", "after"]);
+    });
+}
+
+/// How often each of them was started.
+fn starts(world: &World) -> [u64; 4] {
+    all_of_it().map(|path| world.node(&path).epoch)
+}
+
+#[test]
+fn an_account_that_needs_a_login_is_not_taken_over() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        let other = probing_standby(&world).await;
+        other.pass(Duration::from_secs(5 * 3_600)).await;
+        world.store.set_account_state(account(0), AccountState::NeedsLogin).await.expect("set");
+        world.store.set_account_state(account(1), AccountState::NeedsLogin).await.expect("set");
+        let before = starts(&other);
+        world.root.kill();
+        drop(world);
+        other.pass(Duration::from_secs(100)).await;
+        assert_eq!(starts(&other), before);
+    });
+}
+
+#[test]
+fn what_fails_when_it_is_tried_after_its_owner_is_left_to_its_probes() {
+    run(|| async {
+        let world = World::start(1, 1, "").await;
+        let other = probing_standby(&world).await;
+        other.pass(Duration::from_secs(5 * 3_600)).await;
+        other.store.refuse_assignments(true);
+        let before = starts(&other);
+        world.root.kill();
+        drop(world);
+        other.pass(Duration::from_secs(600)).await;
+        // A probe of its own may have come in these ten minutes.
+        for (after, before) in starts(&other).into_iter().zip(before) {
+            assert!((1..=2).contains(&(after - before)), "tried {} times", after - before);
+        }
+        other.store.refuse_assignments(false);
+        other.pass(Duration::from_secs(3_600)).await;
+        assert_eq!(all_up(&other).await, Duration::ZERO, "by their probes");
     });
 }
 

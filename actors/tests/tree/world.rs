@@ -147,6 +147,18 @@ impl World {
         platform: FakePlatform,
         failpoints: &str,
     ) -> Self {
+        let policy = Policy { intensity: Intensity::new(3, Duration::from_secs(600)), ..Policy::default() };
+        Self::supervised(clock, store, platform, failpoints, policy).await
+    }
+
+    /// As [`Self::at`], with other limits of restarts.
+    pub(crate) async fn supervised(
+        clock: Arc<VirtualClock>,
+        store: Arc<MemoryStore>,
+        platform: FakePlatform,
+        failpoints: &str,
+        policy: Policy,
+    ) -> Self {
         let rng = Arc::new(SeededRng::new(7));
         let deps = Deps {
             store: store.clone(),
@@ -160,7 +172,6 @@ impl World {
             assignments: Arc::new(Assignments::default()),
             post: None,
         };
-        let policy = Policy { intensity: Intensity::new(3, Duration::from_secs(600)), ..Policy::default() };
         let root = Root::build(deps, policy.into(), RuntimeConfig::default()).expect("a tree");
         root.fill().await.expect("accounts and pairs");
         root.start().await;

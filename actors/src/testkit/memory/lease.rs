@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{MemoryStore, State};
-use crate::model::{AccountId, AccountKind, Epoch, Fence, NodeId, Platform};
+use crate::model::{Account, AccountId, AccountKind, AccountState, Epoch, Fence, NodeId, Platform};
 use crate::ports::{Lease, StoreError};
 
 /// How long after its owner's last renewal a Telegram session may go to another node, as in the real store.
@@ -81,6 +81,9 @@ impl Lease for MemoryStore {
     async fn assign(&self, account: AccountId) -> Result<Fence, StoreError> {
         let now = self.now_ms();
         let mut state = self.lock()?;
+        if state.refuses_assignments {
+            return Err(StoreError::Unavailable("told so by the test".to_owned()));
+        }
         if state.nodes.get(&self.node).is_none_or(|lease| lease.until <= now) {
             return Err(StoreError::Unavailable("this node holds no lease: renew it first".to_owned()));
         }
@@ -99,6 +102,24 @@ impl Lease for MemoryStore {
         let epoch = held.map_or(0, |held| held.epoch).saturating_add(1);
         state.assignments.insert(account, Assignment { node: self.node, epoch });
         Ok(Fence { account, node: self.node, epoch: Epoch::new(epoch) })
+    }
+
+    async fn orphans(&self) -> Result<Vec<Fence>, StoreError> {
+        let now = self.now_ms();
+        let state = self.lock()?;
+        let is_orphan = |account: &Account, held: &Assignment| {
+            account.state == AccountState::Active
+                && held.node != self.node
+                && state.may_take_over(held.node, account.kind, now)
+        };
+        let held = state.assignments.iter().filter_map(|(id, held)| Some((state.accounts.get(id)?, held)));
+        let orphans = held.filter(|(account, held)| is_orphan(account, held));
+        let fence = |(account, held): (&Account, &Assignment)| Fence {
+            account: account.id,
+            node: held.node,
+            epoch: Epoch::new(held.epoch),
+        };
+        Ok(orphans.map(fence).collect())
     }
 
     async fn check(&self, fence: Fence) -> Result<(), StoreError> {

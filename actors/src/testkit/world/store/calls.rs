@@ -226,6 +226,10 @@ impl Lease for NodeStore {
         .await
     }
 
+    async fn orphans(&self) -> Result<Vec<Fence>, StoreError> {
+        self.read(self.inner.orphans()).await
+    }
+
     async fn check(&self, fence: Fence) -> Result<(), StoreError> {
         self.read(self.inner.check(self.fence(fence))).await
     }
