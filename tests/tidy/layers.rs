@@ -88,7 +88,6 @@ const WALLS: [Wall; 9] = [
 /// Only the supervision core knows actix's own actors; everything else is a child that it hosts. The programs that
 /// the runtime is measured against are a workspace of their own, on other runtimes.
 const ACTOR_ROOMS: [&str; 2] = ["actors/src/supervision/", "benches/peers/"];
-const ACTOR_IMPL: [&str; 2] = ["impl Actor for", "impl actix::Actor for"];
 
 /// Words that a file's room must not hold.
 pub(crate) fn violations(file: &File) -> Vec<String> {
@@ -102,13 +101,25 @@ pub(crate) fn violations(file: &File) -> Vec<String> {
     }
     if !ACTOR_ROOMS.iter().any(|room| file.path.starts_with(room)) {
         for (number, line) in code(file) {
-            if ACTOR_IMPL.iter().any(|words| line.trim_start().starts_with(words)) {
+            if makes_an_actor(line) {
                 complaints
                     .push(format!("line {number}: actix actors are written in actors/src/supervision only"));
             }
         }
     }
     complaints
+}
+
+/// Whether a type becomes one of actix's actors here, by whatever path the trait is named and whatever its parameters are.
+fn makes_an_actor(line: &str) -> bool {
+    let line = line.trim_start();
+    let of_trait = line.split_once(" for ").map_or("", |(head, _)| head);
+    line.starts_with("impl") && names_last(of_trait, "Actor")
+}
+
+/// Whether a path ends with this name.
+fn names_last(path: &str, name: &str) -> bool {
+    path.strip_suffix(name).is_some_and(|before| before.ends_with([' ', ':', '>']))
 }
 
 /// Whether the word stands in the line as the beginning of a name.
@@ -136,6 +147,8 @@ mod tests {
             ("src/services/admin.rs", "use actix_web::web;"),
             ("tests/sandbox/src/lib.rs", "use switchyard::config::Config;"),
             ("src/app.rs", "impl actix::Actor for App {"),
+            ("src/app.rs", "impl<C: Child> Actor for App<C> {"),
+            ("actors/src/tree/queue.rs", "    impl<T> ::actix::Actor for App<T> where T: Unpin {"),
         ] {
             assert_eq!(violations(&File::sample(path, line)).len(), 1, "{path}");
         }
@@ -148,6 +161,8 @@ mod tests {
             ("src/http/routes.rs", "use crate::services::admin::Admin;"),
             ("actors/src/tree/queue.rs", "// serenity::Http is the adapter's"),
             ("actors/src/supervision/host.rs", "impl Actor for Host {"),
+            ("actors/src/tree/queue.rs", "impl Handle<GetActor> for QueueActor {"),
+            ("actors/src/tree/queue.rs", "impl Child for Actor {"),
             ("actors/src/tree/queue.rs", "state.load(Ordering::Acquire)"),
         ] {
             assert_eq!(violations(&File::sample(path, line)), Vec::<String>::new(), "{path}");
