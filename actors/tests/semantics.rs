@@ -16,6 +16,8 @@ mod branches;
 mod context;
 #[path = "semantics/core.rs"]
 mod core;
+#[path = "semantics/corners.rs"]
+mod corners;
 #[path = "differential/mod.rs"]
 mod differential;
 #[path = "semantics/fresh.rs"]

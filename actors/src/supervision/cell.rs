@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use super::{
     child::Child,
     core::{Action, AutoShutdown, Core, CorePolicy, EndHow, Event, Key, SlotView},
-    execute::Outbox,
+    directory::Taken,
+    execute::{Because, Outbox},
     node::{Node, Place, lock},
     path::ChildPath,
     reference::{AnyChild, ChildRef},
@@ -109,7 +110,11 @@ impl BranchCell {
     ) -> Result<ChildRef<C>, AddError> {
         spec.policy.check()?;
         let ChildSpec { args, policy, shard_key, .. } = spec;
-        let (key, reference, _before) = {
+        let slot_policy = self.world.slot_policy(&policy, &path);
+        let (now, since) = (self.world.now(), self.world.wall());
+        // Foreign code may run in its drop: outside of the lock.
+        let _before;
+        let (reference, found_nobody) = {
             let mut inner = lock(&self.inner);
             if !inner.core.accepts() || self.world.draining.load(Ordering::Acquire) {
                 return Err(AddError::Stopping);
@@ -120,7 +125,7 @@ impl BranchCell {
             let key = inner.next;
             inner.next = key.saturating_add(1);
             let shard = self.world.shards.of(shard_key);
-            let place = Place { parent: Arc::downgrade(self), key, shard };
+            let place = Place { parent: Arc::downgrade(self), key, shard, since };
             let family = (&self.counts, branch);
             let node = Node::new(&self.world, path.clone(), C::KIND, place, family, policy.mailbox.get());
             if let Some(cell) = &node.branch {
@@ -128,19 +133,22 @@ impl BranchCell {
             }
             let limits = inner.share(Limits::new(&policy, node.is_branch()));
             let (reference, mailbox) = mailbox(node);
-            let Ok(before) = self.world.list(reference.untyped(), |there| inner.has(there)) else {
-                reference.node().unlisted();
-                return Err(AddError::Duplicate(path));
+            _before = match self.world.list(reference.untyped(), &|there| inner.has(there)) {
+                Ok(before) => before,
+                Err(Taken) => return Err(AddError::Duplicate(path)),
             };
             if !Runner::launch(self, &reference, mailbox, limits, args) {
                 self.world.unlist(reference.node());
                 return Err(AddError::Gone);
             }
             inner.entries.insert(key, reference.untyped());
-            (key, reference, before)
+            // In the same breath, so that no order finds a child of which the core does not know.
+            let added = Event::Added { key, policy: slot_policy };
+            (reference, inner.decide(added, Because::Nothing, now))
         };
-        let policy = self.world.slot_policy(&policy, &path);
-        self.step(Event::Added { key, policy });
+        if found_nobody {
+            self.carry_out();
+        }
         Ok(reference)
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::{node::lock, path::ChildPath};
 
-/// What one feed has not been asked for yet. Bounded by the number of children: a path is kept once.
+/// What one feed has not been asked for yet: a path once, also of a child that is gone again.
 #[derive(Debug, Default)]
 struct Changed {
     paths: Mutex<BTreeSet<ChildPath>>,

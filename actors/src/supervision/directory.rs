@@ -80,34 +80,42 @@ impl Default for Directory {
 }
 
 impl Directory {
-    /// Puts a child in, unless one stands there under the same path that `stays`. Answers with one that did not, for the
-    /// caller to drop.
+    /// Puts a child in, unless one stands there under the same path that `stays`. One that does not goes, with everything
+    /// below it: the answer, for the caller to drop.
     pub(crate) fn insert(
         &mut self,
         listed: AnyChild,
-        stays: impl FnOnce(&AnyChild) -> bool,
-    ) -> Result<Option<AnyChild>, Taken> {
+        stays: &dyn Fn(&AnyChild) -> bool,
+    ) -> Result<Vec<AnyChild>, Taken> {
         let path = listed.node().path.clone();
         if path.is_root() {
             if self.root.as_ref().is_some_and(stays) {
                 return Err(Taken);
             }
+            listed.node().listed();
             self.pillars.insert(path, listed.clone());
-            return Ok(self.root.replace(listed));
+            return Ok(self.root.replace(listed).into_iter().collect());
         }
         let shelf = self.shelves.range_mut::<str, _>(up_to(path.as_str())).next_back();
-        let Some((_, shelf)) = shelf else { return Ok(None) };
-        let (at, before) = match shelf.search(path.as_str()) {
-            Ok(at) if shelf.items.get(at).is_some_and(stays) => return Err(Taken),
-            Ok(at) => (at, shelf.take(at, at.saturating_add(1)).pop()),
-            Err(at) => (at, None),
+        let Some((_, shelf)) = shelf else { return Ok(Vec::new()) };
+        let at = match shelf.search(path.as_str()) {
+            Err(at) => at,
+            Ok(at) => {
+                let Some(there) = shelf.items.get(at).cloned() else { return Ok(Vec::new()) };
+                if stays(&there) {
+                    return Err(Taken);
+                }
+                let gone = self.remove(there.node());
+                return self.insert(listed, &|_| true).map(|_nobody| gone);
+            }
         };
+        listed.node().listed();
         if listed.node().is_branch() || !path.as_str().contains('/') {
             self.pillars.insert(path.clone(), listed.clone());
         }
         if shelf.items.len() < SHELF {
             shelf.put(at, listed);
-            return Ok(before);
+            return Ok(Vec::new());
         }
         // Where children are added in order the shelf before stays full.
         let mut next = shelf.split_off(if at == 0 { SHELF / 2 } else { at });
@@ -124,7 +132,7 @@ impl Directory {
         if let Some(key) = key {
             self.shelves.insert(key, next);
         }
-        Ok(before)
+        Ok(Vec::new())
     }
 
     /// Takes this very child and everything below it out, for the caller to drop; a newer one of the same path stays.

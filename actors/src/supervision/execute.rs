@@ -8,15 +8,18 @@ use std::{
 };
 
 use super::{
-    cell::{BranchCell, tell},
+    cell::{BranchCell, Inner, tell},
     command::Command,
-    core::{Action, Event, Exit, Key},
+    core::{Action, Event, Exit, Key, Moment},
     event::{Happening, Unparker},
     failure::{Failure, Phase},
     node::{Node, lock},
     reference::AnyChild,
     state::NodeState,
 };
+
+/// Decisions for which room is kept between two events.
+const ROOM: usize = 64;
 
 /// Why an instance ended.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +57,38 @@ pub(crate) struct Outbox {
     busy: bool,
 }
 
+impl Inner {
+    /// Asks the core, and keeps what it says for whoever carries it out: true for the caller, who found nobody at it.
+    pub(crate) fn decide(&mut self, event: Event, mut because: Because, now: Moment) -> bool {
+        let mut actions = mem::take(&mut self.actions);
+        self.core.step_into(event, now, &mut actions);
+        if let Event::Up { key } = event
+            && let Some(entry) = self.entries.get(&key).cloned()
+        {
+            self.outbox.waiting.push_back(Work::Up(entry));
+        }
+        let last = actions.len().saturating_sub(1);
+        for (n, action) in actions.drain(..).enumerate() {
+            let entry = key_of(action).and_then(|key| self.entries.get(&key).cloned());
+            if let Action::Forget { key } = action {
+                self.forget(key);
+            }
+            let work = match entry {
+                Some(entry) => {
+                    let because = if n == last { mem::take(&mut because) } else { because.clone() };
+                    Work::OnChild(action, entry, because)
+                }
+                None => Work::OnBranch(action),
+            };
+            self.outbox.waiting.push_back(work);
+        }
+        // The start of very many is over at once, and would keep their room for ever.
+        actions.shrink_to(ROOM);
+        self.actions = actions;
+        !mem::replace(&mut self.outbox.busy, true)
+    }
+}
+
 impl BranchCell {
     /// Tells the core what happened and does what it says.
     pub(crate) fn step(&self, event: Event) {
@@ -69,47 +104,23 @@ impl BranchCell {
         self.decide(Event::Exited { key, exit }, because);
     }
 
-    fn decide(&self, event: Event, mut because: Because) {
+    fn decide(&self, event: Event, because: Because) {
         let now = self.world.now();
-        {
-            let mut guard = lock(&self.inner);
-            let inner = &mut *guard;
-            inner.core.step_into(event, now, &mut inner.actions);
-            if let Event::Up { key } = event
-                && let Some(entry) = inner.entries.get(&key).cloned()
-            {
-                inner.outbox.waiting.push_back(Work::Up(entry));
-            }
-            let mut actions = mem::take(&mut inner.actions);
-            let last = actions.len().saturating_sub(1);
-            for (n, action) in actions.drain(..).enumerate() {
-                let entry = key_of(action).and_then(|key| inner.entries.get(&key).cloned());
-                if let Action::Forget { key } = action {
-                    inner.forget(key);
-                }
-                let work = match entry {
-                    Some(entry) => {
-                        let because = if n == last { mem::take(&mut because) } else { because.clone() };
-                        Work::OnChild(action, entry, because)
-                    }
-                    None => Work::OnBranch(action),
-                };
-                inner.outbox.waiting.push_back(work);
-            }
-            inner.actions = actions;
-            if mem::replace(&mut inner.outbox.busy, true) {
-                return;
-            }
+        if lock(&self.inner).decide(event, because, now) {
+            self.carry_out();
         }
-        self.carry_out();
     }
 
-    fn carry_out(&self) {
+    /// Carries out what was decided, until nothing is left.
+    pub(crate) fn carry_out(&self) {
         loop {
             let work = {
                 let mut inner = lock(&self.inner);
                 let work = inner.outbox.waiting.pop_front();
                 inner.outbox.busy = work.is_some();
+                if work.is_none() {
+                    inner.outbox.waiting.shrink_to(ROOM);
+                }
                 work
             };
             match work {
@@ -156,8 +167,10 @@ impl BranchCell {
             }
             Action::Hold { .. } => self.take_down(entry, NodeState::Starting, None),
             Action::Shelve { .. } => {
-                self.take_down(entry, NodeState::Parked, None);
-                node.plan(None, Some(format!("branch {} is parked", self.path)));
+                let state = self.own().map_or(NodeState::Parked, |(_, _, branch)| branch.state());
+                let state = if state == NodeState::Stopped { state } else { NodeState::Parked };
+                self.take_down(entry, state, None);
+                node.plan(None, Some(format!("branch {} is {state}", self.path)));
             }
             Action::Rest { .. } => {
                 self.take_down(entry, NodeState::Stopped, None);
@@ -185,7 +198,12 @@ impl BranchCell {
         match action {
             Action::Settled => {
                 if let Some((parent, key, node)) = self.own() {
+                    let reason = node.ledger().rare().and_then(|rare| rare.reason.clone());
                     node.set_state(NodeState::Running);
+                    if lock(&self.inner).core.is_storming() {
+                        // It began before all were up, and goes on.
+                        node.plan(None, reason);
+                    }
                     parent.step(Event::Up { key });
                 }
                 let waiters = mem::take(&mut lock(&self.inner).settled);
@@ -261,11 +279,11 @@ impl BranchCell {
         self.world.emit_at(node, Happening::Restarting { failure, delay, restarts_in_window }, now);
     }
 
-    /// A child without an instance stays down; what is below a parked one refuses too.
+    /// A child without an instance stays down; what is below one that is out of service refuses too.
     fn take_down(&self, entry: &AnyChild, state: NodeState, due_in: Option<Duration>) {
         entry.node().set_state(state);
         entry.node().command(Command::Wait { due_in });
-        if let Some(branch) = entry.branch().filter(|_| state == NodeState::Parked) {
+        if let Some(branch) = entry.branch().filter(|_| state.is_out_of_service()) {
             branch.step(Event::Shelve);
         }
     }

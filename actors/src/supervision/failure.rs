@@ -84,6 +84,13 @@ impl fmt::Display for Phase {
 /// Longest kept failure text, in characters.
 const LONGEST_TEXT: usize = 400;
 
+/// A text as it is kept.
+pub(crate) fn cut(text: &str) -> String {
+    // Bytes are no fewer than characters: what is short enough needs no counting.
+    let short = text.len() <= LONGEST_TEXT;
+    if short { text.to_owned() } else { text.chars().take(LONGEST_TEXT).collect() }
+}
+
 /// One failure of a child.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
@@ -101,11 +108,7 @@ impl Failure {
     /// A failure without a message or a place.
     #[must_use]
     pub fn new(phase: Phase, text: impl AsRef<str>) -> Self {
-        let text = text.as_ref();
-        // Bytes are no fewer than characters: what is short enough needs no counting.
-        let short = text.len() <= LONGEST_TEXT;
-        let text = if short { text.to_owned() } else { text.chars().take(LONGEST_TEXT).collect() };
-        Self { phase, message: None, text, location: None }
+        Self { phase, message: None, text: cut(text.as_ref()), location: None }
     }
 
     /// A failure whose text is kept whole: the causes of an escalation, of which the last says most.

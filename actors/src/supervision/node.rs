@@ -51,7 +51,7 @@ pub(crate) struct Ledger {
     rare: Option<Box<Rare>>,
     /// Counts of the shelf of the directory on which it stands.
     shelf: Option<Arc<Counts>>,
-    /// Its kind and its branch count it: until it is taken out of the directory, whoever holds a handle then.
+    /// Its kind and its branch count it: as long as it is in the directory.
     counted: bool,
 }
 
@@ -102,6 +102,8 @@ pub(crate) struct Place {
     pub(crate) parent: Weak<BranchCell>,
     pub(crate) key: Key,
     pub(crate) shard: u16,
+    /// When it was added, by the wall clock.
+    pub(crate) since: DateTime<Utc>,
 }
 
 /// The control word. Shared by the runner, every reference and the tree.
@@ -154,13 +156,11 @@ impl Node {
         world: &Arc<World>,
         path: ChildPath,
         kind: &'static str,
-        Place { parent, key, shard }: Place,
+        Place { parent, key, shard, since }: Place,
         (family, branch): (&Arc<Counts>, Option<Arc<BranchCell>>),
         capacity: usize,
     ) -> Arc<Self> {
         let tally = world.tallies.of(kind);
-        tally.counts.enter(NodeState::Starting);
-        family.enter(NodeState::Starting);
         Arc::new(Self {
             id: world.next_id(),
             path,
@@ -181,20 +181,14 @@ impl Node {
             commanded: AtomicBool::new(false),
             at_it: AtomicBool::new(false),
             waker: AtomicWaker::new(),
-            ledger: Mutex::new(Ledger {
-                since: world.wall(),
-                observable: None,
-                rare: None,
-                shelf: None,
-                counted: true,
-            }),
+            ledger: Mutex::new(Ledger { since, observable: None, rare: None, shelf: None, counted: false }),
             limits_changed: AtomicBool::new(false),
             world: Arc::clone(world),
         })
     }
 
     pub(crate) fn state(&self) -> NodeState {
-        NodeState::from_code(self.state.load(Ordering::Acquire))
+        NodeState::from_code(self.state.load(Ordering::SeqCst))
     }
 
     pub(crate) fn set_state(&self, state: NodeState) {
@@ -206,7 +200,7 @@ impl Node {
     fn set_state_at(&self, state: NodeState, since: DateTime<Utc>) {
         // Inside the lock, so that a move to another shelf never comes between the change and its counting.
         let mut ledger = lock(&self.ledger);
-        let before = NodeState::from_code(self.state.swap(state.code(), Ordering::AcqRel));
+        let before = NodeState::from_code(self.state.swap(state.code(), Ordering::SeqCst));
         if before == state {
             return;
         }
@@ -225,6 +219,14 @@ impl Node {
     /// Everybody who counts it.
     fn counts<'a>(&'a self, ledger: &'a Ledger) -> impl Iterator<Item = &'a Counts> {
         [Some(&self.tally.counts), Some(&*self.family), ledger.shelf.as_deref()].into_iter().flatten()
+    }
+
+    /// It was put into the directory: from now on its kind and its branch count it.
+    pub(crate) fn listed(&self) {
+        let mut ledger = lock(&self.ledger);
+        if !std::mem::replace(&mut ledger.counted, true) {
+            self.counts(&ledger).for_each(|counts| counts.enter(self.state()));
+        }
     }
 
     /// It stands on another shelf of the directory now.
@@ -352,7 +354,7 @@ impl Node {
     }
 
     pub(crate) fn depth(&self) -> usize {
-        usize::try_from(self.depth.load(Ordering::Acquire)).unwrap_or(usize::MAX)
+        usize::try_from(self.depth.load(Ordering::SeqCst)).unwrap_or(usize::MAX)
     }
 
     /// All of its work goes on.
@@ -405,12 +407,15 @@ impl Node {
             return Err(self.refuse(refusal));
         }
         let capacity = self.capacity.load(Ordering::Relaxed);
-        self.depth
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |depth| {
-                (depth < capacity).then_some(depth.saturating_add(1))
-            })
-            .map(|_| Permit(Arc::clone(self)))
-            .map_err(|_| self.refuse(Refusal::Full))
+        let place = self.depth.fetch_update(Ordering::SeqCst, Ordering::Acquire, |depth| {
+            (depth < capacity).then_some(depth.saturating_add(1))
+        });
+        let permit = place.map(|_| Permit(Arc::clone(self))).map_err(|_| self.refuse(Refusal::Full))?;
+        // It may have gone out of service meanwhile. Either this sees it, or whoever takes it down sees the place.
+        match self.state().refusal() {
+            None => Ok(permit),
+            Some(refusal) => Err(self.refuse(refusal)),
+        }
     }
 
     #[cold]

@@ -256,7 +256,10 @@ impl<C: Child> ChildRef<C> {
         let node = &self.inner.node;
         let comes = self.status() == NodeState::Parked && node.ledger().awaits_attempt();
         comes
-            && node.parent.upgrade().is_some_and(|parent| parent.order(Event::Due { key: node.key }).is_ok())
+            && node
+                .parent
+                .upgrade()
+                .is_some_and(|parent| parent.order(Event::Probe { key: node.key }).is_ok())
     }
 }
 

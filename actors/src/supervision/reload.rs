@@ -1,5 +1,7 @@
 //! Other limits for what runs already: checked as a whole, then applied to all.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use super::{
@@ -75,8 +77,16 @@ impl Tree {
     /// # Errors
     /// [`ReloadError`] naming the first change at fault; then nothing is changed.
     pub fn reload(&self, changes: &[(ChildPath, Change)]) -> Result<(), ReloadError> {
+        let shutdowns: BTreeMap<&ChildPath, AutoShutdown> = changes
+            .iter()
+            .filter_map(|(path, change)| match change {
+                Change::Limits(limits) => Some((path, limits.auto_shutdown)),
+                Change::Policy(_) => None,
+            })
+            .collect();
         for (path, change) in changes {
-            self.check(path, change).map_err(|fault| ReloadError { path: path.clone(), fault })?;
+            self.check(path, change, &shutdowns)
+                .map_err(|fault| ReloadError { path: path.clone(), fault })?;
         }
         for (path, change) in changes {
             self.apply(path, change);
@@ -112,13 +122,20 @@ impl Tree {
         node.set_limits(Limits::new(policy, node.is_branch()), policy.mailbox.get());
     }
 
-    fn check(&self, path: &ChildPath, change: &Change) -> Result<(), ReloadFault> {
+    /// `shutdowns` are what branches of the same list will have.
+    fn check(
+        &self,
+        path: &ChildPath,
+        change: &Change,
+        shutdowns: &BTreeMap<&ChildPath, AutoShutdown>,
+    ) -> Result<(), ReloadFault> {
         let listed = self.world.find(path).ok_or(ReloadFault::NotFound)?;
         match change {
             Change::Policy(policy) => {
                 policy.check()?;
                 let parent = listed.node().parent.upgrade().ok_or(ReloadFault::NotFound)?;
-                if policy.significant && parent.auto_shutdown() == AutoShutdown::Never {
+                let shutdown = shutdowns.get(&parent.path).copied().unwrap_or_else(|| parent.auto_shutdown());
+                if policy.significant && shutdown == AutoShutdown::Never {
                     return Err(SpecError::SignificantForNothing.into());
                 }
             }

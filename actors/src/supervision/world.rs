@@ -155,8 +155,8 @@ impl World {
     pub(crate) fn list(
         &self,
         listed: AnyChild,
-        stays: impl FnOnce(&AnyChild) -> bool,
-    ) -> Result<Option<AnyChild>, Taken> {
+        stays: &dyn Fn(&AnyChild) -> bool,
+    ) -> Result<Vec<AnyChild>, Taken> {
         lock(&self.directory).insert(listed, stays)
     }
 

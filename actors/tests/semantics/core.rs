@@ -125,6 +125,29 @@ proptest! {
         prop_assert!(model.runners.values().all(|runner| *runner == Runner::Up), "{:?}", model.runners);
     }
 
+    /// Whatever failed and was ordered in a group, also during its start: an admin's restarts bring everybody up.
+    #[test]
+    fn an_admin_brings_up_whatever_a_group_left_down(all in any::<bool>(), count in 1_u8..8, steps in steps()) {
+        let strategy = if all { Group::OneForAll } else { Group::RestForOne };
+        let mut model = Model::new(CorePolicy { strategy, ..CorePolicy::new(Order::Ordered) });
+        for _ in 0..count {
+            model.play(Step::Add(RestartType::Permanent, false, false));
+        }
+        for step in steps {
+            if !matches!(step, Step::Add(..) | Step::Remove(_) | Step::Shelve | Step::Exit(_, Exit::Escalated)) {
+                model.play(step);
+            }
+        }
+        model.rest();
+        model.step(Event::Begin);
+        model.rest();
+        for n in 0..count {
+            model.play(Step::Restart(n));
+            model.rest();
+        }
+        prop_assert!(model.runners.values().all(|runner| *runner == Runner::Up), "{:?}", model.runners);
+    }
+
     /// The same events give the same actions.
     #[test]
     fn decisions_can_be_replayed(policy in branches(), steps in steps()) {

@@ -132,7 +132,7 @@ fn s40_it_climbs_through_significant_branches_only() {
         world.runtime.start().await;
         ends(&leaf);
         pass(secs(1)).await;
-        assert_eq!((branch_state(&world), bystander.status()), (NodeState::Stopped, NodeState::Starting));
+        assert_eq!((branch_state(&world), bystander.status()), (NodeState::Stopped, NodeState::Stopped));
         // A branch that is started again begins with all of them.
         world.restart("x");
         pass(secs(1)).await;

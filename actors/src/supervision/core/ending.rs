@@ -42,8 +42,10 @@ impl Core {
             match how {
                 EndHow::Halt if !slot.is_active() => continue,
                 EndHow::Halt => {
-                    slot.status = Status::Halting { then: Then::Hold };
-                    actions.push(Action::Halt { key, deadline, down: false });
+                    // One that an admin takes down stays down.
+                    let down = slot.status == (Status::Halting { then: Then::Rest });
+                    slot.status = Status::Halting { then: if down { Then::Rest } else { Then::Hold } };
+                    actions.push(Action::Halt { key, deadline, down });
                 }
                 EndHow::Stop if slot.status == Status::Ended => continue,
                 EndHow::Stop => {

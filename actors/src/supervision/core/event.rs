@@ -104,6 +104,11 @@ pub enum Event {
         /// The child.
         key: Key,
     },
+    /// The half-open attempt of a parked child is to be made now, before its time.
+    Probe {
+        /// The child.
+        key: Key,
+    },
     /// The time has come to see whether the storm is over.
     StormDue,
     /// The branch goes by other limits from now on.

@@ -21,7 +21,9 @@ impl Core {
     pub(super) fn regroup(&mut self, culprit: Key, actions: &mut Vec<Action>) {
         let from = match self.policy.strategy {
             Strategy::OneForAll => Key::MIN,
-            Strategy::RestForOne | Strategy::OneForOne => culprit,
+            Strategy::RestForOne | Strategy::OneForOne => {
+                self.first_unstarted().map_or(culprit, |key| key.min(culprit))
+            }
         };
         let resting = |slot: &slot::Slot| slot.status == Status::Resting;
         for key in slot::keys(self.slots.range(from..), resting).collect::<Vec<_>>() {
@@ -32,6 +34,14 @@ impl Core {
         self.queue.retain(|key| *key != culprit);
         self.mode = Mode::Regrouping(Regroup { from, culprit, stage: Stage::Halting { due: false } });
         self.pump_group(actions);
+    }
+
+    /// The oldest member whose turn to be started has not come or is not over: one behind it may have been started by an
+    /// admin's order, and its failure must not end the start of those between.
+    fn first_unstarted(&self) -> Option<Key> {
+        let starting =
+            matches!(self.mode, Mode::Starting | Mode::Regrouping(Regroup { stage: Stage::Starting, .. }));
+        self.queue.iter().chain(&self.awaited).min().copied().filter(|_| starting)
     }
 
     /// A member that is down comes back with its group; one that became temporary meanwhile does not.

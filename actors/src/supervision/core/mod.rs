@@ -133,7 +133,8 @@ impl Core {
             Event::Exited { key, exit } => self.exited(key, exit, now, actions),
             Event::Restart { key } => self.restart(key, actions),
             Event::Terminate { key } => self.terminate(key, actions),
-            Event::Due { key } => self.due(key, actions),
+            Event::Due { key } => self.due(key, now, actions),
+            Event::Probe { key } => self.probe(key, now, actions),
             Event::StormDue => self.storm_due(now, actions),
             Event::Reconfigure { intensity, on_exceed, auto_shutdown } => {
                 self.reconfigure(CorePolicy { intensity, on_exceed, auto_shutdown, ..self.policy });
@@ -162,6 +163,12 @@ impl Core {
     #[must_use]
     pub const fn is_settled(&self) -> bool {
         self.settled && self.is_live()
+    }
+
+    /// True while it starts its children slower.
+    #[must_use]
+    pub const fn is_storming(&self) -> bool {
+        self.storming
     }
 
     /// What is known about a child.

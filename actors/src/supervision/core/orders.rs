@@ -80,12 +80,9 @@ impl Core {
     }
 
     /// A backoff is over, or it is time for a half-open attempt.
-    pub(super) fn due(&mut self, key: Key, actions: &mut Vec<Action>) {
+    pub(super) fn due(&mut self, key: Key, now: Moment, actions: &mut Vec<Action>) {
         if !self.is_live() {
-            if let Some(slot) = self.slots.get_mut(&key).filter(|slot| slot.status == Status::Parked) {
-                slot.trouble().owed = true;
-            }
-            return;
+            return self.probe(key, now, actions);
         }
         let in_group = matches!(self.mode, Mode::Regrouping(regroup) if regroup.culprit == key);
         let going_down = self.is_going_down(key);
@@ -98,13 +95,33 @@ impl Core {
                 slot.status = Status::Starting;
                 actions.push(Action::Start { key });
             }
-            Status::Parked => {
-                slot.status = Status::Starting;
-                let trouble = slot.trouble();
-                (trouble.half_open, trouble.probing) = (true, true);
-                actions.push(Action::Start { key });
-            }
+            Status::Parked => self.probe(key, now, actions),
             _ => {}
         }
+    }
+
+    /// Makes the half-open attempt of a parked child: when its branch may start one more, and is up.
+    pub(super) fn probe(&mut self, key: Key, now: Moment, actions: &mut Vec<Action>) {
+        let live = self.is_live();
+        let Some(slot) = self.slots.get_mut(&key).filter(|slot| slot.status == Status::Parked) else {
+            return;
+        };
+        let trouble = slot.trouble();
+        if !live {
+            trouble.owed = true;
+            return;
+        }
+        let place = match (trouble.place, self.spread.as_mut()) {
+            (Some(place), _) => place,
+            (None, Some(spread)) => spread.take(now, now),
+            (None, None) => now,
+        };
+        if place > now {
+            trouble.place = Some(place);
+            return actions.push(Action::Probe { key, delay: place.saturating_sub(now) });
+        }
+        (trouble.half_open, trouble.probing, trouble.place) = (true, true, None);
+        slot.status = Status::Starting;
+        actions.push(Action::Start { key });
     }
 }

@@ -63,6 +63,8 @@ pub(super) struct Trouble {
     pub(super) probing: bool,
     /// A probe was due while its branch was down: it is made when the branch is up again.
     pub(super) owed: bool,
+    /// When its branch may start it for a probe that is due.
+    pub(super) place: Option<Moment>,
     /// Interval before the next probe, after one that failed.
     pub(super) probe_next: Option<Duration>,
 }
@@ -75,6 +77,7 @@ impl Trouble {
             half_open: false,
             probing: false,
             owed: false,
+            place: None,
             probe_next: None,
         }
     }

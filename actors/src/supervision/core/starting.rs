@@ -1,6 +1,6 @@
 //! Starting a branch and its children: in order, each after the first outcome of the one before.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     super::{event::Unparker, spec::Order},
@@ -15,11 +15,16 @@ impl Core {
             Mode::Running => return actions.push(Action::Settled),
             Mode::Starting | Mode::Regrouping(_) | Mode::Ending { .. } | Mode::Ended => return,
         }
+        let shelved = self.mode == Mode::Shelved;
         self.mode = Mode::Starting;
         self.settled = false;
         self.awaited.clear();
         self.start_afresh(actions);
         self.queue = slot::keys(self.slots.iter(), |slot| slot.status == Status::Held).collect();
+        if shelved {
+            // They wait for their turns from now on.
+            actions.extend(self.queue.iter().map(|key| Action::Hold { key: *key }));
+        }
         self.pump_start(actions);
     }
 
@@ -56,6 +61,8 @@ impl Core {
         if !self.queue.is_empty() || !self.awaited.is_empty() {
             return;
         }
+        // Room for all children is needed at a start only.
+        self.queue = VecDeque::new();
         self.mode = Mode::Running;
         if !self.settled {
             self.settled = true;

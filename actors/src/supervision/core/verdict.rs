@@ -22,7 +22,7 @@ impl Core {
             self.ended_before_halt(key, actions);
         } else if exit == Exit::Halted {
             // The one who ordered it waits no longer. What was decided since then was not heard.
-            return self.resume(key, actions);
+            return self.resume(key, now, actions);
         } else {
             self.verdict(key, exit, now, actions);
         }
@@ -148,14 +148,14 @@ impl Core {
     }
 
     /// A late halt was carried out: what the child was to do is said again.
-    fn resume(&mut self, key: Key, actions: &mut Vec<Action>) {
+    fn resume(&mut self, key: Key, now: Moment, actions: &mut Vec<Action>) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         match slot.status {
             Status::Starting | Status::Up { .. } => {
                 slot.status = Status::Starting;
                 actions.push(Action::Start { key });
             }
-            Status::Waiting => self.due(key, actions),
+            Status::Waiting => self.due(key, now, actions),
             Status::Parked => {
                 if let Some(delay) = slot.next_probe() {
                     actions.push(Action::Probe { key, delay });

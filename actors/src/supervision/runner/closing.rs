@@ -201,8 +201,9 @@ impl<C: Child> Runner<C> {
         }
         let node = Arc::clone(self.node());
         // What is out of service was not at its queue: nothing of it is cut short.
-        let clean = node.state().is_out_of_service() || clean && node.depth() == 0;
+        let before = node.state();
         node.set_state(NodeState::Stopped);
+        let clean = before.is_out_of_service() || clean && node.depth() == 0;
         node.set_teardown(Teardown::Stop);
         self.let_go();
         if !clean && !node.is_branch() {
@@ -211,7 +212,9 @@ impl<C: Child> Runner<C> {
         if node.is_branch() {
             self.parent.abandon(self.key());
         }
-        node.world.emit(&node, Happening::Stopped { clean });
+        if before != NodeState::Stopped {
+            node.world.emit(&node, Happening::Stopped { clean });
+        }
         if tell {
             self.report(Exit::Stopped, Because::Nothing);
         }

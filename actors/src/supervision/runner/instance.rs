@@ -62,8 +62,9 @@ impl<C: Child> Runner<C> {
             Ok(Poll::Ready(Err(LoadError::Retry(text)))) => self.crashed(Failure::new(Doing::Load, text)),
             Ok(Poll::Ready(Err(LoadError::Fatal(text)))) => {
                 self.phase = Phase::Idle(None);
-                self.node().record(&Failure::new(Doing::Load, &text));
-                self.report(Exit::Fatal, Because::Said(text));
+                let failure = Failure::new(Doing::Load, text);
+                self.node().record(&failure);
+                self.report(Exit::Fatal, Because::Said(failure.text));
             }
             Err(caught) => self.crashed(failure_of(Doing::Load, None, caught)),
         }

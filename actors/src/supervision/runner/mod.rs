@@ -30,7 +30,7 @@ use super::{
     contained::Contained,
     core::{Event, Exit, Key},
     execute::Because,
-    failure::Failure,
+    failure::{Failure, cut},
     host::{Host, Link, Request},
     node::{Node, Teardown},
     reference::ChildRef,
@@ -338,6 +338,7 @@ impl<C: Child> Runner<C> {
                 self.report(Exit::Normal, Because::Nothing);
             }
             Request::Park(reason) => {
+                let reason = cut(&reason);
                 self.end_instance(&super::failure::ExitReason::Parked(reason.clone()), Teardown::Stop);
                 self.report(Exit::Park, Because::Said(reason));
             }
