@@ -177,6 +177,7 @@ fn a_removed_child_finishes_its_queue() {
             assert!(answer.await.is_ok());
         }
         assert_eq!(rope.lines().last().unwrap(), "a: stopped shutdown");
+        assert_eq!((child.depth(), child.status()), (0, NodeState::Stopped));
         assert_eq!(world.runtime.tree().view(&ChildPath::parse("x/a").unwrap()), None);
         assert!(branch.add(puppet("a", &rope)).is_ok());
         assert!(!branch.remove("nobody").await);

@@ -127,12 +127,24 @@ proptest! {
 
     /// Whatever failed and was ordered in a group, also during its start: an admin's restarts bring everybody up.
     #[test]
-    fn an_admin_brings_up_whatever_a_group_left_down(all in any::<bool>(), count in 1_u8..8, steps in steps()) {
+    fn an_admin_brings_up_whatever_a_group_left_down(
+        all in any::<bool>(),
+        (count, parked) in (1_u8..8, any::<u8>()),
+        steps in steps(),
+    ) {
         let strategy = if all { Group::OneForAll } else { Group::RestForOne };
         let mut model = Model::new(CorePolicy { strategy, ..CorePolicy::new(Order::Ordered) });
         for _ in 0..count {
             model.play(Step::Add(RestartType::Permanent, false, false));
         }
+        // One of them does not begin with the others.
+        model.step(Event::Begin);
+        model.rest();
+        model.play(Step::Exit(parked, Exit::Park));
+        model.step(Event::End { how: EndHow::Halt, deadline: None });
+        model.rest();
+        model.step(Event::Begin);
+        model.play(Step::Restart(parked));
         for step in steps {
             if !matches!(step, Step::Add(..) | Step::Remove(_) | Step::Shelve | Step::Exit(_, Exit::Escalated)) {
                 model.play(step);
