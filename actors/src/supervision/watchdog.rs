@@ -87,7 +87,14 @@ fn look_at(world: &World, shard: u16, limit: Duration, seen: &mut BTreeMap<u16, 
 
 impl World {
     fn stalled(&self, shard: u16, child: u64, blocked_for: Duration) {
-        let Some(node) = self.by_id(child) else { return };
+        let Some(node) = self.by_id(child) else {
+            let blocked_ms = u64::try_from(blocked_for.as_millis()).unwrap_or(u64::MAX);
+            return tracing::error!(
+                shard,
+                blocked_ms,
+                "an actor that is off the tree already does not give its thread back"
+            );
+        };
         lock(&self.stalls).push(Stall { node: Arc::clone(&node), shard });
         self.emit(&node, Happening::Stalled { shard, blocked_for });
     }

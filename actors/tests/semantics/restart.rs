@@ -13,11 +13,12 @@ use crate::{
 fn s01_a_permanent_child_that_ends_normally_is_restarted() {
     run(async {
         let rope = Rope::default();
-        let (_world, child) = World::with(puppet("a", &rope)).await;
+        let (world, child) = World::with(puppet("a", &rope)).await;
         assert_eq!(child.ask(Add(1)).await, Ok((1, 1)));
         child.tell(Do::it(|_, cx| cx.stop())).unwrap();
         pass(secs(1)).await;
         assert_eq!(child.ask(Add(1)).await, Ok((1, 2)));
+        assert_eq!(world.view("a").restarts_total, 1, "and counted");
         assert_eq!(
             rope.lines(),
             ["a: load", "a: started", "a: add 1", "a: stopped normal", "a: load", "a: started", "a: add 1"]
