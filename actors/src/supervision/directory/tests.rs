@@ -123,44 +123,51 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..1_500)
 }
 
+type Plain = BTreeMap<String, AnyChild>;
+
+fn paths(children: &[AnyChild]) -> BTreeSet<String> {
+    children.iter().map(|one| one.path().to_owned()).collect()
+}
+
+/// What goes with a child: all that is below it.
+fn with_all_below(model: &Plain, path: &str) -> BTreeSet<String> {
+    let below = format!("{path}/");
+    model.keys().filter(|one| *one == path || one.starts_with(&below)).cloned().collect()
+}
+
+/// A child that stays keeps its place; one that does not goes with all that is below it.
+fn insert_into_both(directory: &mut Directory, model: &mut Plain, new: AnyChild) {
+    let path = new.path().to_owned();
+    let there = model.contains_key(&path);
+    assert_eq!(directory.insert(new.clone(), &|_| true).is_err(), there);
+    if there {
+        let gone = paths(&put(directory, new.clone()));
+        assert_eq!(gone, with_all_below(model, &path));
+        model.retain(|one, _| !gone.contains(one));
+    }
+    model.insert(path, new);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn it_agrees_with_a_plain_map(steps in steps(), prefixes in proptest::collection::vec(0..60_usize, 4), after in 0..2_000_usize) {
         in_a_world(|world| {
-            let (mut directory, mut model) = (Directory::default(), BTreeMap::<String, AnyChild>::new());
+            let (mut directory, mut model) = (Directory::default(), Plain::new());
             put(&mut directory, listed(&world, "root", true));
             for step in steps {
                 match step {
                     Step::Insert(number, branch) => {
-                        let path = name(number);
-                        let new = listed(&world, &path, branch && number < 5);
-                        let there = model.contains_key(&path);
-                        assert_eq!(directory.insert(new.clone(), &|_| true).is_err(), there);
-                        let mut gone = BTreeSet::new();
-                        if there {
-                            // What was below it was its own, and goes with it.
-                            let below = format!("{path}/");
-                            gone = model.keys().filter(|one| **one == path || one.starts_with(&below)).cloned().collect();
-                            let left: BTreeSet<String> =
-                                put(&mut directory, new.clone()).iter().map(|one| one.path().to_owned()).collect();
-                            assert_eq!(left, gone);
-                        }
-                        model.retain(|one, _| !gone.contains(one));
-                        model.insert(path, new);
+                        let new = listed(&world, &name(number), branch && number < 5);
+                        insert_into_both(&mut directory, &mut model, new);
                     }
                     Step::Remove(number) => {
                         let path = name(number);
                         let Some(node) = model.get(&path).map(|listed| Arc::clone(listed.node())) else { continue };
-                        let gone: BTreeSet<String> =
-                            directory.remove(&node).iter().map(|listed| listed.path().to_owned()).collect();
-                        let all: Vec<String> = model.keys().cloned().collect();
-                        let below = |path: &String| ChildPath::parse(path).unwrap().is_within(&node.path);
-                        let expected: BTreeSet<String> =
-                            all.into_iter().filter(|other| *other == path || (number < 5 && below(other))).collect();
-                        assert_eq!(gone, expected);
-                        model.retain(|path, _| !expected.contains(path));
+                        let gone = paths(&directory.remove(&node));
+                        assert_eq!(gone, with_all_below(&model, &path));
+                        model.retain(|path, _| !gone.contains(path));
                     }
                     Step::Turn(number, state) => {
                         if let Some(listed) = model.get(&name(number)) {
