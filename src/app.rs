@@ -10,10 +10,12 @@ mod migrate;
 mod operations;
 mod serve;
 mod settings;
+mod signals;
 mod staff;
 #[cfg(feature = "sandbox")]
 mod standalone;
 mod start_error;
+mod way_out;
 mod wiring;
 
 use std::net::{SocketAddr, TcpListener};

@@ -2,8 +2,9 @@
 
 use switchyard_actors::ports::StoreError;
 use switchyard_actors::tree::RootError;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::signals::{Asked, Signals};
+use super::way_out::WayOut;
 use super::{App, StartError, Started};
 use crate::cli::{Console, ExitCode, PairReport, SandboxReport, ServeArgs, StartupReport};
 use crate::config::{Config, SandboxMode, Sources};
@@ -28,9 +29,10 @@ pub(super) async fn run(args: &ServeArgs, console: &mut Console) -> ExitCode {
     telemetry::install(&config.log);
     let failpoints = sources.environment.get(FAILPOINTS).cloned().unwrap_or_default();
     let attached = matches!(config.sandbox.mode, SandboxMode::Attached(_));
-    let signals = Signals::new();
-    let mut signals = match signals {
-        Ok(signals) => signals,
+    let heard =
+        Signals::new().and_then(|signals| Ok((signals, WayOut::watch(config.supervision.drain_deadline)?)));
+    let (mut signals, way_out) = match heard {
+        Ok(heard) => heard,
         Err(error) => {
             console.complain(format!("signals cannot be waited for: {error}"));
             return ExitCode::Software;
@@ -47,6 +49,7 @@ pub(super) async fn run(args: &ServeArgs, console: &mut Console) -> ExitCode {
             return exit_code(&error, attached);
         }
     };
+    way_out.knows(app.root.tree());
     let stopped = tokio::select! {
         () = app.settle() => false,
         () = signals.stop() => true,
@@ -55,25 +58,24 @@ pub(super) async fn run(args: &ServeArgs, console: &mut Console) -> ExitCode {
         return end(app, None, &mut signals, console).await;
     }
     console.say(report(app.started(), &args.base.data.data_dir).render());
-    until_ended(app, &sources, &mut signals, console).await
+    let lost = until_ended(&app, &sources, &mut signals).await;
+    way_out.drain_begins();
+    end(app, lost, &mut signals, console).await
 }
 
-/// Waits for a signal or a lost store, then drains. At SIGHUP it reads the configuration again.
-async fn until_ended(app: App, sources: &Sources, signals: &mut Signals, console: &mut Console) -> ExitCode {
-    let lost = {
-        let store_lost = app.store_lost();
-        tokio::pin!(store_lost);
-        loop {
-            tokio::select! {
-                error = &mut store_lost => break Some(error),
-                asked = signals.next() => match asked {
-                    Asked::Stop => break None,
-                    Asked::Reload => reload(&app, sources).await,
-                },
-            }
+/// Waits for a signal, or a lost store and its error. At SIGHUP it reads the configuration again.
+async fn until_ended(app: &App, sources: &Sources, signals: &mut Signals) -> Option<String> {
+    let store_lost = app.store_lost();
+    tokio::pin!(store_lost);
+    loop {
+        tokio::select! {
+            error = &mut store_lost => return Some(error),
+            asked = signals.next() => match asked {
+                Asked::Stop => return None,
+                Asked::Reload => reload(app, sources).await,
+            },
         }
-    };
-    end(app, lost, signals, console).await
+    }
 }
 
 /// Takes what may change while the daemon runs; of a configuration that is not sound, nothing.
@@ -122,47 +124,6 @@ async fn end(app: App, lost: Option<String>, signals: &mut Signals, console: &mu
         unfinished.join(", ")
     ));
     ExitCode::Software
-}
-
-/// What a signal asks for.
-enum Asked {
-    Stop,
-    Reload,
-}
-
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            () = either(&mut self.terminate, &mut self.interrupt) => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Reload,
-        }
-    }
-
-    /// Another signal keeps until somebody asks for it.
-    async fn stop(&mut self) {
-        either(&mut self.terminate, &mut self.interrupt).await;
-    }
-}
-
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
-    }
 }
 
 fn report(started: &Started, data_dir: &std::path::Path) -> StartupReport {

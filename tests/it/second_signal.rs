@@ -1,8 +1,9 @@
-//! How the daemon ends while a send is under way: a second signal, the deadline of the drain, and in good order.
+//! How the daemon ends while a send is under way, or an actor blocks: a second signal, the deadline of the drain, and in good
+//! order.
 
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use switchyard_sandbox::{PairCounts, SandboxConfig, SeedShape};
 
 use crate::harness::daemon::{Daemon, DataDir, SeededPair, World, eventually};
@@ -18,6 +19,7 @@ const SHORT: [(&str, &str); 3] = [
     ("SWITCHYARD_SUPERVISION__STOP_DEADLINE", "500ms"),
     ("SWITCHYARD_SUPERVISION__DRAIN_DEADLINE", "1s"),
 ];
+const BLOCKED: &str = "the way out was blocked and the process ends; work waits in the store";
 const CUT_SHORT: &str = "the drain was cut short; their work waits in the store: ";
 
 async fn one_pair() -> (World, SeededPair) {
@@ -39,14 +41,53 @@ async fn send_without_an_answer(world: &World, pair: &SeededPair) {
     world.wait_for(&pair.target, 2).await;
 }
 
+/// All actors on one thread, that of the signals and of the drain; whoever blocks it is told soon, each time.
+const ONE_THREAD: [(&str, &str); 3] = [
+    ("SWITCHYARD_SUPERVISION__SHARDS", "1"),
+    ("SWITCHYARD_SUPERVISION__STALL_LIMIT", "1s"),
+    ("SWITCHYARD_SUPERVISION__LOG_WINDOW", "0s"),
+];
+
+/// A daemon whose pair blocks the thread of all actors, for longer than any wait of a test.
+async fn blocked(
+    world: &World,
+    pair: &SeededPair,
+    data: &DataDir,
+    deadlines: &[(&'static str, &'static str)],
+) -> Daemon {
+    let failpoint = format!("pair.plan@{}=block", pair.id);
+    let mut env = vec![("SWITCHYARD_FAILPOINTS", failpoint.as_str())];
+    env.extend(ONE_THREAD.iter().chain(deadlines));
+    let daemon = Daemon::start_with(world, data, &env).await;
+    world.write_text(&pair.source, "never planned").await;
+    let (stall, path) = ("\"event\":\"stall\"", format!("\"pairs/{}\"", pair.id));
+    eventually("the pair to block its thread", || async {
+        data.read_log().lines().any(|line| line.contains(stall) && line.contains(&path)).then_some(())
+    })
+    .await;
+    daemon
+}
+
+/// The last words are those of a process whose way out this pair blocks.
+fn assert_blocked_by(pair: &SeededPair, data: &DataDir) {
+    let log = data.read_log();
+    let last: Value = serde_json::from_str(log.lines().next_back().expect("last words")).expect("JSON");
+    assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &BLOCKED.into()), "{last}");
+    assert_eq!(last["blocked_by"], format!("pairs/{}", pair.id));
+}
+
 /// The first signal; the drain has begun when this ends.
 async fn first_signal(daemon: &Daemon, data: &DataDir) {
-    let sent = Command::new("kill").args(["-TERM", &daemon.pid().to_string()]).status();
-    assert!(sent.expect("kill runs").success());
+    signal(daemon, "-TERM");
     eventually("the drain to begin", || async {
         data.read_log().contains("stopping in good order").then_some(())
     })
     .await;
+}
+
+fn signal(daemon: &Daemon, kind: &str) {
+    let sent = Command::new("kill").args([kind, &daemon.pid().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
 }
 
 /// What the daemon says last: who was not finished.
@@ -76,6 +117,23 @@ daemon_on_both_databases! {
         assert_eq!(daemon.terminate().await.code(), Some(70), "{}", data.read_log());
         let (unfinished, queue) = (unfinished(&data), format!("queues/{}", pair.target.account));
         assert!(unfinished.contains(&queue), "{queue} is not among {unfinished:?}");
+    }
+
+    async fn an_actor_that_blocks_the_thread_of_the_signals_ends_with_the_drains_deadline(data) {
+        let (world, pair) = one_pair().await;
+        let daemon = blocked(&world, &pair, &data, &SHORT).await;
+        assert_eq!(daemon.terminate().await.code(), Some(70), "{}", data.read_log());
+        assert_blocked_by(&pair, &data);
+    }
+
+    async fn a_second_signal_ends_at_once_though_an_actor_blocks_the_thread_of_the_signals(data) {
+        let (world, pair) = one_pair().await;
+        let daemon = blocked(&world, &pair, &data, &PATIENT).await;
+        // Two kinds of signals: two of one kind may count as one.
+        signal(&daemon, "-INT");
+        // Far within the deadlines, or the harness waits no longer.
+        assert_eq!(daemon.terminate().await.code(), Some(70), "{}", data.read_log());
+        assert_blocked_by(&pair, &data);
     }
 
     async fn a_drain_that_finishes_ends_with_zero_and_names_nobody(data) {

@@ -26,7 +26,7 @@ use super::{
     world::{WallClock, World},
 };
 
-/// How long after its limit a drain waits for threads that children block.
+/// How long after its limit, or after a kill, a drain waits for threads that children block.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 /// Numbers of a runtime.
@@ -146,16 +146,20 @@ impl Runtime {
 
     /// Stops the tree in reverse order within `limit`. From the call on nothing is added. The future ends when
     /// the last child is gone, at the latest at the limit or soon after [`kill`](Self::kill); children whose thread is
-    /// blocked are left behind a second later and reported.
+    /// blocked are left behind a second after either and reported.
     pub fn drain(&self, limit: Duration) -> impl Future<Output = DrainReport> + Send + use<> {
         self.world.draining.store(true, Ordering::Release);
         let deadline = self.world.now().saturating_add(limit);
         self.origin.step(Event::End { how: EndHow::Stop, deadline: Some(deadline) });
         let world = Arc::clone(&self.world);
         async move {
-            let gone = tokio::time::timeout(limit.saturating_add(LEFT_BEHIND), world.all_gone()).await;
+            let gone = tokio::select! {
+                biased;
+                () = world.all_gone() => true,
+                () = patience(&world, limit) => false,
+            };
             let mut unfinished = world.take_unfinished();
-            if gone.is_err() {
+            if !gone {
                 unfinished.extend(world.left_behind());
             }
             world.log_book.close();
@@ -167,7 +171,14 @@ impl Runtime {
     pub fn kill(&self) {
         self.world.draining.store(true, Ordering::Release);
         self.origin.step(Event::Abandon);
+        self.world.kill();
     }
+}
+
+/// Ends when a drain has waited long enough: what is left then blocks its thread.
+async fn patience(world: &World, limit: Duration) {
+    let _either = tokio::time::timeout(limit, world.killed()).await;
+    tokio::time::sleep(LEFT_BEHIND).await;
 }
 
 impl Drop for Runtime {

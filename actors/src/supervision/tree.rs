@@ -109,6 +109,14 @@ impl Tree {
         self.world.find(path).as_ref().map(Self::view_of)
     }
 
+    /// Children in whose code a thread is at this moment. Of a process that does not get to its end, those that block it.
+    #[must_use]
+    pub fn at_work(&self) -> Vec<ChildPath> {
+        let shards = 0..u16::try_from(self.world.shards.count()).unwrap_or(u16::MAX);
+        let inside = shards.filter_map(|shard| self.world.shards.pulse(shard)?.now());
+        inside.filter_map(|(_, child)| Some(self.world.by_id(child)?.path.clone())).collect()
+    }
+
     /// Tells from now on which children change. The first answer names all there are.
     #[must_use]
     pub fn changes(&self) -> ChangeFeed {

@@ -11,7 +11,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::{
     backoff::jitter_key,
@@ -57,6 +60,7 @@ pub(crate) struct World {
     unfinished: Mutex<Vec<ChildPath>>,
     runners: AtomicUsize,
     idle: Notify,
+    killed: watch::Sender<bool>,
 }
 
 impl fmt::Debug for World {
@@ -89,6 +93,7 @@ impl World {
             unfinished: Mutex::new(Vec::new()),
             runners: AtomicUsize::new(0),
             idle: Notify::new(),
+            killed: watch::Sender::new(false),
         })
     }
 
@@ -249,5 +254,17 @@ impl World {
             }
             notified.await;
         }
+    }
+
+    /// From now on nobody waits for a child that does not end.
+    pub(crate) fn kill(&self) {
+        self.killed.send_replace(true);
+    }
+
+    /// Waits until everything was killed.
+    pub(crate) async fn killed(&self) {
+        let mut killed = self.killed.subscribe();
+        // The sender lives in here, so that there is no error.
+        let _true = killed.wait_for(|killed| *killed).await;
     }
 }

@@ -1,15 +1,21 @@
-//! Faults on demand: named places at which a test or an operator of a sandbox makes an actor panic or fail.
+//! Faults on demand: named places at which a test or an operator of a sandbox makes an actor panic, fail or block its thread.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use thiserror::Error;
+
+/// For how long `block` keeps the thread: far longer than any deadline that such a test is about.
+const BLOCK: Duration = Duration::from_secs(900);
 
 /// What happens at a failpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Panic,
     Fail,
+    Block,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +28,8 @@ struct Armed {
 /// A failpoint that could not be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FailpointError {
-    /// Not of the form `name[@key]=panic|fail[*count]`.
-    #[error("failpoint {0:?} is not of the form name[@key]=panic|fail[*count]")]
+    /// Not of the form `name[@key]=panic|fail|block[*count]`.
+    #[error("failpoint {0:?} is not of the form name[@key]=panic|fail|block[*count]")]
     Syntax(String),
     /// No place in the code has this name.
     #[error("failpoint {0:?} does not exist; known are {known}", known = KNOWN.join(", "))]
@@ -78,6 +84,7 @@ impl Failpoints {
             let action = match verb {
                 "panic" => Action::Panic,
                 "fail" => Action::Fail,
+                "block" => Action::Block,
                 _ => return Err(wrong()),
             };
             armed.insert((name.to_owned(), key.to_owned()), Armed { action, left });
@@ -97,7 +104,7 @@ impl Failpoints {
         self.armed.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Passes a place: does nothing, answers an error, or panics, as armed for this name and key.
+    /// Passes a place: does nothing, answers an error, panics or keeps the thread, as armed for this name and key.
     ///
     /// # Errors
     /// A text that names the failpoint, when it is armed with `fail`.
@@ -107,6 +114,10 @@ impl Failpoints {
             Action::Fail => Err(format!("failpoint {name}")),
             #[expect(clippy::panic, reason = "a failpoint armed with `panic` is there to panic")]
             Action::Panic => panic!("failpoint {name}"),
+            Action::Block => {
+                block();
+                Ok(())
+            }
         }
     }
 
@@ -127,6 +138,11 @@ impl Failpoints {
         }
         Some(action)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a failpoint armed with `block` is there to block its thread")]
+fn block() {
+    thread::sleep(BLOCK);
 }
 
 #[cfg(all(test, feature = "failpoints"))]

@@ -230,6 +230,7 @@ fn s28_a_child_that_blocks_its_thread_is_reported_and_the_others_go_on() {
         let health = world.tree().health();
         let red: Vec<_> = health.red.iter().map(|concern| concern.path.as_str()).collect();
         assert_eq!((health.verdict, red), (Verdict::Red, vec!["x/blocker"]), "by name");
+        assert_eq!(world.tree().at_work(), [blocker.path().clone()], "whoever asks is told");
         assert!(elsewhere.ask(WhereAreYou).await.is_ok(), "other threads serve");
         gate.open();
         assert!(waiting.await.is_ok());
@@ -256,6 +257,30 @@ fn s28_a_blocked_thread_does_not_block_the_way_out() {
         let gate = Gate::default();
         blocker.tell(Block(gate.clone())).unwrap();
         let report = world.runtime.drain(millis(500)).await;
+        let left: Vec<_> = report.unfinished.iter().map(|path| path.as_str()).collect();
+        assert_eq!((left, fine.status()), (vec!["x/blocker"], NodeState::Stopped));
+        drop(world);
+        gate.open();
+    });
+}
+
+#[test]
+fn s28_a_kill_does_not_wait_for_a_blocked_thread() {
+    run(async {
+        let world = Threads::new(2);
+        let branch = world.runtime.root().add_branch(BranchSpec::dynamic("x")).unwrap();
+        let blocker = branch.add(worker("blocker", 1)).unwrap();
+        let fine = branch.add(worker("fine", 0)).unwrap();
+        world.runtime.start().await;
+        let gate = Gate::default();
+        blocker.tell(Block(gate.clone())).unwrap();
+        let stalled = |what: &Happening| matches!(what, Happening::Stalled { shard: 1, .. });
+        eventually("the child to block", || world.sink.count("x/blocker", stalled) == 1).await;
+        // The limit lies far beyond what this test waits for.
+        let drain = tokio::spawn(world.runtime.drain(DEADLINE * 10));
+        eventually("the drain to begin", || fine.status() == NodeState::Stopped).await;
+        world.runtime.kill();
+        let report = tokio::time::timeout(DEADLINE, drain).await.expect("an end before the limit").unwrap();
         let left: Vec<_> = report.unfinished.iter().map(|path| path.as_str()).collect();
         assert_eq!((left, fine.status()), (vec!["x/blocker"], NodeState::Stopped));
         drop(world);
