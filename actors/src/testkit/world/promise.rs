@@ -17,6 +17,8 @@ pub enum Promise {
     LastWord,
     /// Nothing is sent while a wait runs that the platform asked for.
     WaitsKept,
+    /// No more arrives in any window than the platform publishes as its limit.
+    LimitsKept,
     /// A node without a lease sends nothing.
     LeaseHeld,
     /// Two nodes never work for one account at once.

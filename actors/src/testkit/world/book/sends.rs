@@ -118,6 +118,10 @@ impl Book {
         self.log.note(&format!("  #{} arrives: {arrival:?}, {told}", id.0));
         let found = self.pages().sends.sent.get(&id).map(|sent| (sent.caller, sent.target, sent.piece));
         let Some((caller, target, piece)) = found else { return };
+        // What nobody answers and nothing came of was lost on its way.
+        if answer.is_some() || *arrival != Arrival::Refused {
+            self.count_against_limits(caller.account, target);
+        }
         if let Some(SendOutcome::RetryAfter { wait, scope }) = answer {
             self.asked_to_wait(id, caller, target, (*wait, *scope));
         }
