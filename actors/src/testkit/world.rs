@@ -66,6 +66,8 @@ pub enum Sabotage {
     FarewellsHang,
     /// Something of every life is kept.
     StoresAreKept,
+    /// The accounts' throttles know of no limits.
+    LimitsAreUnknown,
     /// Something random does not come from the seed.
     OutsideRandomness,
 }

@@ -20,6 +20,9 @@ use crate::ports::RateLimitHint;
 /// Most turns that a chat passes for one heavy message: an album has at most ten items.
 const DEBT_MAX: u32 = 9;
 
+/// How long a request may still be on its way whose sender is gone: as long as nothing goes after a restart.
+const UNDER_WAY: Duration = super::state::START_SILENCE;
+
 /// How a granted send ended, as far as limits are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
@@ -41,6 +44,8 @@ pub enum Answer {
     },
     /// No answer came in time: the platform may have counted the request at any time until now.
     GaveUp,
+    /// Whoever sent it is gone without having heard: the request may still be on its way.
+    Abandoned,
     /// Nothing was sent: the slot is free again at once.
     NotSent,
 }
@@ -237,7 +242,7 @@ impl Limiter {
     }
 
     fn settle(&mut self, now: Duration, key: ChatKey, grant: Grant, answer: Answer) {
-        let floor = match answer {
+        let (counted, floor) = match answer {
             Answer::NotSent => {
                 self.account.iter_mut().for_each(|window| window.give_back(grant.cost));
                 self.chat_mut(key).give_back(grant.cost, grant.at);
@@ -245,12 +250,13 @@ impl Limiter {
             }
             Answer::Answered { rtt } => {
                 self.rtt.sample(now, rtt);
-                self.rtt.floor(now)
+                (now, self.rtt.floor(now))
             }
-            Answer::GaveUp => Duration::ZERO,
+            Answer::GaveUp => (now, Duration::ZERO),
+            Answer::Abandoned => (now.saturating_add(UNDER_WAY), Duration::ZERO),
         };
-        self.account.iter_mut().for_each(|window| window.settle(now, grant.cost, floor));
-        self.chat_mut(key).settle(now, grant.cost, floor);
+        self.account.iter_mut().for_each(|window| window.settle(counted, grant.cost, floor));
+        self.chat_mut(key).settle(counted, grant.cost, floor);
     }
 
     fn hold(&mut self, now: Duration, key: ChatKey, scope: HoldScope, wait: Duration) {
@@ -324,7 +330,7 @@ impl Limiter {
     }
 
     /// Decides which head stands for a chat: makes it a candidate if the chat has room, else sets the chat's alarm.
-    fn promote(&mut self, now: Duration, key: ChatKey) {
+    pub(super) fn promote(&mut self, now: Duration, key: ChatKey) {
         self.examined = self.examined.saturating_add(1);
         let Some(chat) = self.chats.get_mut(&key) else { return };
         chat.prune(now);
@@ -374,7 +380,7 @@ impl Limiter {
     }
 
     /// Moves the time on and forgets what means nothing any more.
-    fn tick(&mut self, now: Duration) -> Duration {
+    pub(super) fn tick(&mut self, now: Duration) -> Duration {
         self.now = self.now.max(now);
         let now = self.now;
         while let Some((_, lane)) = self.idle.front().copied().filter(|(at, _)| *at <= now) {

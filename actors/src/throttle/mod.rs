@@ -8,7 +8,7 @@
 //! - **Budgets** (`window`) count sends in an *ack-anchored window log*: a request in flight fills its slot without
 //!   an end, and an answered one gives it back a window after the *answer*, less the shortest round trip seen. The
 //!   server counted the request before it answered, so no N+1 requests can fall into one of the server's windows,
-//!   sliding or fixed, however the network stalls.
+//!   sliding or fixed, however the network stalls, unless it becomes faster than it ever was in the last minutes.
 //! - **Lanes** are the destinations. Order holds in each: first in, first out, one in flight. All lanes of a chat
 //!   share the chat's budgets, holds and rate-limit headers (`chat`). A lane that may not go waits for its own
 //!   time in a heap and blocks no other.
@@ -37,6 +37,8 @@ mod lane;
 mod limiter;
 mod profiles;
 mod rtt;
+#[cfg(feature = "testkit")]
+pub(crate) mod server;
 mod state;
 mod view;
 mod window;

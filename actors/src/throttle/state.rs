@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::booking::{Arrears, Covered, REMEMBERED_MIN};
 use super::chat::{Chat, Gate};
+use super::ids::Lane;
 use super::limiter::Limiter;
 use super::profiles::{ChatKey, Profile};
 use super::window::{Sent, Window};
 
 /// After a restart nothing goes for this long where the profile has windows of at most this length.
-const START_SILENCE: Duration = Duration::from_secs(2);
+pub(super) const START_SILENCE: Duration = Duration::from_secs(2);
 /// Sends older than this are kept by the minute.
 const FINE: i64 = 600_000;
 const COARSE: i64 = 60_000;
@@ -114,6 +115,18 @@ impl Limiter {
     #[must_use]
     pub fn replaced(&self, seed: u64, now: Duration, wall_ms: i64, state: LimiterState) -> Self {
         Self::restore(self.profile.clone(), seed, now, wall_ms, state)
+    }
+
+    /// Hears of a send that another limiter of this identity granted and that was under way when this one began: it counts
+    /// as answered now.
+    pub fn count_other(&mut self, now: Duration, lane: Lane, cost: u32) {
+        let now = self.tick(now);
+        let key = self.profile.chat_of(lane);
+        let sent = Sent { answered: now, age: Duration::ZERO, cost };
+        self.account.iter_mut().for_each(|window| window.recount(sent));
+        self.chat_mut(key).windows.iter_mut().for_each(|window| window.recount(sent));
+        self.sweep(now, key);
+        self.promote(now, key);
     }
 
     /// Whether [`Limiter::export`] must be called, and its result be kept, before anything else is sent: a hold or a

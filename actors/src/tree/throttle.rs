@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use self::memory::Memory;
 pub(super) use self::permit::Permit;
-use self::permit::Tray;
+use self::permit::{Granted, Tray};
 use super::deps::Deps;
 use crate::model::{AccountId, AccountKind, Fence, HoldScope, Place};
 use crate::supervision::{Child, Cx, Handle, LoadEnv, LoadError, Loaded, Message, Receive, Responder, Token};
-use crate::throttle::{Class, Lane, Limiter, Profile, TicketId};
+use crate::throttle::{Answer, Class, Lane, Limiter, Profile, TicketId};
 
 /// Whose requests a platform counts together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -233,8 +233,13 @@ impl ThrottleActor {
         for settled in self.args.tray.take() {
             if settled.round == self.round {
                 self.limiter.done(now, settled.grant, settled.done);
-            } else if let Some((scope, wait)) = settled.done.hold {
-                // An earlier limiter let it go; what the platform asked for concerns this one too.
+                continue;
+            }
+            // An earlier limiter let it go: what was sent counts here too, and so does what the platform asked for.
+            if settled.done.answer != Answer::NotSent {
+                self.limiter.count_other(now, settled.lane, settled.cost);
+            }
+            if let Some((scope, wait)) = settled.done.hold {
                 self.limiter.told(now, settled.lane, scope, wait);
             }
         }
@@ -256,9 +261,9 @@ impl ThrottleActor {
         let polled = self.limiter.poll(now);
         for (ticket, grant) in polled.granted {
             // An asker that went away drops the permit, which gives the slot back.
-            if let Some(Waiting { lane, responder, .. }) = self.waiting.remove(&ticket) {
+            if let Some(Waiting { lane, cost, responder, .. }) = self.waiting.remove(&ticket) {
                 let egress = self.args.identity.is_egress();
-                let grant = (grant, self.round, lane);
+                let grant = Granted { round: self.round, grant, lane, cost };
                 responder.reply(Permit::new(grant, self.args.tray.clone(), cx.me(), egress));
             }
         }

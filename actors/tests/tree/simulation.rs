@@ -11,7 +11,7 @@ use std::thread;
 use switchyard_actors::testkit::world::{self, Options, Outcome, Profile, Promise, Sabotage};
 
 /// What some run of the usual thousand must have seen, or the simulation shows less than it says.
-const SEEN: [&str; 21] = [
+const SEEN: [&str; 27] = [
     "children failed",
     "children parked",
     "children suspended",
@@ -20,6 +20,7 @@ const SEEN: [&str; 21] = [
     "failpoints armed",
     "faults of sends",
     "faults of the store",
+    "limits of a minute used up",
     "nodes drained",
     "nodes frozen",
     "nodes killed",
@@ -28,6 +29,11 @@ const SEEN: [&str; 21] = [
     "pauses answered",
     "platforms unreachable",
     "repeats known by their key",
+    "sends close to a limit of a channel",
+    "sends close to a limit of a channel's minute",
+    "sends close to a limit of a chat",
+    "sends close to a limit of a group",
+    "sends close to a limit of a webhook",
     "sends that fared ill",
     "sessions ended",
     "takeovers",
@@ -150,6 +156,7 @@ each_invariant_can_fail! {
     each_invariant_can_fail_faithful: Faithful by TextsAreGarbled in Calm with 1;
     each_invariant_can_fail_last_word: LastWord by EditsAreNotCarriedOut in Calm with 1;
     each_invariant_can_fail_waits_kept: WaitsKept by WaitsAreToldShort in Storm with 1;
+    each_invariant_can_fail_limits_kept: LimitsKept by LimitsAreUnknown in Calm with 1;
     each_invariant_can_fail_lease_held: LeaseHeld by LeasesAreShorter in Calm with 1;
     each_invariant_can_fail_one_owner: OneOwner by NoFences in Calm with 2;
     each_invariant_can_fail_pauses_kept: PausesKept by PausesAreForgotten in Storm with 1;

@@ -2,6 +2,7 @@
 
 mod copies;
 mod holds;
+mod limits;
 mod pauses;
 mod sends;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use self::copies::Copies;
 use self::holds::Holds;
+use self::limits::Limits;
 use self::pauses::Pauses;
 pub(super) use self::pauses::Subject;
 use self::sends::Sends;
@@ -40,6 +42,7 @@ struct Pages {
     copies: Copies,
     sends: Sends,
     holds: Holds,
+    limits: Limits,
     pauses: Pauses,
     disturbances: Vec<Disturbance>,
     lives: BTreeMap<usize, Life>,
@@ -64,6 +67,7 @@ impl Book {
             copies: Copies::new(&plan),
             sends: Sends::default(),
             holds: Holds::default(),
+            limits: Limits::new(&plan),
             pauses: Pauses::default(),
             disturbances: Vec::new(),
             lives: BTreeMap::new(),

@@ -16,6 +16,9 @@ use crate::pipeline::PipelineLimits;
 use crate::supervision::{Backoff, BranchLimits, Intensity, OnExceed, Policy, Probe, Storm};
 use crate::tree::{Supervision, TreeConfig};
 
+/// The throttle's profile of every account: what the platforms publish.
+const PROFILE: &str = "sandbox-published";
+
 /// What kind of trouble a run sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Profile {
@@ -201,7 +204,7 @@ fn accounts(dice: &Dice, users: &[UserId]) -> Vec<Account> {
                 kind,
                 platform_id: number(index),
                 name: format!("{} {index}", kind.as_str()),
-                profile: "sandbox".to_owned(),
+                profile: PROFILE.to_owned(),
                 state: AccountState::Active,
             });
         }
@@ -228,7 +231,7 @@ fn pairs(dice: &Dice, accounts: &[Account]) -> Vec<Pair> {
         });
         let target = match shared {
             Some(other) => Some(other.target),
-            None => place(writer.kind.platform(), 10_000 + number(index)),
+            None => target(dice, writer.kind.platform(), 10_000 + number(index)),
         };
         let (Some(source), Some(target)) = (source, target) else { continue };
         let same = |other: &Pair| other.source == source && other.target == target;
@@ -246,6 +249,12 @@ fn pairs(dice: &Dice, accounts: &[Account]) -> Vec<Pair> {
         });
     }
     pairs
+}
+
+/// A chat that no other pair has; some of Telegram's are groups, which have a limit more.
+fn target(dice: &Dice, platform: Platform, chat: i64) -> Option<Place> {
+    let group = platform == Platform::Telegram && dice.chance(30);
+    place(platform, if group { -chat } else { chat })
 }
 
 fn is_reader(accounts: &[Account], index: usize) -> bool {

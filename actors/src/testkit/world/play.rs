@@ -20,7 +20,7 @@ use super::plan::{Plan, Writing, node_id};
 use super::promise::Promise;
 use super::weather::{NodeView as View, Weather};
 use super::{Options, Outcome, Sabotage};
-use crate::model::AccountKind;
+use crate::model::{Account, AccountKind};
 use crate::ports::Clock;
 use crate::testkit::{FakePlatform, MemoryStore, VirtualClock};
 
@@ -81,7 +81,7 @@ impl Play {
         let faults = fault::draw(seed, &plan);
         let book = Arc::new(Book::new(Arc::clone(&plan)));
         let (store, right) = (MemoryStore::default(), Arc::new(VirtualClock::default()));
-        plan.accounts.iter().for_each(|account| store.add_account(account.clone()));
+        plan.accounts.iter().for_each(|account| store.add_account(known(account, options.sabotage)));
         plan.pairs.iter().for_each(|pair| store.add_pair(pair.clone()));
         let clocks: Vec<Arc<dyn Clock>> = plan
             .skews
@@ -248,6 +248,15 @@ impl Play {
 fn outside() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(0)
+}
+
+/// An account as the store knows it.
+fn known(account: &Account, sabotage: Option<Sabotage>) -> Account {
+    let mut known = account.clone();
+    if sabotage == Some(Sabotage::LimitsAreUnknown) {
+        known.profile = "sandbox".to_owned();
+    }
+    known
 }
 
 fn platform(plan: &Plan, sabotage: Option<Sabotage>) -> FakePlatform {

@@ -17,6 +17,9 @@ pub enum Promise {
     LastWord,
     /// Nothing is sent while a wait runs that the platform asked for.
     WaitsKept,
+    /// No more arrives in any window than the platform publishes as its limit, but for what was on its way 2 s after its
+    /// sender ended.
+    LimitsKept,
     /// A node without a lease sends nothing.
     LeaseHeld,
     /// Two nodes never work for one account at once.

@@ -22,6 +22,9 @@ use crate::testkit::{Arrival, Caller, Dial, FakePlatform, Fate, Handed, MemorySt
 /// The adapters' own timeout of a send.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The least that a packet needs from a node to the platform, or back.
+const LENGTH: Duration = Duration::from_millis(25);
+
 /// The answer with which targets refuse some messages for good.
 const CURSED: &str = "this message is refused";
 
@@ -90,11 +93,20 @@ pub(super) enum Failure {
     Panic,
 }
 
+/// How long a packet is under way where nothing is wrong. A path has a length, and most packets take hardly longer: a
+/// throttle counts on the shortest round trip being among the twenty that it saw.
+fn one_way(dice: &Dice) -> Duration {
+    let jitter = if dice.chance(80) { 2 } else { 95 };
+    LENGTH + dice.time(Duration::ZERO, Duration::from_millis(jitter))
+}
+
 struct Sky {
     next: usize,
     faults: BTreeMap<usize, Fault>,
     /// Store calls until the one that panics, by node.
     panics: BTreeMap<usize, u64>,
+    /// The last drain began.
+    farewell: bool,
 }
 
 /// See the module.
@@ -118,7 +130,7 @@ impl Weather {
         sabotage: Option<Sabotage>,
     ) -> Self {
         let (wire, store) = (Dice::new(seed, "wire"), Dice::new(seed, "store"));
-        let sky = Sky { next: 0, faults: BTreeMap::new(), panics: BTreeMap::new() };
+        let sky = Sky { next: 0, faults: BTreeMap::new(), panics: BTreeMap::new(), farewell: false };
         Self { book, views, platform, sabotage, wire, store, sky: Mutex::new(sky) }
     }
 
@@ -150,6 +162,16 @@ impl Weather {
         let mut sky = self.sky();
         sky.faults.clear();
         sky.panics.clear();
+    }
+
+    /// The last drain begins.
+    pub(super) fn bid_farewell(&self) {
+        self.sky().farewell = true;
+    }
+
+    /// Whether the last drain began.
+    pub(super) fn is_farewell(&self) -> bool {
+        self.sky().farewell
     }
 
     /// A node's process stands still, or goes on.
@@ -363,8 +385,7 @@ impl Wire for Weather {
         self.book.count("sends");
         self.book.handed_over(id, caller, request);
         self.check_owner(caller, "sends for");
-        let quick = |dice: &Dice| dice.time(Duration::from_millis(5), Duration::from_millis(120));
-        let (there, back) = (quick(&self.wire), quick(&self.wire));
+        let (there, back) = (one_way(&self.wire), one_way(&self.wire));
         let mut passage = Passage { there, back, fate: Fate::Carried, patience: PATIENCE };
         self.fare(caller.account, request, &mut passage);
         if self.book.is_cursed(request) {

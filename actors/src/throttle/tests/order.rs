@@ -91,10 +91,11 @@ fn the_floor_of_the_round_trip_shortens_answered_slots_only_and_ends_with_the_co
         let granted = grants(limiter, now);
         limiter.done(now, granted[0].1, Done { answer, hint: None, hold: None });
         let used = |at| limiter.view(at).budgets[0].used;
-        (0..1_200).map(ms).find(|after| used(now + *after) == 0).unwrap()
+        (0..3_100).map(ms).find(|after| used(now + *after) == 0).unwrap()
     };
     assert_eq!(slot(&mut limiter, secs(10), Answer::Answered { rtt: RTT }), ms(1_002 - 72));
     assert_eq!(slot(&mut limiter, secs(20), Answer::GaveUp), ms(1_002));
+    assert_eq!(slot(&mut limiter, secs(25), Answer::Abandoned), ms(3_002), "it may still be on its way");
     limiter.reconnected();
     assert_eq!(
         slot(&mut limiter, secs(30), Answer::Answered { rtt: RTT }),

@@ -71,6 +71,17 @@ fn a_long_window_counts_what_went_before() {
 }
 
 #[test]
+fn what_another_limiter_sent_counts_from_its_answer_on() {
+    let mut limiter = limiter(AccountKind::TelegramBot, "normal");
+    let waiting = limiter.reserve(secs(10), chat(1), 1, Class::Live);
+    limiter.count_other(secs(10), chat(1), 1);
+    assert_eq!(grants(&mut limiter, secs(10)), [], "the chat has no room any more");
+    let log = drain(&mut limiter, secs(10), 1);
+    assert_eq!(log, [(ms(11_002), waiting)]);
+    assert_eq!(granted_at(&mut limiter, secs(20), chat(2)), secs(20));
+}
+
+#[test]
 fn what_was_in_flight_counts_from_the_restart_on() {
     let kind = AccountKind::TelegramBot;
     let mut old = limiter(kind, "normal");

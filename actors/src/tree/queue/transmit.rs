@@ -249,7 +249,7 @@ fn last_look(deps: &Deps, user: UserId, paused: &Cell<bool>, permits: &[Permit])
     }
     if !permits.iter().all(Permit::is_good) {
         // Asked again, the throttle lets it wait for as long as it takes.
-        return Look::Wait(Next::Retry(Duration::ZERO), "platform asks to wait");
+        return Look::Wait(Next::Retry(Duration::ZERO), "platform asks to wait, or the throttle began anew");
     }
     match deps.links.allowances.enter(user) {
         Some(under_way) => Look::Send(under_way),

@@ -18,7 +18,18 @@ pub(super) struct Settled {
     pub(super) round: u64,
     pub(super) grant: GrantId,
     pub(super) lane: Lane,
+    pub(super) cost: u32,
     pub(super) done: Done,
+}
+
+/// What a limiter granted.
+#[derive(Clone, Copy)]
+pub(super) struct Granted {
+    /// The limiter that made it.
+    pub(super) round: u64,
+    pub(super) grant: GrantId,
+    pub(super) lane: Lane,
+    pub(super) cost: u32,
 }
 
 /// Grants that came back and wait to be told to the limiter, and the waits that platforms asked for with them. Bounded by
@@ -77,14 +88,17 @@ impl Tray {
         let contents = self.lock();
         [None, Some(lane)].iter().any(|whom| contents.waits.get(whom).is_some_and(|until| *until > now))
     }
+
+    /// Whether the limiter of that number still counts.
+    fn is_current(&self, round: u64) -> bool {
+        self.lock().rounds == round
+    }
 }
 
 /// The right to hand one part to the platform. Dropped unused it gives its slot back; dropped after
 /// [`Permit::sending`] without [`Permit::done`] it counts as a send whose answer never came.
 pub struct Permit {
-    grant: GrantId,
-    round: u64,
-    lane: Lane,
+    granted: Granted,
     tray: Tray,
     throttle: ChildRef<ThrottleActor>,
     /// Of a network address: only what the platform says of the address concerns it.
@@ -96,18 +110,19 @@ pub struct Permit {
 impl Permit {
     /// A permit that this instance of a throttle grants.
     pub(super) const fn new(
-        (grant, round, lane): (GrantId, u64, Lane),
+        granted: Granted,
         tray: Tray,
         throttle: ChildRef<ThrottleActor>,
         egress: bool,
     ) -> Self {
-        Self { grant, round, lane, tray, throttle, egress, sent_at: None, settled: false }
+        Self { granted, tray, throttle, egress, sent_at: None, settled: false }
     }
 
-    /// Whether it still holds: the platform may have asked to wait since it was granted.
+    /// Whether it still holds: since it was granted, the platform may have asked to wait, or another limiter may have
+    /// begun, which knows nothing of it and would not count the send.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        !self.tray.waits(self.lane)
+        self.tray.is_current(self.granted.round) && !self.tray.waits(self.granted.lane)
     }
 
     /// The part is about to be handed over: from here on the slot is used.
@@ -140,7 +155,8 @@ impl Permit {
             return;
         }
         self.settled = true;
-        self.tray.put(Settled { round: self.round, grant: self.grant, lane: self.lane, done });
+        let Granted { round, grant, lane, cost } = self.granted;
+        self.tray.put(Settled { round, grant, lane, cost, done });
         // A full mailbox is fine: whatever is in it empties the tray as well.
         let _ = self.throttle.tell(Returned);
     }
@@ -148,7 +164,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let answer = if self.sent_at.is_some() { Answer::GaveUp } else { Answer::NotSent };
+        let answer = if self.sent_at.is_some() { Answer::Abandoned } else { Answer::NotSent };
         self.settle(Done { answer, hint: None, hold: None });
     }
 }

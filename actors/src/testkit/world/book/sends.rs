@@ -11,6 +11,9 @@ use crate::model::{AccountKind, DeliveryId, IdempotencyKey, Place, SendOutcome};
 use crate::ports::{Operation, SendRequest};
 use crate::testkit::{Arrival, Caller, Handed};
 
+/// After a restart nothing goes for so long, and so long what was sent before may still be on its way.
+const STRAGGLES: Duration = Duration::from_secs(2);
+
 /// A request that left its node.
 struct Sent {
     life: Life,
@@ -118,6 +121,10 @@ impl Book {
         self.log.note(&format!("  #{} arrives: {arrival:?}, {told}", id.0));
         let found = self.pages().sends.sent.get(&id).map(|sent| (sent.caller, sent.target, sent.piece));
         let Some((caller, target, piece)) = found else { return };
+        // What nobody answers and nothing came of was lost on its way.
+        if (answer.is_some() || *arrival != Arrival::Refused) && !self.is_straggler(id) {
+            self.count_against_limits(caller.account, target);
+        }
         if let Some(SendOutcome::RetryAfter { wait, scope }) = answer {
             self.asked_to_wait(id, caller, target, (*wait, *scope));
         }
@@ -147,6 +154,17 @@ impl Book {
         if let Some(sent) = self.pages().sends.sent.get_mut(&id) {
             sent.posted = true;
         }
+    }
+
+    /// Whether a request was on its way longer than anybody waits for it after its sender, and what that knew, was gone.
+    fn is_straggler(&self, id: Handed) -> bool {
+        let now = self.log.now();
+        let pages = self.pages();
+        let Some(sent) = pages.sends.sent.get(&id) else { return false };
+        let mut gone = pages.sends.blows.iter().filter(|(at, whose)| {
+            *at >= sent.at && *at + STRAGGLES < now && whose.is_none_or(|whose| whose == sent.caller.account)
+        });
+        gone.next().is_some()
     }
 
     /// A part stands twice: that may be only where no key is taken and nobody knew of the first.

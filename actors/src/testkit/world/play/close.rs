@@ -135,6 +135,7 @@ impl Play {
             self.book.breaks(Promise::Upright, &fallen);
         }
         self.book.settle_accounts(&store.ledger(), &self.weather.platform);
+        self.weather.bid_farewell();
         for node in self.nodes() {
             // What waits for a child that is down stays in the store; its wake-ups are reported, and are no loss. Reported
             // is also what was queued for a child that was removed, however long ago.

@@ -1,14 +1,13 @@
 //! A client under the limiter, a network, and a server that counts: all in virtual time, all from one seed.
 
 mod network;
-mod server;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
 use self::network::Network;
-use self::server::Counters;
+use super::super::server::Server;
 use super::super::{Answer, Class, Done, GrantId, Lane, Limiter, LimiterState, Profile, TicketId};
 use crate::ports::RateLimitHint;
 
@@ -89,16 +88,13 @@ struct Sim {
     tickets: HashMap<TicketId, (Lane, u32, Duration)>,
     flights: HashMap<(GrantId, u32), Flight>,
     last_grant: HashMap<Lane, Duration>,
-    account: Vec<Counters>,
-    chats: HashMap<i64, Vec<Counters>>,
+    server: Server,
     window_starts: HashMap<i64, (Duration, u32)>,
     outcome: Outcome,
 }
 
 /// Runs a load to its end.
 pub(super) fn run(load: Load) -> Outcome {
-    let counters = |budgets: Vec<_>| budgets.into_iter().map(|(n, w)| Counters::new(n, w)).collect();
-    let account = load.profile.account_budgets().map(|budget| (budget.limit, budget.window)).collect();
     let mut sim = Sim {
         now: Duration::ZERO,
         limiter: Limiter::new(load.profile.clone(), load.seed),
@@ -113,8 +109,7 @@ pub(super) fn run(load: Load) -> Outcome {
         tickets: HashMap::new(),
         flights: HashMap::new(),
         last_grant: HashMap::new(),
-        account: counters(account),
-        chats: HashMap::new(),
+        server: Server::new(load.profile.clone()),
         window_starts: HashMap::new(),
         outcome: Outcome::default(),
         load,
@@ -243,15 +238,8 @@ impl Sim {
 
     fn arrives(&mut self, grant: GrantId, life: u32) {
         let flight = self.flights[&(grant, life)];
-        let key = self.load.profile.chat_of(flight.lane);
-        let budgets = self.load.profile.chat_budgets(key);
-        let chat = self
-            .chats
-            .entry(key.0)
-            .or_insert_with(|| budgets.map(|budget| Counters::new(budget.limit, budget.window)).collect());
-        for counters in self.account.iter_mut().chain(chat) {
-            self.outcome.violations += counters.count(self.now, flight.cost);
-        }
+        let tallies = self.server.count(self.now, flight.lane, flight.cost);
+        self.outcome.violations += tallies.iter().map(|tally| tally.over).sum::<u32>();
         let lost = self.load.lose_one_in > 0 && self.chance.below(self.load.lose_one_in) == 0;
         let at = if lost { flight.sent_at + TIMEOUT } else { self.network.arrival(self.now) };
         self.plan(at, Event::Answer { grant, life, lost });
