@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use super::deps::Deps;
@@ -52,19 +52,23 @@ impl Takeover {
     /// Tries a parked actor; one that is not parked now may be by the next look.
     fn attempt<C: Child>(&self, actor: &ChildRef<C>, fence: Fence) {
         let key = (actor.path().clone(), fence);
-        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tried.contains(&key) || !actor.probe_now() {
+        // One look follows the other, so nothing is tried twice between these locks.
+        if self.tried().contains(&key) || !actor.probe_now() {
             return;
         }
         tracing::info!(
             path = %key.0, account = %fence.account, node = %fence.node, epoch = fence.epoch.get(),
             "the node that had this account is gone: its actor here is tried"
         );
-        tried.insert(key);
+        self.tried().insert(key);
+    }
+
+    fn tried(&self) -> MutexGuard<'_, HashSet<(ChildPath, Fence)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_others(&self, orphans: &[Fence]) {
-        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.tried();
         if !tried.is_empty() {
             let orphans: HashSet<&Fence> = orphans.iter().collect();
             tried.retain(|(_, fence)| orphans.contains(fence));

@@ -53,8 +53,8 @@ fn a_member_that_an_admin_starts_early_and_that_fails_ends_nobodys_start() {
     assert_eq!(up(&mut core, 3), [Action::Settled]);
 }
 
-#[test]
-fn probes_of_many_take_their_places_among_the_starts_of_a_branch() {
+/// A branch that starts two a second, with so many parked children.
+fn parked_at_two_a_second(children: usize) -> Core {
     let storm = Storm { floor: Duration::ZERO, starts_per_second: NonZeroU32::new(2).unwrap() };
     let policy = CorePolicy {
         on_exceed: OnExceed::Storm(storm),
@@ -66,13 +66,36 @@ fn probes_of_many_take_their_places_among_the_starts_of_a_branch() {
         probe: Some(Probe { interval: secs(60), cap: secs(60) }),
         ..slot()
     };
-    let mut core = branch(policy, [fragile; 9]);
+    let mut core = branch(policy, vec![fragile; children]);
     core.step(Event::Begin, NOW);
-    for key in 0..9 {
+    for key in (0..).take(children) {
         up(&mut core, key);
         let parked = core.step(Event::Exited { key, exit: Exit::Failed }, NOW);
         assert!(matches!(parked[..], [Action::Park { .. }]), "{parked:?}");
     }
+    core
+}
+
+#[test]
+fn places_that_were_waited_for_lapse_with_the_branch() {
+    let mut core = parked_at_two_a_second(3);
+    let (now, later) = (NOW + secs(50), NOW + secs(90));
+    (0..3).for_each(|key| drop(core.step(Event::Probe { key }, now)));
+    core.step(Event::Up { key: 0 }, now);
+    core.step(Event::End { how: EndHow::Halt, deadline: None }, now);
+    core.step(Event::Exited { key: 0, exit: Exit::Halted }, now);
+    for key in [1, 2] {
+        assert_eq!(core.step(Event::Due { key }, now), [], "its branch is down");
+    }
+    core.step(Event::Begin, later);
+    assert_eq!(core.step(Event::Due { key: 1 }, later), [Action::Start { key: 1 }]);
+    let delay = Duration::from_millis(500);
+    assert_eq!(core.step(Event::Due { key: 2 }, later), [Action::Probe { key: 2, delay }]);
+}
+
+#[test]
+fn probes_of_many_take_their_places_among_the_starts_of_a_branch() {
+    let mut core = parked_at_two_a_second(9);
     let now = NOW + secs(50);
     let (mut starts, mut waiting) = (Vec::new(), Vec::new());
     for key in 0..9 {

@@ -95,14 +95,16 @@ fn a_node_that_stands_by_drains_cleanly() {
     });
 }
 
-/// A standby whose parked actors are probed, ever more seldom.
+/// A standby of five hours, whose parked actors are probed ever more seldom.
 async fn probing_standby(world: &World) -> World {
     let node = NodeId::from_uuid(Uuid::from_u128(77));
     let store = Arc::new(world.store.on_node(node, world.clock.clone()));
     let probe = Some(Probe { interval: Duration::from_secs(60), cap: Duration::from_secs(3_600) });
     let policy =
         Policy { intensity: Intensity::new(3, Duration::from_secs(600)), probe, ..Policy::default() };
-    World::supervised(world.clock.clone(), store, world.platform.clone(), "", policy).await
+    let other = World::supervised(world.clock.clone(), store, world.platform.clone(), "", policy).await;
+    other.pass(Duration::from_secs(5 * 3_600)).await;
+    other
 }
 
 /// Waits until everything runs, and says how long that took.
@@ -119,7 +121,6 @@ fn a_standby_takes_over_as_soon_as_it_may_however_long_it_stood_by() {
     run(|| async {
         let world = World::start(1, 1, "").await;
         let other = probing_standby(&world).await;
-        other.pass(Duration::from_secs(5 * 3_600)).await;
         world.write(0, 1, "before");
         assert_eq!(other.arrived(0, 1).await, ["before"]);
         for path in all_of_it() {
@@ -152,7 +153,6 @@ fn an_account_that_needs_a_login_is_not_taken_over() {
     run(|| async {
         let world = World::start(1, 1, "").await;
         let other = probing_standby(&world).await;
-        other.pass(Duration::from_secs(5 * 3_600)).await;
         world.store.set_account_state(account(0), AccountState::NeedsLogin).await.expect("set");
         world.store.set_account_state(account(1), AccountState::NeedsLogin).await.expect("set");
         let before = starts(&other);
@@ -168,7 +168,6 @@ fn what_fails_when_it_is_tried_after_its_owner_is_left_to_its_probes() {
     run(|| async {
         let world = World::start(1, 1, "").await;
         let other = probing_standby(&world).await;
-        other.pass(Duration::from_secs(5 * 3_600)).await;
         other.store.refuse_assignments(true);
         let before = starts(&other);
         world.root.kill();

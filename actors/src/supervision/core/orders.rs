@@ -108,7 +108,8 @@ impl Core {
         };
         let trouble = slot.trouble();
         if !live {
-            trouble.owed = true;
+            // Its place lapses: many that come back together take new ones.
+            (trouble.owed, trouble.place) = (true, None);
             return;
         }
         let place = match (trouble.place, self.spread.as_mut()) {
